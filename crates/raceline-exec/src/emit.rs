@@ -1,0 +1,42 @@
+//! Where a running source, operator or region puts its output.
+
+use async_trait::async_trait;
+use raceline_types::{Batch, Failure};
+
+/// The output side of work in progress.
+///
+/// # Contract
+/// `emit` may be called any number of times while the work runs. An empty batch (no rows) is
+/// passed on when it is the first of its work, so that a schema without rows is not lost.
+///
+/// # Order
+/// Batches of one piece of work keep the order in which they were emitted; between pieces of
+/// work the graph restores input order.
+///
+/// # Memory
+/// `emit` returns once the batch is admitted to the budget; until then the caller waits and
+/// must hold no lock and no CPU-bound state that others need. Batches larger than the target
+/// size are cut by the graph.
+///
+/// # Cancellation
+/// When the execution is cancelled, or nobody needs the output any more, `emit` fails with a
+/// failure of kind [`raceline_types::ErrorKind::Cancelled`]; the work passes it on and ends.
+///
+/// # Errors
+/// Only the cancellation above.
+///
+/// # Example
+/// ```
+/// use raceline_exec::Emit;
+/// use raceline_types::{Batch, Failure};
+///
+/// async fn twice(input: Batch, out: &mut dyn Emit) -> Result<(), Failure> {
+///     out.emit(input.clone()).await?;
+///     out.emit(input).await
+/// }
+/// ```
+#[async_trait]
+pub trait Emit: Send {
+    /// Hands one batch on; see the trait for what waiting and failing mean.
+    async fn emit(&mut self, batch: Batch) -> Result<(), Failure>;
+}

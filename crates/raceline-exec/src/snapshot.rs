@@ -1,0 +1,63 @@
+//! What an execution tells about itself while it runs and after it ended.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+/// State of a stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum StageState {
+    /// Nothing has started yet.
+    Waiting,
+    /// Work is running or queued.
+    Running,
+    /// All output was handed on, or nobody needs more.
+    Finished,
+    /// Its failure ended the execution.
+    Failed,
+}
+
+/// One stage at one moment. Counters only grow.
+#[derive(Clone, Debug)]
+pub struct StageSnapshot {
+    /// Name: operators that run fused are joined by `->`.
+    pub name: Arc<str>,
+    /// State.
+    pub state: StageState,
+    /// Rows taken in.
+    pub input_rows: u64,
+    /// Rows handed out.
+    pub output_rows: u64,
+    /// Bytes handed out.
+    pub output_bytes: u64,
+    /// Batches handed out.
+    pub output_batches: u64,
+    /// Pieces of work (splits, batches) that ended.
+    pub tasks_finished: u64,
+    /// Pieces of work, when all are known.
+    pub tasks_total: Option<u64>,
+    /// Pieces of work running now.
+    pub tasks_running: u64,
+    /// Bytes waiting in its output queue.
+    pub queued_bytes: u64,
+    /// Live worker processes.
+    pub workers: u64,
+    /// Time that its work ran, summed over concurrent work.
+    pub busy: Duration,
+    /// From its first start to its end (or to now).
+    pub elapsed: Duration,
+}
+
+/// A whole execution at one moment.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// Stages, inputs before what consumes them.
+    pub stages: Vec<StageSnapshot>,
+    /// Since the execution started (until it ended).
+    pub elapsed: Duration,
+    /// Bytes held in queues now.
+    pub queued_bytes: u64,
+    /// Most bytes ever held in queues.
+    pub queued_bytes_peak: u64,
+    /// Whether it ended.
+    pub finished: bool,
+}

@@ -1,0 +1,21 @@
+//! Plans as values: what to read, how to transform it, where to write it; and the compiler that
+//! turns small Python functions into expressions.
+//!
+//! A plan is inert: building one touches no file, no clock and no network. Equal plans print
+//! equal text. [`datafusion_expr::Expr`] is *the* expression type.
+
+mod aggregate;
+pub mod lambda;
+mod node;
+mod scan;
+mod udf;
+mod write;
+
+pub use aggregate::{Aggregate, AggregateKind};
+pub use node::{Node, Projection, SortKey, Source};
+pub use scan::{
+    CsvReadOptions, FileFormat, FileScan, FileSplit, ImageReadOptions, JsonReadOptions,
+    PartitionStyle, ScanRequest, TextReadOptions,
+};
+pub use udf::{BatchFormat, NativeFunction, UdfBody, UdfKind, UdfSpec};
+pub use write::{SaveMode, WriteFormat, WriteSpec};

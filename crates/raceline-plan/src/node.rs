@@ -1,0 +1,238 @@
+//! The logical plan.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use datafusion_expr::Expr;
+
+use crate::aggregate::Aggregate;
+use crate::scan::FileScan;
+use crate::udf::UdfSpec;
+use crate::write::WriteSpec;
+
+/// Where rows come from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// Column `id`: 0, 1, …, `rows - 1`, int64.
+    Range {
+        /// Number of rows.
+        rows: u64,
+    },
+    /// Batches held in memory.
+    Memory {
+        /// Name shown to people: `FromItems`, `FromPandas`.
+        name: &'static str,
+        /// Schema of all batches.
+        schema: SchemaRef,
+        /// The rows.
+        batches: Arc<[RecordBatch]>,
+    },
+    /// Files.
+    Files(Box<FileScan>),
+}
+
+/// A change of columns that looks at no other row.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Projection {
+    /// Only these columns, in this order.
+    Select(Vec<String>),
+    /// All but these columns.
+    Drop(Vec<String>),
+    /// New names for columns; positions stay.
+    Rename(Vec<(String, String)>),
+    /// A new or replaced column. A replaced column keeps its position, a new one goes last.
+    With {
+        /// Its name.
+        name: String,
+        /// Its value, evaluated against the input columns.
+        expr: Expr,
+    },
+}
+
+/// One sort key.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SortKey {
+    /// The column.
+    pub column: String,
+    /// Greatest first. Missing values come last either way.
+    pub descending: bool,
+}
+
+/// A logical plan: an inert tree of nodes.
+///
+/// Column names are resolved when a schema is known, which behind an opaque function is when
+/// its first batch arrives.
+#[derive(Clone, Debug)]
+pub enum Node {
+    /// Reads.
+    Source(Source),
+    /// Keeps the rows for which the expression is true (null drops the row).
+    Filter {
+        /// Input.
+        input: Arc<Self>,
+        /// Boolean expression over the input columns.
+        predicate: Expr,
+    },
+    /// Changes columns.
+    Project {
+        /// Input.
+        input: Arc<Self>,
+        /// The change.
+        projection: Projection,
+    },
+    /// Applies a user's function.
+    Udf {
+        /// Input.
+        input: Arc<Self>,
+        /// The function.
+        udf: Arc<UdfSpec>,
+    },
+    /// At most the first `rows` rows.
+    Limit {
+        /// Input.
+        input: Arc<Self>,
+        /// Number of rows.
+        rows: u64,
+    },
+    /// Sorts by keys, most significant first; not stable.
+    Sort {
+        /// Input.
+        input: Arc<Self>,
+        /// Keys.
+        keys: Vec<SortKey>,
+    },
+    /// Aggregates by key columns; without keys the result is one row.
+    Aggregate {
+        /// Input.
+        input: Arc<Self>,
+        /// Key columns, which come first in the output.
+        keys: Vec<String>,
+        /// Aggregations, in output order.
+        aggregates: Vec<Aggregate>,
+    },
+    /// All rows of the inputs, in the order of the inputs.
+    Union {
+        /// Inputs.
+        inputs: Vec<Arc<Self>>,
+    },
+    /// Cuts the rows anew into this many batches of equal size, in order.
+    Repartition {
+        /// Input.
+        input: Arc<Self>,
+        /// Number of partitions.
+        partitions: usize,
+    },
+    /// Writes files; the result is one row a file: `path`, `rows`, `bytes`.
+    Write {
+        /// Input.
+        input: Arc<Self>,
+        /// Where and how.
+        spec: Arc<WriteSpec>,
+    },
+}
+
+impl Node {
+    /// The inputs, in order.
+    #[must_use]
+    pub fn inputs(&self) -> Vec<&Arc<Self>> {
+        match self {
+            Self::Source(_) => Vec::new(),
+            Self::Filter { input, .. }
+            | Self::Project { input, .. }
+            | Self::Udf { input, .. }
+            | Self::Limit { input, .. }
+            | Self::Sort { input, .. }
+            | Self::Aggregate { input, .. }
+            | Self::Repartition { input, .. }
+            | Self::Write { input, .. } => vec![input],
+            Self::Union { inputs } => inputs.iter().collect(),
+        }
+    }
+
+    /// The node itself, without its inputs: `Filter(price > 3)`.
+    #[must_use]
+    pub fn label(&self) -> String {
+        match self {
+            Self::Source(source) => source.to_string(),
+            Self::Filter { predicate, .. } => format!("Filter({predicate})"),
+            Self::Project { projection, .. } => projection.to_string(),
+            Self::Udf { udf, .. } => udf.label(),
+            Self::Limit { rows, .. } => format!("Limit({rows})"),
+            Self::Sort { keys, .. } => format!("Sort({})", join(keys)),
+            Self::Aggregate { keys, aggregates, .. } => {
+                let names: Vec<_> = aggregates.iter().map(|one| one.name.as_str()).collect();
+                format!("Aggregate(by=[{}], [{}])", keys.join(", "), names.join(", "))
+            }
+            Self::Union { inputs } => format!("Union({} inputs)", inputs.len()),
+            Self::Repartition { partitions, .. } => format!("Repartition({partitions})"),
+            Self::Write { spec, .. } => format!("Write({})", spec.path),
+        }
+    }
+
+    fn write_tree(&self, depth: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match depth {
+            0 => writeln!(f, "{}", self.label())?,
+            _ => writeln!(f, "{}+- {}", "   ".repeat(depth - 1), self.label())?,
+        }
+        self.inputs().into_iter().try_for_each(|input| input.write_tree(depth + 1, f))
+    }
+}
+
+/// The tree, one node a line, inputs indented below.
+impl fmt::Display for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_tree(0, f)
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Range { rows } => write!(f, "Range({rows})"),
+            Self::Memory { name, batches, .. } => {
+                let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+                write!(f, "{name}({rows} rows)")
+            }
+            Self::Files(scan) => {
+                write!(f, "{}({}", scan.format.read_name(), scan.paths.join(", "))?;
+                if let Some(columns) = &scan.request.projection {
+                    write!(f, ", columns=[{}]", columns.join(", "))?;
+                }
+                if let Some(predicate) = &scan.request.predicate {
+                    write!(f, ", filter={predicate}")?;
+                }
+                if let Some(limit) = scan.request.limit {
+                    write!(f, ", limit={limit}")?;
+                }
+                f.write_str(")")
+            }
+        }
+    }
+}
+
+impl fmt::Display for Projection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Select(columns) => write!(f, "Select({})", columns.join(", ")),
+            Self::Drop(columns) => write!(f, "Drop({})", columns.join(", ")),
+            Self::Rename(names) => {
+                let names: Vec<_> =
+                    names.iter().map(|(old, new)| format!("{old}: {new}")).collect();
+                write!(f, "Rename({})", names.join(", "))
+            }
+            Self::With { name, expr } => write!(f, "WithColumn({name} = {expr})"),
+        }
+    }
+}
+
+impl fmt::Display for SortKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.column, if self.descending { " desc" } else { "" })
+    }
+}
+
+fn join(items: &[impl fmt::Display]) -> String {
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}

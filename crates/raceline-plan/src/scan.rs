@@ -1,0 +1,140 @@
+//! File scans: what to read, what to leave out, and the pieces it is read in.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use datafusion_expr::Expr;
+
+/// How folders name partition columns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum PartitionStyle {
+    /// `column=value` folders become string columns.
+    #[default]
+    Hive,
+    /// Folders mean nothing.
+    None,
+}
+
+/// Options of a CSV scan.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CsvReadOptions {
+    /// Field separator.
+    pub delimiter: u8,
+    /// Quote character.
+    pub quote: u8,
+    /// Whether the first line names the columns.
+    pub has_header: bool,
+    /// Rows looked at to find the types.
+    pub infer_rows: usize,
+}
+
+/// Options of a JSON scan (JSON lines, or one array or object a file).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct JsonReadOptions {
+    /// Rows looked at to find the types.
+    pub infer_rows: usize,
+}
+
+/// Options of a text scan.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct TextReadOptions {
+    /// Whether lines without characters are left out.
+    pub drop_empty_lines: bool,
+}
+
+/// Options of an image scan.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct ImageReadOptions {
+    /// Height and width to resize to; `None` keeps each image's own size.
+    pub size: Option<(u32, u32)>,
+    /// `RGB`, `L` or `RGBA`; `None` keeps the file's own mode (palettes become RGB).
+    pub mode: Option<String>,
+}
+
+/// What the files hold.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum FileFormat {
+    /// Parquet.
+    Parquet,
+    /// Comma-separated values, compressed or not by the file's name.
+    Csv(CsvReadOptions),
+    /// JSON, compressed or not by the file's name.
+    Json(JsonReadOptions),
+    /// Lines of text: one row a line, column `text`.
+    Text(TextReadOptions),
+    /// Whole files: one row a file, column `bytes`.
+    Binary,
+    /// Images: one row a file, column `image`, uint8 height × width × channels.
+    Image(ImageReadOptions),
+}
+
+impl FileFormat {
+    /// The name of a read of this format: `ReadParquet`.
+    #[must_use]
+    pub fn read_name(&self) -> &'static str {
+        match self {
+            Self::Parquet => "ReadParquet",
+            Self::Csv(_) => "ReadCSV",
+            Self::Json(_) => "ReadJSON",
+            Self::Text(_) => "ReadText",
+            Self::Binary => "ReadBinary",
+            Self::Image(_) => "ReadImages",
+        }
+    }
+}
+
+/// A scan of files.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FileScan {
+    /// What the files hold.
+    pub format: FileFormat,
+    /// Files, folders and globs, local or with a scheme, in the order given.
+    pub paths: Vec<String>,
+    /// Endpoint, region and credentials of the store; what is missing comes from the
+    /// environment.
+    pub storage_options: BTreeMap<String, String>,
+    /// How folders name partition columns.
+    pub partitions: PartitionStyle,
+    /// Whether a column `path` names each row's file.
+    pub include_paths: bool,
+    /// File name endings to take (without dot, any case); `None` takes all.
+    pub extensions: Option<Vec<String>>,
+    /// The schema, when the user declared it.
+    pub schema: Option<SchemaRef>,
+    /// What the rest of the plan needs of the scan.
+    pub request: ScanRequest,
+}
+
+/// What a plan needs of a scan. A source does as much of it as it can.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ScanRequest {
+    /// Columns, in output order; `None` is all.
+    pub projection: Option<Vec<String>>,
+    /// Rows to keep; an over-approximation: the plan filters again unless the source says that
+    /// it did so exactly.
+    pub predicate: Option<Expr>,
+    /// At most this many rows in all.
+    pub limit: Option<u64>,
+}
+
+/// A piece of a file: the payload of the splits of a file scan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileSplit {
+    /// The whole URI, for people: `s3://bucket/a.parquet`, `/data/a.parquet`.
+    pub uri: Arc<str>,
+    /// Key under which the session registered the store: `s3://bucket`, `file://`.
+    pub store_url: Arc<str>,
+    /// Path inside the store.
+    pub location: Arc<str>,
+    /// Size of the whole file in bytes.
+    pub size_bytes: u64,
+    /// Modification time in milliseconds since the epoch.
+    pub modified_ms: i64,
+    /// Byte range to read; `None` is the whole file. A reader takes the rows (lines, row
+    /// groups) that start inside the range.
+    pub range: Option<Range<u64>>,
+    /// Partition columns and values from the folders, in folder order.
+    pub partition_values: Vec<(Arc<str>, Arc<str>)>,
+}

@@ -1,0 +1,103 @@
+//! User-defined functions in a plan.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::record_batch::RecordBatch;
+use raceline_types::{Failure, Resources};
+
+use crate::lambda::Program;
+
+/// What a function takes and returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum UdfKind {
+    /// One row in, one row out.
+    Map,
+    /// One row in, any number of rows out.
+    FlatMap,
+    /// One row in, whether to keep it out.
+    Filter,
+    /// One batch in, one or more batches out.
+    MapBatches,
+    /// One row in, the value of a new key column out.
+    Key,
+}
+
+/// How a batch function sees its batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum BatchFormat {
+    /// A dict of column name to `numpy.ndarray`.
+    #[default]
+    Numpy,
+    /// A `pandas.DataFrame` of Arrow-backed columns.
+    Pandas,
+    /// A `pyarrow.Table`.
+    Arrow,
+}
+
+/// A function of this process: a Rust closure.
+pub trait NativeFunction: Send + Sync + 'static {
+    /// Maps one batch to one batch. For [`UdfKind::Filter`] the result has one boolean column.
+    ///
+    /// # Errors
+    /// Whatever the closure fails with.
+    fn call(&self, batch: RecordBatch) -> Result<RecordBatch, Failure>;
+}
+
+/// Where the code of a function is.
+#[derive(Clone)]
+pub enum UdfBody {
+    /// Code for a worker process, opaque to the engine.
+    Foreign {
+        /// What the worker's runtime loads: function, arguments, calling convention.
+        payload: Arc<[u8]>,
+        /// The function's body for the compiler, when the front end could translate it.
+        program: Result<Arc<Program>, Arc<str>>,
+    },
+    /// A closure of this process.
+    Native(Arc<dyn NativeFunction>),
+}
+
+/// A user-defined function as it stands in a plan.
+#[derive(Clone, Debug)]
+pub struct UdfSpec {
+    /// What a person would call it: `<lambda>`, `embed`, `Classifier`.
+    pub name: String,
+    /// What it takes and returns.
+    pub kind: UdfKind,
+    /// Its code.
+    pub body: UdfBody,
+    /// Whether it is an object that is constructed once a worker.
+    pub stateful: bool,
+    /// Rows of a batch; `None` takes batches as they come.
+    pub batch_rows: Option<usize>,
+    /// How a batch function sees its batch.
+    pub batch_format: BatchFormat,
+    /// What one worker takes.
+    pub resources: Resources,
+    /// At most this many workers; `None` is bounded by resources alone.
+    pub concurrency_max: Option<usize>,
+    /// Workers that are started before the first batch.
+    pub workers_min: usize,
+}
+
+impl UdfSpec {
+    /// The operator's name: `MapBatches(embed)`.
+    #[must_use]
+    pub fn label(&self) -> String {
+        format!("{:?}({})", self.kind, self.name)
+    }
+}
+
+impl fmt::Debug for UdfBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Foreign { payload, program } => f
+                .debug_struct("Foreign")
+                .field("payload_bytes", &payload.len())
+                .field("program", program)
+                .finish(),
+            Self::Native(_) => f.write_str("Native"),
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Extension types: tensors, object columns and plain values.
+//!
+//! Tensors are the canonical Arrow extension types `arrow.fixed_shape_tensor` and
+//! `arrow.variable_shape_tensor`
+//! (<https://arrow.apache.org/docs/format/CanonicalExtensions.html>).
+
+use std::collections::HashMap;
+
+use arrow_schema::extension::{
+    EXTENSION_TYPE_METADATA_KEY, EXTENSION_TYPE_NAME_KEY, ExtensionType, FixedShapeTensor,
+    VariableShapeTensor,
+};
+use arrow_schema::{ArrowError, DataType, Field, Fields, Schema};
+
+/// Extension name of a column of pickled Python objects (storage: binary). Such a column lives
+/// only inside one run: sinks refuse it, and data read from files is never unpickled.
+pub const OBJECT_EXTENSION_NAME: &str = "raceline.object";
+
+/// Field metadata key that marks the one column of a dataset of plain values.
+pub const PLAIN_VALUE_KEY: &str = "raceline:plain_value";
+
+/// Name of the one column of a dataset of plain values.
+pub const PLAIN_VALUE_COLUMN: &str = "item";
+
+/// The tensor type of a column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TensorType {
+    /// All rows have one shape; storage is a fixed-size list of the product of `shape`.
+    Fixed {
+        /// Type of the elements.
+        value_type: DataType,
+        /// Shape of a row, slowest dimension first (C order).
+        shape: Vec<usize>,
+    },
+    /// Rows of different shapes; storage is a struct of `data: list<value>` and
+    /// `shape: fixed_size_list<int32>[dimensions]`.
+    Variable {
+        /// Type of the elements.
+        value_type: DataType,
+        /// Number of dimensions of every row.
+        dimensions: usize,
+    },
+}
+
+impl TensorType {
+    /// The tensor type of `field`, or `None` when it is not a tensor column.
+    ///
+    /// Element fields may be nullable or not, as writers differ; the metadata's dimension names
+    /// and permutation are not looked at.
+    ///
+    /// # Errors
+    /// When the field names a tensor extension type but its storage or metadata do not fit it.
+    pub fn of(field: &Field) -> Result<Option<Self>, ArrowError> {
+        match (field.extension_type_name(), field.data_type()) {
+            (Some(FixedShapeTensor::NAME), DataType::FixedSizeList(item, size)) => {
+                let shape = fixed_shape(field)?;
+                if i32::try_from(shape.iter().product::<usize>()) != Ok(*size) {
+                    return Err(misfit(field));
+                }
+                Ok(Some(Self::Fixed { value_type: item.data_type().clone(), shape }))
+            }
+            (Some(VariableShapeTensor::NAME), DataType::Struct(parts)) => {
+                match parts.iter().map(|part| part.data_type()).collect::<Vec<_>>().as_slice() {
+                    [DataType::List(item), DataType::FixedSizeList(_, dimensions)] => {
+                        Ok(Some(Self::Variable {
+                            value_type: item.data_type().clone(),
+                            dimensions: usize::try_from(*dimensions).map_err(|_| misfit(field))?,
+                        }))
+                    }
+                    _ => Err(misfit(field)),
+                }
+            }
+            (Some(FixedShapeTensor::NAME | VariableShapeTensor::NAME), _) => Err(misfit(field)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Storage type of a column of this tensor type.
+    ///
+    /// # Errors
+    /// When a row has more elements than an Arrow fixed-size list can hold (2³¹ - 1).
+    pub fn storage_type(&self) -> Result<DataType, ArrowError> {
+        match self {
+            Self::Fixed { value_type, shape } => {
+                let elements: usize = shape.iter().product();
+                let size = i32::try_from(elements).map_err(|_| {
+                    ArrowError::InvalidArgumentError(format!(
+                        "a tensor of shape {shape:?} is larger than 2^31 - 1 elements"
+                    ))
+                })?;
+                let item = Field::new_list_field(value_type.clone(), true);
+                Ok(DataType::FixedSizeList(item.into(), size))
+            }
+            Self::Variable { value_type, dimensions } => {
+                let item = Field::new_list_field(value_type.clone(), true);
+                let size = i32::try_from(*dimensions).map_err(|_| {
+                    ArrowError::InvalidArgumentError(format!("{dimensions} dimensions"))
+                })?;
+                let shape_item = Field::new_list_field(DataType::Int32, false);
+                Ok(DataType::Struct(Fields::from(vec![
+                    Field::new("data", DataType::List(item.into()), false),
+                    Field::new("shape", DataType::FixedSizeList(shape_item.into(), size), false),
+                ])))
+            }
+        }
+    }
+
+    /// A nullable field `name` of this tensor type.
+    ///
+    /// # Errors
+    /// As [`TensorType::storage_type`].
+    pub fn field(&self, name: &str) -> Result<Field, ArrowError> {
+        let (extension, metadata) = match self {
+            Self::Fixed { value_type: _, shape } => {
+                (FixedShapeTensor::NAME, format!("{{\"shape\":{shape:?}}}"))
+            }
+            Self::Variable { .. } => (VariableShapeTensor::NAME, "{}".to_owned()),
+        };
+        Ok(Field::new(name, self.storage_type()?, true).with_metadata(HashMap::from([
+            (EXTENSION_TYPE_NAME_KEY.to_owned(), extension.to_owned()),
+            (EXTENSION_TYPE_METADATA_KEY.to_owned(), metadata),
+        ])))
+    }
+}
+
+fn misfit(field: &Field) -> ArrowError {
+    ArrowError::SchemaError(format!(
+        "tensor column `{}`: metadata does not fit its storage `{}`",
+        field.name(),
+        field.data_type()
+    ))
+}
+
+/// The shape in the metadata of a fixed-shape tensor field.
+fn fixed_shape(field: &Field) -> Result<Vec<usize>, ArrowError> {
+    #[derive(serde::Deserialize)]
+    struct Metadata {
+        shape: Vec<usize>,
+    }
+    let text = field.extension_type_metadata().unwrap_or_default();
+    serde_json::from_str(text).map(|Metadata { shape }| shape).map_err(|error| {
+        ArrowError::SchemaError(format!("tensor column `{}`: metadata: {error}", field.name()))
+    })
+}
+
+/// A nullable binary field of pickled Python objects.
+#[must_use]
+pub fn object_field(name: &str) -> Field {
+    Field::new(name, DataType::LargeBinary, true).with_metadata(HashMap::from([(
+        EXTENSION_TYPE_NAME_KEY.to_owned(),
+        OBJECT_EXTENSION_NAME.to_owned(),
+    )]))
+}
+
+/// Whether `field` holds pickled Python objects.
+#[must_use]
+pub fn is_object_field(field: &Field) -> bool {
+    field.extension_type_name() == Some(OBJECT_EXTENSION_NAME)
+}
+
+/// Marks `field` as the one column of a dataset of plain values, and names it so.
+#[must_use]
+pub fn plain_value_field(field: &Field) -> Field {
+    let mut metadata = field.metadata().clone();
+    metadata.insert(PLAIN_VALUE_KEY.to_owned(), "true".to_owned());
+    field.clone().with_name(PLAIN_VALUE_COLUMN).with_metadata(metadata)
+}
+
+/// Whether a dataset of this schema holds plain values: its rows are the values themselves and
+/// not dicts.
+#[must_use]
+pub fn is_plain_value_schema(schema: &Schema) -> bool {
+    matches!(schema.fields().as_ref(), [only] if only.metadata().contains_key(PLAIN_VALUE_KEY))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check_round_trip(tensor: &TensorType) {
+        let field = tensor.field("image").unwrap();
+        assert_eq!(TensorType::of(&field).unwrap().as_ref(), Some(tensor));
+    }
+
+    #[test]
+    fn tensor_fields_round_trip() {
+        check_round_trip(&TensorType::Fixed { value_type: DataType::UInt8, shape: vec![2, 3, 4] });
+        check_round_trip(&TensorType::Variable { value_type: DataType::Float32, dimensions: 3 });
+    }
+
+    #[test]
+    fn a_plain_field_is_no_tensor() {
+        assert_eq!(TensorType::of(&Field::new("x", DataType::Int64, true)).unwrap(), None);
+    }
+
+    #[test]
+    fn plain_values_are_marked_on_the_only_column() {
+        let field = plain_value_field(&Field::new("x", DataType::Int64, true));
+        assert_eq!(field.name(), PLAIN_VALUE_COLUMN);
+        assert!(is_plain_value_schema(&Schema::new(vec![field.clone()])));
+        assert!(!is_plain_value_schema(&Schema::new(vec![field.clone(), field])));
+    }
+}

@@ -1,0 +1,171 @@
+//! Logical resources: CPUs, GPUs, memory and named custom ones.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use thiserror::Error;
+
+use crate::error::{Diagnostic, ErrorKind};
+
+/// Fixed-point unit of CPUs, GPUs and custom resources, so that fractions add up exactly.
+pub const NANOS_PER_UNIT: u64 = 1_000_000_000;
+
+/// An amount of each logical resource.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Resources {
+    /// CPUs, in billionths.
+    pub cpu_nanos: u64,
+    /// GPUs, in billionths.
+    pub gpu_nanos: u64,
+    /// Memory in bytes.
+    pub memory_bytes: u64,
+    /// Named resources, in billionths.
+    pub custom_nanos: BTreeMap<String, u64>,
+}
+
+/// A request that cannot be expressed or can never be met.
+#[derive(Debug, Error, PartialEq)]
+pub enum ResourceError {
+    /// An amount below zero, infinite or not a number.
+    #[error("`{name}` must be a finite number of at least 0, got `{value}`")]
+    Amount {
+        /// The resource.
+        name: &'static str,
+        /// What was asked for.
+        value: f64,
+    },
+    /// More than the session has in all.
+    #[error("stage `{stage}` asks for {asked} of `{name}` for each worker, the session has {have}")]
+    Unmeetable {
+        /// The stage that asks.
+        stage: String,
+        /// The resource.
+        name: String,
+        /// The request, in units.
+        asked: f64,
+        /// All that the session has, in units.
+        have: f64,
+    },
+}
+
+impl Diagnostic for ResourceError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Amount { .. } => ErrorKind::Plan,
+            Self::Unmeetable { .. } => ErrorKind::Resource,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Amount { .. } => None,
+            Self::Unmeetable { name, asked, .. } => Some(format!(
+                "lower the request, or declare the resource: `raceline.init({name}={asked})`"
+            )),
+        }
+    }
+}
+
+impl Resources {
+    /// `cpus` and `gpus` of each, fractions allowed to a billionth.
+    ///
+    /// # Errors
+    /// [`ResourceError::Amount`] when an amount is negative, infinite or not a number.
+    pub fn new(cpus: f64, gpus: f64, memory_bytes: u64) -> Result<Self, ResourceError> {
+        Ok(Self {
+            cpu_nanos: to_nanos("num_cpus", cpus)?,
+            gpu_nanos: to_nanos("num_gpus", gpus)?,
+            memory_bytes,
+            custom_nanos: BTreeMap::new(),
+        })
+    }
+
+    /// CPUs in units.
+    #[must_use]
+    pub fn cpus(&self) -> f64 {
+        from_nanos(self.cpu_nanos)
+    }
+
+    /// GPUs in units.
+    #[must_use]
+    pub fn gpus(&self) -> f64 {
+        from_nanos(self.gpu_nanos)
+    }
+
+    /// Checks that one request of `self` fits into `total`.
+    ///
+    /// # Errors
+    /// [`ResourceError::Unmeetable`], naming `stage`, the resource and what there is.
+    pub fn fits_into(&self, total: &Self, stage: &str) -> Result<(), ResourceError> {
+        let custom = self.custom_nanos.iter().map(|(name, &asked)| {
+            (name.as_str(), asked, total.custom_nanos.get(name).copied().unwrap_or(0))
+        });
+        let fixed = [
+            ("num_cpus", self.cpu_nanos, total.cpu_nanos),
+            ("num_gpus", self.gpu_nanos, total.gpu_nanos),
+        ];
+        for (name, asked, have) in fixed.into_iter().chain(custom) {
+            if asked > have {
+                return Err(ResourceError::Unmeetable {
+                    stage: stage.to_owned(),
+                    name: name.to_owned(),
+                    asked: from_nanos(asked),
+                    have: from_nanos(have),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Resources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} CPU, {} GPU", self.cpus(), self.gpus())
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "checked to be finite and positive; `as` saturates above"
+)]
+fn to_nanos(name: &'static str, value: f64) -> Result<u64, ResourceError> {
+    if !value.is_finite() || value < 0.0 {
+        return Err(ResourceError::Amount { name, value });
+    }
+    Ok((value * NANOS_PER_UNIT as f64).round() as u64)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "shown to people only")]
+fn from_nanos(nanos: u64) -> f64 {
+    nanos as f64 / NANOS_PER_UNIT as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ten_tenths_are_one_cpu() {
+        let tenth = Resources::new(0.1, 0.0, 0).unwrap();
+        assert_eq!(tenth.cpu_nanos * 10, Resources::new(1.0, 0.0, 0).unwrap().cpu_nanos);
+    }
+
+    #[test]
+    fn an_unmeetable_request_names_what_there_is() {
+        let total = Resources::new(2.0, 0.0, 0).unwrap();
+        let error = Resources::new(1.0, 1.0, 0).unwrap().fits_into(&total, "embed").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "stage `embed` asks for 1 of `num_gpus` for each worker, the session has 0"
+        );
+        assert!(error.hint().unwrap().contains("raceline.init(num_gpus=1)"));
+    }
+
+    #[test]
+    fn negative_and_nan_are_refused() {
+        assert!(Resources::new(-1.0, 0.0, 0).is_err());
+        assert!(Resources::new(0.0, f64::NAN, 0).is_err());
+    }
+}
