@@ -1,0 +1,131 @@
+//! The figures of a run, as text for a person.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use indicatif::{BinaryBytes, HumanCount};
+use raceline_exec::{Snapshot, StageSnapshot, StageState};
+
+/// What each stage did, a paragraph a stage, and what the run took as a whole.
+#[must_use]
+pub(crate) fn stats_text(snapshot: &Snapshot) -> String {
+    let mut text = String::new();
+    for (at, stage) in snapshot.stages.iter().enumerate() {
+        stage_text(&mut text, at + 1, stage).expect("a string takes all text");
+    }
+    let state = if snapshot.finished { "run" } else { "run so far" };
+    let whole = format!(
+        "{state}: {}, at most {} queued\n",
+        clock(snapshot.elapsed),
+        BinaryBytes(snapshot.queued_bytes_peak)
+    );
+    text + &whole
+}
+
+/// The paragraph of one stage.
+fn stage_text(text: &mut String, number: usize, stage: &StageSnapshot) -> std::fmt::Result {
+    let how = match stage.state {
+        StageState::Waiting => "waiting",
+        StageState::Running => "running",
+        StageState::Finished => "finished",
+        StageState::Failed => "failed",
+    };
+    let StageSnapshot { name, output_rows, elapsed, busy, .. } = stage;
+    writeln!(text, "stage {number} {name}: {how}")?;
+    let tasks = HumanCount(stage.tasks_finished);
+    match stage.tasks_total {
+        Some(total) => writeln!(text, "  tasks: {tasks} of {}", HumanCount(total))?,
+        None => writeln!(text, "  tasks: {tasks}")?,
+    }
+    writeln!(
+        text,
+        "  rows: {} in, {} out in {} batches of {}",
+        HumanCount(stage.input_rows),
+        HumanCount(*output_rows),
+        HumanCount(stage.output_batches),
+        BinaryBytes(stage.output_bytes)
+    )?;
+    writeln!(
+        text,
+        "  time: {} elapsed, {} busy, {} rows/s",
+        clock(*elapsed),
+        clock(*busy),
+        HumanCount(rows_per_second(stage.input_rows.max(*output_rows), *elapsed))
+    )
+}
+
+/// Seconds with a digit after the point; milliseconds below one second.
+pub(crate) fn clock(time: Duration) -> String {
+    if time < Duration::from_secs(1) {
+        format!("{}ms", time.as_millis())
+    } else {
+        format!("{:.1}s", time.as_secs_f64())
+    }
+}
+
+/// Mean rate, rounded down; 0 before any time has passed.
+pub(crate) fn rows_per_second(rows: u64, time: Duration) -> u64 {
+    let rate = u128::from(rows) * 1_000_000_000 / time.as_nanos().max(1);
+    if time.is_zero() { 0 } else { u64::try_from(rate).unwrap_or(u64::MAX) }
+}
+
+/// Snapshots to test with.
+#[cfg(test)]
+pub(crate) mod sample {
+    use super::*;
+
+    pub(crate) fn stage(name: &str, state: StageState) -> StageSnapshot {
+        StageSnapshot {
+            name: name.into(),
+            state,
+            input_rows: 2_000_000,
+            output_rows: 1_500_000,
+            output_bytes: 12 << 20,
+            output_batches: 46,
+            tasks_finished: 3,
+            tasks_total: None,
+            tasks_running: 1,
+            queued_bytes: 0,
+            workers: 0,
+            busy: Duration::from_millis(3_500),
+            elapsed: Duration::from_secs(2),
+        }
+    }
+
+    pub(crate) fn snapshot(stages: Vec<StageSnapshot>) -> Snapshot {
+        Snapshot {
+            stages,
+            elapsed: Duration::from_secs(2),
+            queued_bytes: 0,
+            queued_bytes_peak: 5 << 20,
+            finished: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stats_tell_tasks_rows_bytes_and_time() {
+        let mut read = sample::stage("Range", StageState::Finished);
+        read.tasks_total = Some(3);
+        let map = sample::stage("Map", StageState::Running);
+        assert_eq!(
+            stats_text(&sample::snapshot(vec![read, map])),
+            "stage 1 Range: finished\n  tasks: 3 of 3\n  rows: 2,000,000 in, 1,500,000 out in 46 \
+             batches of 12.00 MiB\n  time: 2.0s elapsed, 3.5s busy, 1,000,000 rows/s\n\
+             stage 2 Map: running\n  tasks: 3\n  rows: 2,000,000 in, 1,500,000 out in 46 batches \
+             of 12.00 MiB\n  time: 2.0s elapsed, 3.5s busy, 1,000,000 rows/s\n\
+             run so far: 2.0s, at most 5.00 MiB queued\n"
+        );
+    }
+
+    #[test]
+    fn rates_and_clocks_at_their_ends() {
+        assert_eq!(rows_per_second(5, Duration::ZERO), 0);
+        assert_eq!(rows_per_second(u64::MAX, Duration::from_nanos(1)), u64::MAX);
+        assert_eq!(clock(Duration::from_millis(999)), "999ms");
+    }
+}
