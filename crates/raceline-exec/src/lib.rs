@@ -4,12 +4,26 @@
 //! This crate does not know *what* it runs: no `DataFusion`, no Python, no storage.
 
 mod emit;
+mod error;
+mod execution;
+mod graph;
+mod join;
+mod machine;
 mod operator;
+mod pools;
+mod port;
 mod region;
+mod scheduler;
+mod shell;
 mod snapshot;
 mod source;
+mod work;
 
 pub use emit::Emit;
+pub use error::ExecError;
+pub use execution::{Execution, ExecutionHandle, ExecutionOptions, Waited, execute};
+pub use graph::{Graph, NodeId};
+pub use machine::{Machine, MachineOptions};
 pub use operator::{BatchShape, Operator, PoolShape};
 pub use region::{PortStream, Region};
 pub use snapshot::{Snapshot, StageSnapshot, StageState};

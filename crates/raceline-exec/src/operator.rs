@@ -99,6 +99,10 @@ pub trait Operator: fmt::Debug + Send + Sync + 'static {
     /// How its input is to be cut.
     fn input(&self) -> BatchShape;
 
+    /// Told once before `open`, for operators with [`PoolShape::workers_min`] above 0: no more
+    /// than `workers_max` workers (at least 1) fit the machine, so start no more than that.
+    fn limit_workers(&self, _workers_max: usize) {}
+
     /// Gets ready: starts stateful workers, so that constructors run in parallel.
     async fn open(&self) -> Result<(), Failure> {
         Ok(())

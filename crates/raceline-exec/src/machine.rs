@@ -1,0 +1,97 @@
+//! The machine: threads, logical resources and memory, shared by executions.
+
+use std::sync::Arc;
+
+use raceline_types::{Failure, Resources};
+use tokio::runtime::{Builder, Handle, Runtime};
+
+use crate::error::ExecError;
+
+/// What a machine has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MachineOptions {
+    /// All logical resources. Work beyond them waits; a request beyond them is refused.
+    pub resources: Resources,
+    /// Bytes that the queues of one execution may hold in all, unless the execution says
+    /// otherwise.
+    pub queue_bytes: u64,
+    /// Threads that compute; at least 1.
+    pub compute_threads: usize,
+    /// Threads that wait for files, sockets and processes; at least 1.
+    pub io_threads: usize,
+}
+
+/// Two runtimes and the totals that executions share.
+///
+/// Each execution is scheduled against all of the resources.
+#[derive(Debug)]
+pub struct Machine {
+    options: MachineOptions,
+    io: OwnedRuntime,
+    compute: OwnedRuntime,
+}
+
+impl Machine {
+    /// Starts the threads.
+    ///
+    /// # Errors
+    /// [`ExecError::Runtime`] when the system refuses threads.
+    pub fn new(options: MachineOptions) -> Result<Arc<Self>, Failure> {
+        let io = OwnedRuntime::start("raceline-io", options.io_threads)?;
+        let compute = OwnedRuntime::start("raceline-compute", options.compute_threads)?;
+        Ok(Arc::new(Self { options, io, compute }))
+    }
+
+    /// Where files, sockets and processes are waited for.
+    #[must_use]
+    pub fn io(&self) -> &Handle {
+        self.io.handle()
+    }
+
+    /// Where batches are worked on.
+    #[must_use]
+    pub fn compute(&self) -> &Handle {
+        self.compute.handle()
+    }
+
+    /// All logical resources.
+    #[must_use]
+    pub fn resources(&self) -> &Resources {
+        &self.options.resources
+    }
+
+    /// What the machine was started with.
+    #[must_use]
+    pub fn options(&self) -> &MachineOptions {
+        &self.options
+    }
+}
+
+/// A runtime that may be dropped anywhere: its threads end on their own.
+#[derive(Debug)]
+struct OwnedRuntime(Option<Runtime>);
+
+impl OwnedRuntime {
+    fn start(name: &'static str, threads: usize) -> Result<Self, Failure> {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(threads.max(1))
+            .thread_name(name)
+            .enable_all()
+            .build()
+            .map_err(|source| ExecError::Runtime { name, source })?;
+        Ok(Self(Some(runtime)))
+    }
+
+    fn handle(&self) -> &Handle {
+        self.0.as_ref().expect("the runtime lives until it is dropped").handle()
+    }
+}
+
+impl Drop for OwnedRuntime {
+    /// The last owner may be a task of the runtime itself, which must not wait for its end.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! The scheduler: a pure state machine that decides what starts, what waits, what is handed on
+//! and what is cancelled. It knows ordinals, rows and bytes; it has no clock, no runtime and
+//! never looks into a batch.
+//!
+//! # Rules
+//!
+//! 1. *Tokens.* Work runs only while it holds its stage's tokens. Handing out a batch gives
+//!    them back; the work goes on once the batch is admitted and the tokens are there again. So
+//!    nobody waits for bytes while holding a token.
+//! 2. *Order.* Work starts in output order. The lowest ordinal of a stage that has not ended is
+//!    its head; only the head's output reaches the consumer.
+//! 3. *Bytes.* Work starts with a permit, its stage's mean output, and is charged with its
+//!    input. Output beyond the permit needs room in the [`Budget`].
+//! 4. *Overdraft.* The head may always start; its output is always admitted while the consumer
+//!    has nothing to work on. Overdraft stops all other starts.
+//! 5. *Importance.* Stages whose output somebody waits for come first, then those nearest to
+//!    the end. What an important stage lacks is not given to a less important one.
+//!
+//! # Why it cannot stall
+//!
+//! Follow the root's consumer upstream. It waits, so its queue is empty, so by rule 4 the head
+//! of that stage may start and its output is admitted. Either the head runs (progress), or it
+//! waits for tokens, all holders of which run and will end or hand out (rule 1), or it lacks
+//! input: then the same argument holds one stage further up, until a source.
+
+mod assign;
+mod budget;
+mod edge;
+mod report;
+#[cfg(test)]
+mod simulation;
+mod stage;
+mod tokens;
+
+use std::time::Duration;
+
+use raceline_types::Resources;
+
+use self::budget::Budget;
+pub(crate) use self::edge::Morsel;
+use self::edge::{Edge, Order};
+use self::stage::{Closing, Phase, Stage, Standing};
+pub(crate) use self::stage::{StageKind, StagePlan};
+pub(crate) use self::tokens::Ask;
+use self::tokens::Tokens;
+
+/// Splits that a listing may be ahead of the work.
+pub(crate) const SPLITS_AHEAD_MAX: usize = 64;
+
+/// A piece of work: a split, a unit of input, or a region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct WorkId {
+    pub stage: usize,
+    pub ordinal: u64,
+}
+
+/// How something ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Done,
+    Failed,
+    Cancelled,
+}
+
+/// What happened.
+#[derive(Debug)]
+pub(crate) enum Event<T> {
+    /// The execution begins.
+    Began,
+    /// `open` of the stage returned.
+    OpenEnded { stage: usize, outcome: Outcome },
+    /// The listing found the next split.
+    SplitFound { stage: usize },
+    /// The listing ended.
+    ListingEnded { stage: usize, outcome: Outcome },
+    /// Running work has an output.
+    Emitted { work: WorkId, output: Morsel<T> },
+    /// Work ended; every start is answered by exactly one end.
+    WorkEnded { work: WorkId, outcome: Outcome },
+    /// The consumer of the stage's output (a region or the root) waits for a batch.
+    Pulled { stage: usize },
+    /// The consumer of the stage's output needs no more.
+    Dropped { stage: usize },
+    /// The whole execution is to end.
+    Cancelled,
+    /// `close` of the stage returned.
+    Closed { stage: usize },
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub(crate) enum Action<T> {
+    /// Call `open`; answer with [`Event::OpenEnded`].
+    Open { stage: usize },
+    /// Let the listing find this many more splits.
+    List { stage: usize, splits: usize },
+    /// Start work on `input` (empty for a split or a region).
+    Start { work: WorkId, input: Vec<Morsel<T>> },
+    /// Let work that handed out a batch go on.
+    Resume { work: WorkId },
+    /// Give the consumer the batch that it waits for.
+    Hand { stage: usize, output: T },
+    /// Tell the consumer that there is no more.
+    End { stage: usize },
+    /// Cancel the stage's work, listing and opening.
+    Cancel { stage: usize },
+    /// Call `close`; answer with [`Event::Closed`].
+    Close { stage: usize },
+    /// Everything has ended.
+    Finish,
+}
+
+/// Sizes that the scheduler works with.
+#[derive(Clone, Debug)]
+pub(crate) struct Limits {
+    /// All logical resources.
+    pub resources: Resources,
+    /// Shared budget of queues, permits and running inputs.
+    pub queue_bytes: u64,
+    /// Size to which outputs are cut, and the guess for work without history.
+    pub target_batch_bytes: u64,
+    /// Whether outputs keep input order.
+    pub preserve_order: bool,
+}
+
+/// The state machine; see the module's rules.
+#[derive(Debug)]
+pub(crate) struct Scheduler<T> {
+    stages: Vec<Stage<T>>,
+    root: usize,
+    budget: Budget,
+    tokens: Tokens,
+    target_batch_bytes: u64,
+    queued_bytes: u64,
+    queued_bytes_peak: u64,
+    now: Duration,
+    finished: bool,
+    /// Stages in the order in which tokens are offered; kept to save allocations.
+    importance: Vec<usize>,
+}
+
+impl<T: Clone> Scheduler<T> {
+    /// Stages, each after its inputs; `root` is the one that the caller consumes. Every other
+    /// stage is the input of exactly one stage.
+    pub(crate) fn new(plans: Vec<StagePlan>, root: usize, limits: &Limits) -> Self {
+        let mut consumers = vec![(None, None); plans.len()];
+        for (consumer, plan) in plans.iter().enumerate() {
+            let shape = match plan.kind {
+                StageKind::Operator(shape) => Some(shape),
+                StageKind::Source | StageKind::Region => None,
+            };
+            for &input in &plan.inputs {
+                consumers[input] = (Some(consumer), shape);
+            }
+        }
+        let order = if limits.preserve_order { Order::Input } else { Order::Arrival };
+        let stage = |(plan, (consumer, shape))| Stage::new(plan, consumer, Edge::new(order, shape));
+        Self {
+            stages: plans.into_iter().zip(consumers).map(stage).collect(),
+            root,
+            budget: Budget::new(limits.queue_bytes),
+            tokens: Tokens::new(&limits.resources),
+            target_batch_bytes: limits.target_batch_bytes.max(1),
+            queued_bytes: 0,
+            queued_bytes_peak: 0,
+            now: Duration::ZERO,
+            finished: false,
+            importance: Vec::new(),
+        }
+    }
+
+    /// Whether a failure of the stage would be the execution's: nobody needs a stage that was
+    /// cancelled.
+    pub(crate) fn is_live(&self, stage: usize) -> bool {
+        self.stages[stage].standing == Standing::Live
+    }
+
+    /// Takes in what happened at `now` (time since the execution began, never less than
+    /// before) and tells what to do.
+    pub(crate) fn on(&mut self, event: Event<T>, now: Duration) -> Vec<Action<T>> {
+        self.pass_time(now);
+        let mut actions = Vec::new();
+        self.take_in(event, &mut actions);
+        loop {
+            self.admit();
+            self.hand(&mut actions);
+            let settled = self.settle(&mut actions);
+            let started = self.assign(&mut actions);
+            if !settled && !started {
+                break;
+            }
+        }
+        if !self.finished && self.stages.iter().all(|stage| stage.closing == Closing::Closed) {
+            self.finished = true;
+            actions.push(Action::Finish);
+        }
+        actions
+    }
+
+    fn pass_time(&mut self, now: Duration) {
+        let passed = now.saturating_sub(self.now);
+        for index in 0..self.stages.len() {
+            let stage = &self.stages[index];
+            let at_port = |&input: &usize| self.stages[input].edge.wanted;
+            if stage.active > 0 && !stage.plan.inputs.iter().any(at_port) {
+                let workers = u32::try_from(stage.active).unwrap_or(u32::MAX);
+                self.stages[index].counters.busy += passed * workers;
+            }
+        }
+        self.now = self.now.max(now);
+    }
+
+    fn take_in(&mut self, event: Event<T>, actions: &mut Vec<Action<T>>) {
+        match event {
+            Event::Began => {
+                for (stage, state) in self.stages.iter().enumerate() {
+                    if state.opening {
+                        actions.push(Action::Open { stage });
+                    }
+                    if state.listing {
+                        actions.push(Action::List { stage, splits: SPLITS_AHEAD_MAX });
+                    }
+                }
+            }
+            Event::OpenEnded { stage, outcome } => {
+                self.stages[stage].opening = false;
+                self.note_outcome(stage, outcome, actions);
+            }
+            Event::SplitFound { stage } => self.stages[stage].splits_waiting += 1,
+            Event::ListingEnded { stage, outcome } => {
+                self.stages[stage].listing = false;
+                self.note_outcome(stage, outcome, actions);
+            }
+            Event::Emitted { work, output } => self.take_output(work, output),
+            Event::WorkEnded { work, outcome } => {
+                self.end_work(work, outcome);
+                self.note_outcome(work.stage, outcome, actions);
+            }
+            Event::Pulled { stage } => self.stages[stage].edge.wanted = true,
+            Event::Dropped { stage } => self.unneed(stage, actions),
+            Event::Cancelled => self.unneed(self.root, actions),
+            Event::Closed { stage } => self.stages[stage].closing = Closing::Closed,
+        }
+    }
+
+    /// A failure of a stage that somebody needs ends everything.
+    fn note_outcome(&mut self, stage: usize, outcome: Outcome, actions: &mut Vec<Action<T>>) {
+        if outcome == Outcome::Failed && self.is_live(stage) {
+            self.stages[stage].counters.failed = true;
+            self.unneed(self.root, actions);
+        }
+    }
+
+    /// Cancels a stage and all that only feeds it.
+    fn unneed(&mut self, stage: usize, actions: &mut Vec<Action<T>>) {
+        let queued = self.stages[stage].edge.clear();
+        self.free_queued(stage, queued);
+        if self.stages[stage].standing == Standing::Live {
+            self.stages[stage].standing = Standing::Unneeded;
+            self.stages[stage].edge.complete = true;
+            actions.push(Action::Cancel { stage });
+        }
+        for input in self.stages[stage].plan.inputs.clone() {
+            self.unneed(input, actions);
+        }
+    }
+
+    fn take_output(&mut self, work: WorkId, output: Morsel<T>) {
+        let stage = &mut self.stages[work.stage];
+        if stage.standing != Standing::Live {
+            return;
+        }
+        let running = stage.works.get_mut(&work.ordinal).expect("only running work has outputs");
+        assert!(matches!(running.phase, Phase::Active), "work waits until its output is admitted");
+        running.phase = Phase::NeedsBytes(output);
+        stage.active -= 1;
+        self.tokens.give_back(&stage.plan.ask);
+    }
+
+    fn end_work(&mut self, work: WorkId, outcome: Outcome) {
+        let stage = &mut self.stages[work.stage];
+        let ended = stage.works.remove(&work.ordinal).expect("work ends once");
+        if matches!(ended.phase, Phase::Active) {
+            stage.active -= 1;
+            self.tokens.give_back(&stage.plan.ask);
+        }
+        stage.counters.tasks_finished += u64::from(outcome == Outcome::Done);
+        let dropped = stage.edge.end_lane(work.ordinal);
+        self.free_queued(work.stage, dropped);
+        self.free(work.stage, ended.input_bytes + ended.permit_bytes);
+    }
+
+    fn charge(&mut self, stage: usize, bytes: u64) {
+        self.stages[stage].charged_bytes += bytes;
+        self.budget.grant(bytes);
+    }
+
+    fn free(&mut self, stage: usize, bytes: u64) {
+        self.stages[stage].charged_bytes -= bytes;
+        self.budget.free(bytes);
+    }
+
+    /// Frees bytes that left the queue of `stage`.
+    fn free_queued(&mut self, stage: usize, bytes: u64) {
+        self.queued_bytes -= bytes;
+        self.free(stage, bytes);
+    }
+}

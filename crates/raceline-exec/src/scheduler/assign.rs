@@ -1,0 +1,244 @@
+//! The scheduler's decisions: admission of outputs, handing on, ends, and who gets tokens.
+
+use super::edge::Order;
+use super::stage::{Closing, Phase, Stage, StageKind, Standing, Work};
+use super::{Action, Morsel, Scheduler, WorkId};
+
+/// A permit is at most this many target batches: longer outputs are admitted as they come.
+const PERMIT_BATCHES_MAX: u64 = 2;
+
+impl<T: Clone> Scheduler<T> {
+    /// Queues the waiting outputs for which there is room.
+    pub(super) fn admit(&mut self) {
+        for stage in (0..self.stages.len()).rev() {
+            if self.stages[stage].standing != Standing::Live {
+                continue;
+            }
+            let waiting: Vec<u64> = waiting_for_bytes(&self.stages[stage]).collect();
+            for ordinal in waiting {
+                self.admit_one(WorkId { stage, ordinal });
+            }
+        }
+    }
+
+    fn admit_one(&mut self, id: WorkId) {
+        let stage = &self.stages[id.stage];
+        let work = &stage.works[&id.ordinal];
+        let Phase::NeedsBytes(output) = &work.phase else { return };
+        let permitted = work.permit_bytes.min(output.bytes);
+        let extra = output.bytes - permitted;
+        let fits = extra == 0 || self.budget.admits(stage.charged_bytes, extra);
+        if !fits && !self.may_overdraw(id) {
+            return;
+        }
+        self.charge(id.stage, extra);
+        let stage = &mut self.stages[id.stage];
+        let work = stage.works.get_mut(&id.ordinal).expect("it was found above");
+        work.permit_bytes -= permitted;
+        let phase = std::mem::replace(&mut work.phase, Phase::NeedsTokens);
+        let Phase::NeedsBytes(output) = phase else { unreachable!("it was matched above") };
+        stage.counters.output_rows += output.rows as u64;
+        stage.counters.output_bytes += output.bytes;
+        stage.counters.output_batches += 1;
+        self.queued_bytes += output.bytes;
+        self.queued_bytes_peak = self.queued_bytes_peak.max(self.queued_bytes);
+        let dropped = stage.edge.push(id.ordinal, output);
+        self.free_queued(id.stage, dropped);
+    }
+
+    /// The consumer has nothing to work on, and this output is what it waits for.
+    fn may_overdraw(&self, id: WorkId) -> bool {
+        let stage = &self.stages[id.stage];
+        let is_next = if stage.edge.order() == Order::Input {
+            stage.edge.head() == id.ordinal
+        } else {
+            waiting_for_bytes(stage).next() == Some(id.ordinal)
+        };
+        is_next && !stage.edge.has_unit()
+    }
+
+    /// Gives waiting consumers (regions and the root) what there is.
+    pub(super) fn hand(&mut self, actions: &mut Vec<Action<T>>) {
+        for stage in 0..self.stages.len() {
+            let Stage { edge, consumer, .. } = &mut self.stages[stage];
+            if !edge.wanted {
+                continue;
+            }
+            let consumer = *consumer;
+            let unit = if edge.has_unit() { edge.take_unit() } else { Vec::new() };
+            edge.wanted = unit.is_empty() && !edge.is_drained();
+            if let Some(consumer) = consumer {
+                let region = &mut self.stages[consumer];
+                region.counters.input_rows += unit.iter().map(|m| m.rows as u64).sum::<u64>();
+            }
+            if unit.is_empty() && !self.stages[stage].edge.wanted {
+                actions.push(Action::End { stage });
+            }
+            for morsel in unit {
+                self.free_queued(stage, morsel.bytes);
+                actions.push(Action::Hand { stage, output: morsel.item });
+            }
+        }
+    }
+
+    /// Notes which stages are done, closes those, and drops what a done region left. Returns
+    /// whether anything changed.
+    pub(super) fn settle(&mut self, actions: &mut Vec<Action<T>>) -> bool {
+        let mut changed = false;
+        for stage in 0..self.stages.len() {
+            let this = &self.stages[stage];
+            if this.closing != Closing::No || !this.is_quiet() {
+                continue;
+            }
+            let exhausted = match this.plan.kind {
+                StageKind::Source => this.splits_waiting == 0,
+                StageKind::Operator(_) => self.stages[this.plan.inputs[0]].edge.is_drained(),
+                StageKind::Region => this.next_ordinal > 0,
+            };
+            if this.standing == Standing::Live && !exhausted {
+                continue;
+            }
+            changed = true;
+            self.finish_stage(stage, actions);
+        }
+        changed
+    }
+
+    fn finish_stage(&mut self, stage: usize, actions: &mut Vec<Action<T>>) {
+        let this = &mut self.stages[stage];
+        this.closing = Closing::Asked;
+        this.edge.complete = true;
+        this.counters.end = Some(self.now);
+        actions.push(Action::Close { stage });
+        if this.standing == Standing::Live {
+            this.standing = Standing::Done;
+            for input in this.plan.inputs.clone() {
+                self.unneed(input, actions);
+            }
+        }
+    }
+
+    /// Resumes and starts work as far as tokens and bytes go. Returns whether any was.
+    pub(super) fn assign(&mut self, actions: &mut Vec<Action<T>>) -> bool {
+        let before = actions.len();
+        self.rank_stages();
+        self.tokens.begin_round();
+        let importance = std::mem::take(&mut self.importance);
+        for &stage in &importance {
+            let this = &self.stages[stage];
+            if this.standing == Standing::Live && !this.opening {
+                self.resume_works(stage, actions);
+                self.start_works(stage, actions);
+            }
+        }
+        self.importance = importance;
+        actions.len() > before
+    }
+
+    /// Stages whose output somebody waits for, then the others; each from the end upstream.
+    fn rank_stages(&mut self) {
+        let mut demanded = vec![false; self.stages.len()];
+        demanded[self.root] = self.stages[self.root].edge.wanted;
+        for stage in (0..self.stages.len()).rev() {
+            for &input in &self.stages[stage].plan.inputs {
+                let edge = &self.stages[input].edge;
+                demanded[input] = match self.stages[stage].plan.kind {
+                    StageKind::Operator(_) => demanded[stage] && !edge.has_unit(),
+                    StageKind::Source | StageKind::Region => edge.wanted,
+                };
+            }
+        }
+        self.importance.clear();
+        let from_the_end = (0..demanded.len()).rev();
+        self.importance.extend(from_the_end.clone().filter(|&stage| demanded[stage]));
+        self.importance.extend(from_the_end.filter(|&stage| !demanded[stage]));
+    }
+
+    fn resume_works(&mut self, stage: usize, actions: &mut Vec<Action<T>>) {
+        let Stage { works, plan, active, .. } = &mut self.stages[stage];
+        for (&ordinal, work) in works {
+            if matches!(work.phase, Phase::NeedsTokens) {
+                if !self.tokens.take(&plan.ask) {
+                    return;
+                }
+                work.phase = Phase::Active;
+                *active += 1;
+                actions.push(Action::Resume { work: WorkId { stage, ordinal } });
+            }
+        }
+    }
+
+    fn start_works(&mut self, stage: usize, actions: &mut Vec<Action<T>>) {
+        while self.is_startable(stage) && self.tokens.take(&self.stages[stage].plan.ask) {
+            self.start(stage, actions);
+        }
+    }
+
+    /// Everything but tokens is there for the next piece of work.
+    fn is_startable(&self, stage: usize) -> bool {
+        let this = &self.stages[stage];
+        let has_input = match this.plan.kind {
+            StageKind::Source => this.splits_waiting > 0,
+            StageKind::Operator(_) => self.stages[this.plan.inputs[0]].edge.has_unit(),
+            StageKind::Region => this.next_ordinal == 0,
+        };
+        has_input
+            && this.works.len() < this.plan.concurrency_max
+            && (this.next_is_head()
+                || self.budget.admits(this.charged_bytes, self.expected_bytes(stage)))
+    }
+
+    fn expected_bytes(&self, stage: usize) -> u64 {
+        let cap = PERMIT_BATCHES_MAX * self.target_batch_bytes;
+        self.stages[stage].expected_bytes(self.target_batch_bytes, cap)
+    }
+
+    fn start(&mut self, stage: usize, actions: &mut Vec<Action<T>>) {
+        let input = self.take_input(stage, actions);
+        let input_bytes = input.iter().map(|morsel| morsel.bytes).sum();
+        let expected = self.expected_bytes(stage);
+        let charged = self.stages[stage].charged_bytes;
+        let is_region = self.stages[stage].plan.kind == StageKind::Region;
+        let permitted = !is_region && self.budget.admits(charged, expected);
+        let permit_bytes = if permitted { expected } else { 0 };
+        self.charge(stage, input_bytes + permit_bytes);
+        let this = &mut self.stages[stage];
+        let ordinal = this.next_ordinal;
+        this.next_ordinal += 1;
+        this.edge.open_lane(ordinal);
+        this.counters.input_rows += input.iter().map(|morsel| morsel.rows as u64).sum::<u64>();
+        this.counters.first_start.get_or_insert(self.now);
+        this.active += 1;
+        this.works.insert(ordinal, Work { phase: Phase::Active, input_bytes, permit_bytes });
+        actions.push(Action::Start { work: WorkId { stage, ordinal }, input });
+    }
+
+    fn take_input(&mut self, stage: usize, actions: &mut Vec<Action<T>>) -> Vec<Morsel<T>> {
+        match self.stages[stage].plan.kind {
+            StageKind::Region => Vec::new(),
+            StageKind::Source => {
+                self.stages[stage].splits_waiting -= 1;
+                if self.stages[stage].listing {
+                    actions.push(Action::List { stage, splits: 1 });
+                }
+                Vec::new()
+            }
+            StageKind::Operator(_) => {
+                let input = self.stages[stage].plan.inputs[0];
+                let unit = self.stages[input].edge.take_unit();
+                let bytes = unit.iter().map(|morsel| morsel.bytes).sum();
+                self.free_queued(input, bytes);
+                unit
+            }
+        }
+    }
+}
+
+/// Ordinals of the works of `stage` whose output waits for bytes, lowest first.
+fn waiting_for_bytes<T>(stage: &Stage<T>) -> impl Iterator<Item = u64> + '_ {
+    stage
+        .works
+        .iter()
+        .filter(|(_, work)| matches!(work.phase, Phase::NeedsBytes(_)))
+        .map(|(&ordinal, _)| ordinal)
+}

@@ -1,0 +1,152 @@
+//! What the scheduler knows of one stage.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::edge::{Edge, Morsel};
+use super::tokens::Ask;
+use crate::operator::BatchShape;
+
+/// What kind of work a stage does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StageKind {
+    /// Splits, found over time.
+    Source,
+    /// Units cut from one input.
+    Operator(BatchShape),
+    /// One piece of work over all inputs; takes no tokens.
+    Region,
+}
+
+/// A stage as it is planned.
+#[derive(Clone, Debug)]
+pub(crate) struct StagePlan {
+    pub kind: StageKind,
+    /// Stages that feed its ports, each with a lower index.
+    pub inputs: Vec<usize>,
+    /// What each running piece of work takes.
+    pub ask: Ask,
+    /// Most pieces of work at once; at least 1.
+    pub concurrency_max: usize,
+    /// Whether it must be opened before its first work.
+    pub opens: bool,
+}
+
+/// How a piece of work stands.
+#[derive(Debug)]
+pub(crate) enum Phase<T> {
+    /// It runs and holds its stage's tokens.
+    Active,
+    /// Its output waits for bytes; it holds no tokens.
+    NeedsBytes(Morsel<T>),
+    /// Its output was admitted; it waits for tokens to go on.
+    NeedsTokens,
+}
+
+/// A piece of work that was started and has not ended.
+#[derive(Debug)]
+pub(crate) struct Work<T> {
+    pub phase: Phase<T>,
+    /// Bytes of its input, charged until it ends.
+    pub input_bytes: u64,
+    /// Bytes granted for outputs to come.
+    pub permit_bytes: u64,
+}
+
+/// Whether a stage still counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It works, or will.
+    Live,
+    /// Nobody needs it: what runs is being cancelled.
+    Unneeded,
+    /// All its output was handed to the queue.
+    Done,
+}
+
+/// How far the end of a stage has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Closing {
+    /// Work may still come.
+    No,
+    /// `close` was asked for.
+    Asked,
+    /// `close` has returned.
+    Closed,
+}
+
+/// Counters for progress; they only grow.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub input_rows: u64,
+    pub output_rows: u64,
+    pub output_bytes: u64,
+    pub output_batches: u64,
+    pub tasks_finished: u64,
+    pub busy: Duration,
+    pub first_start: Option<Duration>,
+    pub end: Option<Duration>,
+    pub failed: bool,
+}
+
+/// A stage while it runs.
+#[derive(Debug)]
+pub(crate) struct Stage<T> {
+    pub plan: StagePlan,
+    /// The stage that consumes its output; `None` for the root.
+    pub consumer: Option<usize>,
+    pub standing: Standing,
+    /// Its output.
+    pub edge: Edge<T>,
+    pub works: BTreeMap<u64, Work<T>>,
+    pub next_ordinal: u64,
+    /// Splits that were found and not started.
+    pub splits_waiting: usize,
+    /// `open` has not returned.
+    pub opening: bool,
+    /// The listing has not ended.
+    pub listing: bool,
+    pub closing: Closing,
+    /// Bytes charged: queued, permitted, and inputs of running work.
+    pub charged_bytes: u64,
+    /// Pieces of work that run now, as opposed to wait.
+    pub active: u64,
+    pub counters: Counters,
+}
+
+impl<T: Clone> Stage<T> {
+    pub(crate) fn new(plan: StagePlan, consumer: Option<usize>, edge: Edge<T>) -> Self {
+        Self {
+            consumer,
+            standing: Standing::Live,
+            edge,
+            works: BTreeMap::new(),
+            next_ordinal: 0,
+            splits_waiting: 0,
+            opening: plan.opens,
+            listing: plan.kind == StageKind::Source,
+            closing: Closing::No,
+            charged_bytes: 0,
+            active: 0,
+            counters: Counters::default(),
+            plan,
+        }
+    }
+
+    /// Whether the next piece of work would be the one that the consumer waits for.
+    pub(crate) fn next_is_head(&self) -> bool {
+        self.next_ordinal == self.edge.head()
+    }
+
+    /// Whether nothing of it is under way.
+    pub(crate) fn is_quiet(&self) -> bool {
+        !self.opening && !self.listing && self.works.is_empty()
+    }
+
+    /// Expected bytes of output of the next piece of work: the mean so far, or `guess_bytes`.
+    pub(crate) fn expected_bytes(&self, guess_bytes: u64, cap_bytes: u64) -> u64 {
+        let tasks = self.counters.tasks_finished;
+        let mean = self.counters.output_bytes.checked_div(tasks);
+        mean.unwrap_or(guess_bytes).min(cap_bytes)
+    }
+}

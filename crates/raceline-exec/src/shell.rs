@@ -1,0 +1,430 @@
+//! The shell round the scheduler: it performs the scheduler's actions with tokio and reports
+//! back what happened. All decisions are the scheduler's.
+//!
+//! One mutex holds the scheduler, the batches on their way to consumers and the splits found.
+//! It is never held across an await, nor while a task is spawned or woken.
+
+use std::collections::{HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use futures::future::{join_all, try_join_all};
+use futures::{FutureExt as _, StreamExt as _};
+use raceline_types::{Batch, Failure, Split};
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::error::ExecError;
+use crate::graph::{Body, Compiled, Node};
+use crate::machine::Machine;
+use crate::port::Port;
+use crate::scheduler::{Action, Event, Limits, Morsel, Outcome, Scheduler, WorkId};
+use crate::snapshot::Snapshot;
+use crate::source::Source;
+use crate::work::{self, Input, guard};
+
+/// An operator's `close` that takes longer is abandoned.
+const CLOSE_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// Everything that a running execution shares.
+pub(crate) struct Shell {
+    machine: Arc<Machine>,
+    nodes: Vec<Arc<Node>>,
+    names: Vec<Arc<str>>,
+    root: usize,
+    target_batch_bytes: u64,
+    began: Instant,
+    cancels: Vec<CancellationToken>,
+    /// Splits that each listing may still find.
+    listings: Vec<Semaphore>,
+    /// Rows that came out of each reader, before fused operators.
+    rows_read: Vec<AtomicU64>,
+    finished: watch::Sender<bool>,
+    state: Mutex<State>,
+}
+
+struct State {
+    scheduler: Scheduler<Batch>,
+    slots: Vec<Slot>,
+    splits: Vec<VecDeque<Split>>,
+    running: HashMap<WorkId, Arc<Notify>>,
+    close_asked: Vec<bool>,
+    failure: Option<Failure>,
+    ended_at: Option<Duration>,
+}
+
+/// Where a stage's output waits for a consumer that takes batch by batch.
+#[derive(Default)]
+struct Slot {
+    batch: Option<Batch>,
+    asked: bool,
+    ended: bool,
+    waker: Option<Waker>,
+}
+
+/// What is to be done once the mutex is released.
+enum Deed {
+    Open(usize),
+    List(usize, usize),
+    Start(WorkId, Input, Arc<Notify>),
+    Resume(Arc<Notify>),
+    Wake(Waker),
+    Cancel(usize),
+    Close(usize),
+    Finish,
+}
+
+impl Shell {
+    /// Starts the compiled graph.
+    pub(crate) fn start(machine: Arc<Machine>, compiled: Compiled, limits: &Limits) -> Arc<Self> {
+        let Compiled { nodes, plans, root } = compiled;
+        let stages = nodes.len();
+        let state = State {
+            scheduler: Scheduler::new(plans, root, limits),
+            slots: (0..stages).map(|_| Slot::default()).collect(),
+            splits: vec![VecDeque::new(); stages],
+            running: HashMap::new(),
+            close_asked: vec![false; stages],
+            failure: None,
+            ended_at: None,
+        };
+        let shell = Arc::new(Self {
+            machine,
+            names: nodes.iter().map(Node::name).collect(),
+            nodes: nodes.into_iter().map(Arc::new).collect(),
+            root,
+            target_batch_bytes: limits.target_batch_bytes,
+            began: Instant::now(),
+            cancels: (0..stages).map(|_| CancellationToken::new()).collect(),
+            listings: (0..stages).map(|_| Semaphore::new(0)).collect(),
+            rows_read: (0..stages).map(|_| AtomicU64::new(0)).collect(),
+            finished: watch::Sender::new(false),
+            state: Mutex::new(state),
+        });
+        shell.on(Event::Began);
+        for (stage, node) in shell.nodes.iter().enumerate() {
+            if let Body::Source(source) = &node.body {
+                shell.machine.io().spawn(Arc::clone(&shell).list(stage, Arc::clone(source)));
+            }
+        }
+        shell
+    }
+
+    pub(crate) fn machine(&self) -> &Arc<Machine> {
+        &self.machine
+    }
+
+    pub(crate) fn node(&self, stage: usize) -> &Arc<Node> {
+        &self.nodes[stage]
+    }
+
+    pub(crate) fn target_batch_bytes(&self) -> u64 {
+        self.target_batch_bytes
+    }
+
+    pub(crate) fn is_cancelled(&self, stage: usize) -> bool {
+        self.cancels[stage].is_cancelled()
+    }
+
+    pub(crate) fn count_read(&self, stage: usize, rows: usize) {
+        self.rows_read[stage].fetch_add(rows as u64, Ordering::Relaxed);
+    }
+
+    /// Waits for `true`: all work has ended and everything was closed.
+    pub(crate) fn finished(&self) -> watch::Receiver<bool> {
+        self.finished.subscribe()
+    }
+
+    /// Takes in an event.
+    pub(crate) fn on(self: &Arc<Self>, event: Event<Batch>) {
+        let deeds = {
+            let mut held = self.lock();
+            self.step(&mut held, event, None).0
+        };
+        self.perform(deeds);
+    }
+
+    /// Takes in an output of running work. Returns whether the work may go on at once;
+    /// otherwise it waits for its signal.
+    pub(crate) fn emit(self: &Arc<Self>, work: WorkId, output: Morsel<Batch>) -> bool {
+        let (deeds, resumed) = {
+            let mut held = self.lock();
+            self.step(&mut held, Event::Emitted { work, output }, Some(work))
+        };
+        self.perform(deeds);
+        resumed
+    }
+
+    /// Takes the next batch of a stage for its consumer, or asks for it.
+    pub(crate) fn poll_pull(
+        self: &Arc<Self>,
+        stage: usize,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Batch>> {
+        let mut deeds = Vec::new();
+        let polled = {
+            let mut held = self.lock();
+            let slot = &mut held.slots[stage];
+            slot.waker = None;
+            if slot.batch.is_none() && !slot.ended && !slot.asked {
+                slot.asked = true;
+                deeds = self.step(&mut held, Event::Pulled { stage }, None).0;
+            }
+            let slot = &mut held.slots[stage];
+            match slot.batch.take() {
+                Some(batch) => Poll::Ready(Some(batch)),
+                None if slot.ended => Poll::Ready(None),
+                None => {
+                    slot.waker = Some(cx.waker().clone());
+                    Poll::Pending
+                }
+            }
+        };
+        self.perform(deeds);
+        polled
+    }
+
+    /// Takes the next batch of the root, or the failure that ended the execution.
+    pub(crate) fn poll_root(
+        self: &Arc<Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Batch, Failure>>> {
+        let polled = self.poll_pull(self.root, cx);
+        match self.lock().failure.clone() {
+            Some(failure) => Poll::Ready(Some(Err(failure))),
+            None => polled.map(|batch| batch.map(Ok)),
+        }
+    }
+
+    /// Ends the execution; unless its output was taken to the end, it fails as cancelled.
+    pub(crate) fn cancel(self: &Arc<Self>) {
+        let deeds = {
+            let mut held = self.lock();
+            if !held.slots[self.root].ended {
+                held.failure.get_or_insert_with(|| ExecError::Cancelled.into());
+            }
+            self.step(&mut held, Event::Cancelled, None).0
+        };
+        self.perform(deeds);
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let held = self.lock();
+        let now = held.ended_at.unwrap_or_else(|| self.began.elapsed());
+        let mut stages = held.scheduler.report(now, &self.names);
+        let (queued_bytes, queued_bytes_peak) = held.scheduler.queued_bytes();
+        let finished = held.ended_at.is_some();
+        drop(held);
+        for (index, (stage, node)) in stages.iter_mut().zip(&self.nodes).enumerate() {
+            stage.workers = node.chain.iter().map(|operator| operator.workers() as u64).sum();
+            if matches!(node.body, Body::Source(_)) {
+                stage.input_rows = self.rows_read[index].load(Ordering::Relaxed);
+            }
+        }
+        Snapshot { stages, elapsed: now, queued_bytes, queued_bytes_peak, finished }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets the scheduler decide. Returns what is left to do without the lock, and whether
+    /// `caller`, which is running, may go on.
+    fn step(
+        self: &Arc<Self>,
+        held: &mut State,
+        event: Event<Batch>,
+        caller: Option<WorkId>,
+    ) -> (Vec<Deed>, bool) {
+        let now = self.began.elapsed();
+        let decided = catch_unwind(AssertUnwindSafe(|| held.scheduler.on(event, now)));
+        let actions = match decided {
+            Ok(actions) => actions,
+            Err(panic) => return (self.give_up(held, work::panicked(panic.as_ref())), false),
+        };
+        let mut resumed = false;
+        let mut deeds = Vec::with_capacity(actions.len());
+        for action in actions {
+            match action {
+                Action::Resume { work } if Some(work) == caller => resumed = true,
+                action => self.prepare(held, action, &mut deeds),
+            }
+        }
+        (deeds, resumed)
+    }
+
+    /// Does the part of an action that needs the lock.
+    fn prepare(self: &Arc<Self>, held: &mut State, action: Action<Batch>, deeds: &mut Vec<Deed>) {
+        match action {
+            Action::Open { stage } => deeds.push(Deed::Open(stage)),
+            Action::List { stage, splits } => deeds.push(Deed::List(stage, splits)),
+            Action::Start { work, input } => {
+                let input = match &self.nodes[work.stage].body {
+                    Body::Operator(_) => Input::Unit(input),
+                    Body::Region(_) => Input::Ports(self.ports(work.stage)),
+                    Body::Source(_) => {
+                        let split = held.splits[work.stage].pop_front();
+                        Input::Split(split.expect("a split was found for every start"))
+                    }
+                };
+                let signal = Arc::new(Notify::new());
+                held.running.insert(work, Arc::clone(&signal));
+                deeds.push(Deed::Start(work, input, signal));
+            }
+            Action::Resume { work } => {
+                deeds.extend(held.running.get(&work).map(Arc::clone).map(Deed::Resume));
+            }
+            Action::Hand { stage, output } => {
+                let slot = &mut held.slots[stage];
+                slot.batch = Some(output);
+                slot.asked = false;
+                deeds.extend(slot.waker.take().map(Deed::Wake));
+            }
+            Action::End { stage } => {
+                let slot = &mut held.slots[stage];
+                slot.ended = true;
+                deeds.extend(slot.waker.take().map(Deed::Wake));
+            }
+            Action::Cancel { stage } => {
+                deeds.push(Deed::Cancel(stage));
+                for &input in &self.nodes[stage].inputs {
+                    deeds.extend(held.slots[input].waker.take().map(Deed::Wake));
+                }
+            }
+            Action::Close { stage } => {
+                held.close_asked[stage] = true;
+                deeds.push(Deed::Close(stage));
+            }
+            Action::Finish => {
+                held.ended_at = Some(self.began.elapsed());
+                deeds.push(Deed::Finish);
+            }
+        }
+    }
+
+    fn ports(self: &Arc<Self>, stage: usize) -> Vec<crate::region::PortStream> {
+        let inputs = self.nodes[stage].inputs.iter();
+        inputs.map(|&input| Port::new(Arc::clone(self), input, stage).boxed()).collect()
+    }
+
+    /// The scheduler itself broke: fail, end everything, and still close every operator.
+    fn give_up(&self, held: &mut State, failure: Failure) -> Vec<Deed> {
+        held.failure.get_or_insert(failure);
+        let mut deeds: Vec<Deed> = (0..self.nodes.len()).map(Deed::Cancel).collect();
+        for slot in &mut held.slots {
+            slot.ended = true;
+            deeds.extend(slot.waker.take().map(Deed::Wake));
+        }
+        for (stage, asked) in held.close_asked.iter_mut().enumerate() {
+            if !std::mem::replace(asked, true) {
+                deeds.push(Deed::Close(stage));
+            }
+        }
+        held.ended_at.get_or_insert(self.began.elapsed());
+        deeds.push(Deed::Finish);
+        deeds
+    }
+
+    fn perform(self: &Arc<Self>, deeds: Vec<Deed>) {
+        for deed in deeds {
+            match deed {
+                Deed::Open(stage) => {
+                    self.machine.io().spawn(Arc::clone(self).open(stage));
+                }
+                Deed::List(stage, splits) => self.listings[stage].add_permits(splits),
+                Deed::Start(work, input, signal) => {
+                    let task = work::run(Arc::clone(self), work, input, signal);
+                    self.machine.compute().spawn(Arc::clone(self).work(work, Box::pin(task)));
+                }
+                Deed::Resume(signal) => signal.notify_one(),
+                Deed::Wake(waker) => waker.wake(),
+                Deed::Cancel(stage) => self.cancels[stage].cancel(),
+                Deed::Close(stage) => {
+                    self.machine.io().spawn(Arc::clone(self).close(stage));
+                }
+                Deed::Finish => {
+                    self.finished.send_replace(true);
+                }
+            }
+        }
+    }
+
+    async fn work(
+        self: Arc<Self>,
+        work: WorkId,
+        task: impl Future<Output = Result<(), Failure>> + Send,
+    ) {
+        let ended = guard(self.cancels[work.stage].clone(), task).await;
+        self.end(work.stage, ended, |outcome| Event::WorkEnded { work, outcome }, Some(work));
+    }
+
+    async fn open(self: Arc<Self>, stage: usize) {
+        let node = Arc::clone(&self.nodes[stage]);
+        let opened = try_join_all(node.chain.iter().map(|operator| async move {
+            operator.open().await.map_err(|failure| failure.in_stage(&operator.name()))
+        }));
+        let ended = guard(self.cancels[stage].clone(), opened.map(|all| all.map(drop))).await;
+        self.end(stage, ended, |outcome| Event::OpenEnded { stage, outcome }, None);
+    }
+
+    async fn list(self: Arc<Self>, stage: usize, source: Arc<dyn Source>) {
+        let listing = async {
+            let mut splits = source.splits();
+            loop {
+                let Ok(permit) = self.listings[stage].acquire().await else { return Ok(()) };
+                permit.forget();
+                let Some(split) = splits.next().await else { return Ok(()) };
+                self.found(stage, split.map_err(|failure| failure.in_stage(&source.name()))?);
+            }
+        };
+        let ended = guard(self.cancels[stage].clone(), listing).await;
+        self.end(stage, ended, |outcome| Event::ListingEnded { stage, outcome }, None);
+    }
+
+    fn found(self: &Arc<Self>, stage: usize, split: Split) {
+        let deeds = {
+            let mut held = self.lock();
+            held.splits[stage].push_back(split);
+            self.step(&mut held, Event::SplitFound { stage }, None).0
+        };
+        self.perform(deeds);
+    }
+
+    async fn close(self: Arc<Self>, stage: usize) {
+        let closing = self.nodes[stage].chain.iter().map(|operator| {
+            let close = AssertUnwindSafe(async { operator.close().await }).catch_unwind();
+            tokio::time::timeout(CLOSE_WAIT_MAX, close)
+        });
+        // What a `close` could not do ends with the process: there is nobody left to tell.
+        drop(join_all(closing).await);
+        self.on(Event::Closed { stage });
+    }
+
+    /// Reports how something of `stage` ended; the first failure of a stage that somebody needs
+    /// becomes the execution's.
+    fn end(
+        self: &Arc<Self>,
+        stage: usize,
+        ended: Result<(), Failure>,
+        event: impl FnOnce(Outcome) -> Event<Batch>,
+        work: Option<WorkId>,
+    ) {
+        let deeds = {
+            let mut held = self.lock();
+            let outcome = match ended {
+                Ok(()) => Outcome::Done,
+                Err(failure) if held.scheduler.is_live(stage) => {
+                    held.failure.get_or_insert(failure.in_stage(&self.nodes[stage].body.name()));
+                    Outcome::Failed
+                }
+                Err(_) => Outcome::Cancelled,
+            };
+            work.and_then(|work| held.running.remove(&work));
+            self.step(&mut held, event(outcome), None).0
+        };
+        self.perform(deeds);
+    }
+}

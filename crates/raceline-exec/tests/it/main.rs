@@ -1,0 +1,4 @@
+//! The machine with real threads and real batches.
+
+mod fixtures;
+mod order;
