@@ -1,1 +1,27 @@
-//! placeholder
+//! `DataFusion` under the engine: table files, filters, projections, sorts and aggregates.
+//!
+//! The crate turns plan nodes into the machine's readers, operators and regions. It knows no
+//! credentials (stores are registered by whoever opened them) and no Python. The known faults of
+//! `DataFusion` are worked around here: see [`Engine`] for memory.
+
+mod aggregate;
+mod compiled;
+mod engine;
+mod error;
+mod filter;
+mod missing;
+mod pool;
+mod port;
+mod project;
+mod resolve;
+mod scan;
+mod sort;
+
+pub use aggregate::AggregateRegion;
+pub use compiled::{CompiledOperator, Evaluation, describe, evaluate_program};
+pub use engine::{Engine, EngineOptions};
+pub use error::{FileError, RelationalError};
+pub use filter::FilterOperator;
+pub use project::ProjectOperator;
+pub use scan::{FileReader, count_rows, infer_schema};
+pub use sort::SortRegion;

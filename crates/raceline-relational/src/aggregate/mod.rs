@@ -1,0 +1,173 @@
+//! Aggregates over groups or over the whole input.
+
+mod finish;
+mod layout;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, new_null_array};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use async_trait::async_trait;
+use datafusion::dataframe::DataFrame;
+use futures::StreamExt;
+use raceline_exec::{Emit, PortStream, Region};
+use raceline_plan::{Aggregate, AggregateKind};
+use raceline_types::{Batch, Failure, InternalError};
+
+use self::layout::Layout;
+use crate::engine::Engine;
+use crate::error::failure;
+use crate::missing::{canonical_key, nan_to_null};
+use crate::port::OpenPort;
+
+/// Aggregates by key columns; without keys the result is one row.
+///
+/// Null and NaN are missing: they form one group as a key (shown as null), and aggregates leave
+/// them out, or are null because of them, as [`Aggregate::ignore_nulls`] says. Key columns come
+/// first in the output, then the aggregates by their names; groups have no order. An integer sum
+/// is int64 (uint64 for uint64) and an error when it exceeds 64 bits; other sums of numbers are
+/// float64, of decimals decimal. An input without rows gives no groups, and without keys one row:
+/// counts of 0 and nulls.
+#[derive(Debug)]
+pub struct AggregateRegion {
+    engine: Arc<Engine>,
+    keys: Vec<String>,
+    aggregates: Vec<Aggregate>,
+}
+
+impl AggregateRegion {
+    /// An aggregation. Columns are looked up when the first batch shows its schema.
+    #[must_use]
+    pub fn new(engine: Arc<Engine>, keys: Vec<String>, aggregates: Vec<Aggregate>) -> Self {
+        Self { engine, keys, aggregates }
+    }
+
+    /// Schema of the output for an input of `schema`.
+    ///
+    /// # Errors
+    /// [`crate::RelationalError::ColumnNotFound`], [`crate::RelationalError::AggregateType`],
+    /// [`crate::RelationalError::AggregateColumn`] or
+    /// [`crate::RelationalError::DuplicateColumn`].
+    pub fn output_schema(
+        schema: &SchemaRef,
+        keys: &[String],
+        aggregates: &[Aggregate],
+    ) -> Result<SchemaRef, Failure> {
+        Ok(Layout::new(schema, keys, aggregates)?.output)
+    }
+
+    /// The columns that are looked at.
+    fn wanted(&self) -> Vec<&str> {
+        let columns = self.aggregates.iter().filter_map(|one| one.column.as_deref());
+        self.keys.iter().map(String::as_str).chain(columns).collect()
+    }
+
+    fn plan(&self, port: OpenPort, layout: &Layout) -> Result<DataFrame, Failure> {
+        let context = self.engine.context(layout.row_bytes(port.row_bytes));
+        let (keys, values) = (layout.keys.clone(), layout.values.clone());
+        let target = Arc::clone(&layout.input);
+        let prepare = move |batch: &RecordBatch| {
+            let keys = keys.iter().map(|&at| (at, true));
+            let columns = keys.chain(values.iter().map(|&at| (at, false)));
+            columns
+                .zip(target.fields())
+                .map(|((at, is_key), field)| {
+                    let column = plain(batch.column(at), field.data_type())?;
+                    Ok(if is_key { canonical_key(&column) } else { nan_to_null(&column) })
+                })
+                .collect()
+        };
+        let table = port.into_table(&layout.input, prepare)?;
+        let rows = context.read_table(table).map_err(failure)?;
+        rows.aggregate(layout.key_exprs(), layout.slot_exprs()).map_err(failure)
+    }
+
+    /// The one row of an input of which nothing is known.
+    fn of_nothing(&self) -> Result<RecordBatch, Failure> {
+        let mut wanted = self.wanted();
+        wanted.sort_unstable();
+        wanted.dedup();
+        let fields: Vec<_> =
+            wanted.into_iter().map(|name| Field::new(name, DataType::Null, true)).collect();
+        let schema = Arc::new(Schema::new(fields));
+        let output = Self::output_schema(&schema, &self.keys, &self.aggregates)?;
+        self.one_row(&output, 0)
+    }
+
+    /// The one row of an input of `rows` rows when nothing but rows is counted, or no row is
+    /// there.
+    fn one_row(&self, output: &SchemaRef, rows: i64) -> Result<RecordBatch, Failure> {
+        let columns = self.aggregates.iter().zip(output.fields()).map(|(aggregate, field)| {
+            if aggregate.kind == AggregateKind::Count {
+                Arc::new(Int64Array::from_value(rows, 1)) as ArrayRef
+            } else {
+                new_null_array(field.data_type(), 1)
+            }
+        });
+        RecordBatch::try_new(Arc::clone(output), columns.collect())
+            .map_err(|error| InternalError::caused_by("one row of aggregates", error).into())
+    }
+
+    /// Whether all that is asked for is the number of rows.
+    fn only_counts_rows(&self) -> bool {
+        let counts_rows = |one: &Aggregate| {
+            one.kind == AggregateKind::Count && (one.column.is_none() || !one.ignore_nulls)
+        };
+        self.keys.is_empty() && self.aggregates.iter().all(counts_rows)
+    }
+}
+
+#[async_trait]
+impl Region for AggregateRegion {
+    fn name(&self) -> Arc<str> {
+        let names: Vec<_> = self.aggregates.iter().map(|one| one.name.as_str()).collect();
+        format!("Aggregate(by=[{}], [{}])", self.keys.join(", "), names.join(", ")).into()
+    }
+
+    async fn run(&self, ports: Vec<PortStream>, out: &mut dyn Emit) -> Result<(), Failure> {
+        let port = ports.into_iter().next();
+        let port = port.ok_or_else(|| InternalError::new("an aggregate without an input"))?;
+        let Some(port) = OpenPort::open(port, Some(&self.wanted())).await? else {
+            if self.keys.is_empty() {
+                out.emit(Batch::without_origin(self.of_nothing()?)).await?;
+            }
+            return Ok(());
+        };
+        let layout = Layout::new(&port.schema, &self.keys, &self.aggregates)?;
+        if self.only_counts_rows() {
+            let rows = count(port).await?;
+            return out.emit(Batch::without_origin(self.one_row(&layout.output, rows)?)).await;
+        }
+        let plan = self.plan(port, &layout)?;
+        let mut groups = Box::pin(plan.execute_stream()).await.map_err(failure)?;
+        // The schema goes on even when no group does.
+        out.emit(Batch::without_origin(RecordBatch::new_empty(Arc::clone(&layout.output)))).await?;
+        while let Some(batch) = groups.next().await {
+            let batch = layout.finish(&batch.map_err(failure)?)?;
+            out.emit(Batch::without_origin(batch)).await?;
+        }
+        Ok(())
+    }
+}
+
+async fn count(port: OpenPort) -> Result<i64, Failure> {
+    let mut batches = port.batches();
+    let mut rows = 0;
+    while let Some(batch) = batches.next().await {
+        rows += i64::try_from(batch?.num_rows())
+            .map_err(|error| InternalError::caused_by("rows of a batch", error))?;
+    }
+    Ok(rows)
+}
+
+/// `column` as the plain type that aggregates work on.
+fn plain(column: &ArrayRef, target: &DataType) -> Result<ArrayRef, Failure> {
+    if column.data_type() == target {
+        return Ok(Arc::clone(column));
+    }
+    arrow::compute::cast(column, target)
+        .map_err(|error| InternalError::caused_by("a column could not be unpacked", error).into())
+}

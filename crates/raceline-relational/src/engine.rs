@@ -1,0 +1,137 @@
+//! The relational engine of a session: memory, spill folder, stores.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use datafusion::execution::TaskContext;
+use datafusion::execution::config::SessionConfig;
+use datafusion::execution::context::SessionContext;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use object_store::ObjectStore;
+use raceline_types::Failure;
+use url::Url;
+
+use crate::error::{RelationalError, failure};
+use crate::pool::OverdraftPool;
+
+/// Part of its memory that `DataFusion` may reserve, in percent. The rest covers batches in
+/// flight, which it does not track.
+const RESERVABLE_PERCENT: usize = 85;
+
+/// Target bytes of a batch inside `DataFusion`.
+const BATCH_BYTES: usize = 4 << 20;
+
+/// Most rows of a batch inside `DataFusion`.
+const BATCH_ROWS_MAX: usize = 32_768;
+
+/// Bytes that a sort keeps back for merging what it spilled, when memory is ample.
+const SORT_MERGE_BYTES: usize = 10 << 20;
+
+/// How large the engine is.
+#[derive(Clone, Debug)]
+pub struct EngineOptions {
+    /// Memory of all relational work together, in bytes.
+    pub memory_bytes: usize,
+    /// How wide one sort or aggregate runs.
+    pub partitions: usize,
+    /// Folder in which a temporary folder for spilled data is made; `None` is the system's.
+    pub spill_folder: Option<PathBuf>,
+}
+
+/// `DataFusion`'s runtime of one session: a memory pool of a fixed size, a spill folder that goes
+/// when the engine is dropped, and the stores that paths lead to.
+///
+/// All work of one engine shares its memory. Sorts and aggregates spill to disk when their share
+/// is used up.
+pub struct Engine {
+    runtime: Arc<RuntimeEnv>,
+    pool: Arc<OverdraftPool>,
+    partitions: usize,
+    sort_merge_bytes: usize,
+}
+
+impl Engine {
+    /// An engine. Touches no disk: the spill folder is made at first need.
+    ///
+    /// # Errors
+    /// [`RelationalError::Options`] when there are no partitions or no memory.
+    pub fn new(options: EngineOptions) -> Result<Arc<Self>, Failure> {
+        let EngineOptions { memory_bytes, partitions, spill_folder } = options;
+        if memory_bytes == 0 || partitions == 0 {
+            return Err(RelationalError::Options { memory_bytes, partitions }.into());
+        }
+        let limit_bytes = memory_bytes / 100 * RESERVABLE_PERCENT;
+        let pool = Arc::new(OverdraftPool::new(limit_bytes));
+        let mode = spill_folder.map_or(DiskManagerMode::OsTmpDirectory, |folder| {
+            DiskManagerMode::Directories(vec![folder])
+        });
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::clone(&pool) as _)
+            .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(mode))
+            .build_arc()
+            .map_err(failure)?;
+        let sort_merge_bytes = SORT_MERGE_BYTES.min(limit_bytes / (8 * partitions));
+        Ok(Arc::new(Self { runtime, pool, partitions, sort_merge_bytes }))
+    }
+
+    /// Makes `store` answer for locations below `url` (scheme and host, as in
+    /// [`raceline_plan::FileSplit::store_url`]). A store that was there is replaced.
+    pub fn register_store(&self, url: &Url, store: Arc<dyn ObjectStore>) {
+        self.runtime.register_object_store(url, store);
+    }
+
+    /// Most bytes that repartitioning ever took beyond the pool's size.
+    #[must_use]
+    pub fn overdraft_bytes_peak(&self) -> usize {
+        self.pool.overdraft_bytes_peak()
+    }
+
+    /// A context whose batches hold rows of `row_bytes` each.
+    pub(crate) fn context(&self, row_bytes: usize) -> SessionContext {
+        let config = SessionConfig::new()
+            .with_target_partitions(self.partitions)
+            .with_batch_size(batch_rows(row_bytes))
+            .with_sort_spill_reservation_bytes(self.sort_merge_bytes);
+        SessionContext::new_with_config_rt(config, Arc::clone(&self.runtime))
+    }
+
+    /// What a single plan runs in, with batches of `batch_rows` rows.
+    pub(crate) fn task_context(&self, batch_rows: usize) -> Arc<TaskContext> {
+        let config = SessionConfig::new().with_target_partitions(1).with_batch_size(batch_rows);
+        let context = TaskContext::default();
+        Arc::new(context.with_session_config(config).with_runtime(Arc::clone(&self.runtime)))
+    }
+
+    /// The runtime environment.
+    pub(crate) fn runtime(&self) -> &Arc<RuntimeEnv> {
+        &self.runtime
+    }
+
+    /// The registered store of a split, by its url.
+    pub(crate) fn store(
+        &self,
+        store_url: &str,
+    ) -> Result<(ObjectStoreUrl, Arc<dyn ObjectStore>), Failure> {
+        let url = ObjectStoreUrl::parse(store_url).map_err(failure)?;
+        let store = self.runtime.object_store(&url).map_err(failure)?;
+        Ok((url, store))
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { runtime: _, pool, partitions, sort_merge_bytes: _ } = self;
+        f.debug_struct("Engine")
+            .field("pool", pool)
+            .field("partitions", partitions)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Rows of a batch whose rows weigh `row_bytes`.
+pub(crate) fn batch_rows(row_bytes: usize) -> usize {
+    (BATCH_BYTES / row_bytes.max(1)).clamp(1, BATCH_ROWS_MAX)
+}

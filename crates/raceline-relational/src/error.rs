@@ -1,0 +1,320 @@
+//! What can go wrong in relational work, and how `DataFusion`'s errors become ours.
+
+use std::error::Error;
+use std::fmt;
+
+use arrow::datatypes::{DataType, Schema};
+use arrow::error::ArrowError;
+use datafusion::error::DataFusionError;
+use raceline_types::{Diagnostic, ErrorKind, Failure, InternalError, nearest_names};
+use thiserror::Error;
+
+/// An error of relational work on batches.
+#[derive(Debug, Error)]
+pub enum RelationalError {
+    /// An engine without memory or without partitions.
+    #[error("an engine needs memory and partitions, got {memory_bytes} bytes and {partitions}")]
+    Options {
+        /// The memory in bytes.
+        memory_bytes: usize,
+        /// The partitions.
+        partitions: usize,
+    },
+    /// A column that the input does not have.
+    #[error("no column `{name}`")]
+    ColumnNotFound {
+        /// The name asked for.
+        name: String,
+        /// The columns that there are.
+        known: Vec<String>,
+    },
+    /// A name that would occur twice.
+    #[error("column `{name}` would occur twice")]
+    DuplicateColumn {
+        /// The name.
+        name: String,
+    },
+    /// A predicate that is not a condition.
+    #[error("filter `{expr}` is of type `{data_type}`, not boolean")]
+    NotBoolean {
+        /// The predicate.
+        expr: String,
+        /// What it is.
+        data_type: DataType,
+    },
+    /// An expression that does not fit the types of its columns.
+    #[error("expression `{expr}` does not fit its columns")]
+    Expression {
+        /// The expression.
+        expr: String,
+        /// What does not fit.
+        #[source]
+        source: Box<DataFusionError>,
+    },
+    /// An expression that failed on a value.
+    #[error("expression `{expr}` failed")]
+    Evaluate {
+        /// The expression.
+        expr: String,
+        /// Why.
+        #[source]
+        source: Box<DataFusionError>,
+    },
+    /// A value that failed inside a sort or an aggregate.
+    #[error("relational work failed on a value")]
+    Value {
+        /// Why.
+        #[source]
+        source: Box<DataFusionError>,
+    },
+    /// An aggregate over a type that it is not defined for.
+    #[error("cannot compute `{aggregate}` of column `{column}` of type `{data_type}`")]
+    AggregateType {
+        /// `sum`, `mean`, …
+        aggregate: String,
+        /// The column.
+        column: String,
+        /// Its type.
+        data_type: DataType,
+    },
+    /// An aggregate that lacks its column.
+    #[error("aggregate `{name}` needs a column")]
+    AggregateColumn {
+        /// The aggregate's name.
+        name: String,
+    },
+    /// An integer sum beyond 64 bits.
+    #[error("`{name}` exceeds 64 bits")]
+    SumOverflow {
+        /// The aggregate's name.
+        name: String,
+    },
+    /// A column whose type changes in the middle of a dataset.
+    #[error("column `{column}` is `{first}` in one batch and `{later}` in a later one")]
+    TypeChange {
+        /// The column.
+        column: String,
+        /// Type in the first batches.
+        first: DataType,
+        /// Type in a later batch.
+        later: DataType,
+    },
+    /// A column that appears in the middle of a dataset.
+    #[error("column `{column}` is missing in the first batches and there in a later one")]
+    NewColumn {
+        /// The column.
+        column: String,
+    },
+    /// Memory ran out.
+    #[error("out of memory for sorting and aggregating")]
+    OutOfMemory {
+        /// Who asked for how much.
+        #[source]
+        source: Box<DataFusionError>,
+    },
+    /// Spilling to disk failed.
+    #[error("cannot spill to disk")]
+    Spill {
+        /// Why.
+        #[source]
+        source: Box<DataFusionError>,
+    },
+}
+
+impl RelationalError {
+    /// A missing column of `schema`.
+    pub(crate) fn column_not_found(name: &str, schema: &Schema) -> Self {
+        let known = schema.fields().iter().map(|field| field.name().clone()).collect();
+        Self::ColumnNotFound { name: name.to_owned(), known }
+    }
+}
+
+impl Diagnostic for RelationalError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::ColumnNotFound { .. } => ErrorKind::ColumnNotFound,
+            Self::OutOfMemory { .. } | Self::Spill { .. } => ErrorKind::Resource,
+            Self::Options { .. }
+            | Self::DuplicateColumn { .. }
+            | Self::NotBoolean { .. }
+            | Self::Expression { .. }
+            | Self::Evaluate { .. }
+            | Self::Value { .. }
+            | Self::AggregateType { .. }
+            | Self::AggregateColumn { .. }
+            | Self::SumOverflow { .. }
+            | Self::TypeChange { .. }
+            | Self::NewColumn { .. } => ErrorKind::Plan,
+        }
+    }
+
+    fn detail(&self) -> Option<String> {
+        match self {
+            Self::ColumnNotFound { known, .. } => {
+                let names: Vec<_> = known.iter().map(|name| format!("`{name}`")).collect();
+                Some(format!("  columns: {}", names.join(", ")))
+            }
+            _ => None,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        let text = match self {
+            Self::ColumnNotFound { name, known } => {
+                let nearest = nearest_names(name, known.iter().map(String::as_str));
+                return nearest.first().map(|best| format!("did you mean `{best}`?"));
+            }
+            Self::DuplicateColumn { .. } => "give each output column a name of its own",
+            Self::NotBoolean { .. } => "compare the value with something",
+            Self::Expression { .. } => "cast the columns to types that go together",
+            Self::Evaluate { .. } | Self::Value { .. } => "filter such values out first",
+            Self::AggregateType { .. } => "cast the column first, or aggregate another one",
+            Self::AggregateColumn { .. } => "name a column; only a count does without",
+            Self::SumOverflow { .. } => "cast the column to float64 first",
+            Self::TypeChange { .. } => {
+                "let the function that makes the column return one type, or cast it"
+            }
+            Self::NewColumn { .. } => "let every batch have the same columns",
+            Self::OutOfMemory { .. } => {
+                "give the session more memory, or work on fewer and narrower columns"
+            }
+            Self::Spill { .. } => "free space in the spill folder, or give the session more memory",
+            Self::Options { .. } => return None,
+        };
+        Some(text.to_owned())
+    }
+}
+
+/// An error of a table file. The file's name is in the failure's place.
+#[derive(Debug, Error)]
+pub enum FileError {
+    /// Not what it should be.
+    #[error("not a {format} file: {reason}")]
+    Malformed {
+        /// `Parquet`, `CSV` or `JSON`.
+        format: &'static str,
+        /// In plain words.
+        reason: String,
+        /// What the reader said.
+        #[source]
+        source: Box<DataFusionError>,
+    },
+    /// A value that does not fit the type of its column.
+    #[error("value `{value}` in line {line} does not fit column `{column}` of type `{data_type}`")]
+    Value {
+        /// The text in the file.
+        value: String,
+        /// The line, counted from 1, in what was read (the whole file unless it was cut).
+        line: u64,
+        /// The column.
+        column: String,
+        /// Its type.
+        data_type: DataType,
+    },
+    /// Content that its reader refused.
+    #[error("cannot read this {format} file")]
+    Read {
+        /// `Parquet`, `CSV` or `JSON`.
+        format: &'static str,
+        /// What the reader said.
+        #[source]
+        source: Box<DataFusionError>,
+    },
+    /// The file went away.
+    #[error("no such file")]
+    NotFound {
+        /// What the store said.
+        #[source]
+        source: Box<DataFusionError>,
+    },
+    /// Access was refused.
+    #[error("access refused")]
+    PermissionDenied {
+        /// What the store said.
+        #[source]
+        source: Box<DataFusionError>,
+    },
+}
+
+impl Diagnostic for FileError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Malformed { .. } | Self::Value { .. } | Self::Read { .. } => ErrorKind::Source,
+            Self::NotFound { .. } => ErrorKind::NotFound,
+            Self::PermissionDenied { .. } => ErrorKind::PermissionDenied,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Malformed { format, .. } => {
+                format!("remove the file from the paths, or write it again as {format}")
+            }
+            Self::Value { .. } => "types are found from the first rows of the first file: \
+                declare a schema, or look at more rows"
+                .into(),
+            Self::Read { .. } => "check the file with another reader; it may be truncated".into(),
+            Self::NotFound { .. } => "it was there when it was listed: run again".into(),
+            Self::PermissionDenied { .. } => "check credentials and file permissions".into(),
+        })
+    }
+}
+
+/// A [`Failure`] on its way through `DataFusion`.
+#[derive(Debug)]
+struct Carried(Failure);
+
+impl fmt::Display for Carried {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Error for Carried {}
+
+/// Wraps a failure so that [`failure`] finds it again.
+pub(crate) fn carry(failure: Failure) -> DataFusionError {
+    DataFusionError::External(Box::new(Carried(failure)))
+}
+
+/// The failure that an error of `DataFusion` carries, or else what kind of error it is.
+pub(crate) fn failure(error: DataFusionError) -> Failure {
+    if let Some(carried) = carried(&error) {
+        return carried;
+    }
+    match error.find_root() {
+        DataFusionError::ResourcesExhausted(_) => {
+            RelationalError::OutOfMemory { source: Box::new(error) }.into()
+        }
+        DataFusionError::IoError(_) => RelationalError::Spill { source: Box::new(error) }.into(),
+        root if is_about_values(root) => RelationalError::Value { source: Box::new(error) }.into(),
+        _ => InternalError::caused_by("relational work failed", error).into(),
+    }
+}
+
+/// Whether an error is about the data and not about the engine.
+fn is_about_values(error: &DataFusionError) -> bool {
+    match error {
+        DataFusionError::Execution(_)
+        | DataFusionError::Plan(_)
+        | DataFusionError::NotImplemented(_)
+        | DataFusionError::SchemaError(..) => true,
+        DataFusionError::ArrowError(error, _) => !matches!(
+            error.as_ref(),
+            ArrowError::MemoryError(_) | ArrowError::ExternalError(_) | ArrowError::IoError(..)
+        ),
+        _ => false,
+    }
+}
+
+/// The failure inside, however deep.
+pub(crate) fn carried(error: &DataFusionError) -> Option<Failure> {
+    let mut link: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = link {
+        if let Some(Carried(failure)) = error.downcast_ref::<Carried>() {
+            return Some(failure.clone());
+        }
+        link = error.source();
+    }
+    None
+}

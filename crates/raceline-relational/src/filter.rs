@@ -1,0 +1,102 @@
+//! Filters.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::DataType;
+use async_trait::async_trait;
+use datafusion::common::ScalarValue;
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::{ColumnarValue, Expr};
+use datafusion::physical_expr::PhysicalExpr;
+use raceline_exec::{BatchShape, Emit, Operator, PoolShape};
+use raceline_types::{Batch, Failure};
+
+use crate::error::{RelationalError, carried};
+use crate::resolve::{BySchema, resolve_predicate};
+
+/// Keeps the rows for which a condition is true; null drops the row.
+///
+/// Order is kept; a batch of which every row is kept is handed on without a copy. Each output
+/// has the origin of its whole input.
+#[derive(Debug)]
+pub struct FilterOperator {
+    filter: RowFilter,
+}
+
+impl FilterOperator {
+    /// A filter. Columns are looked up when the first batch shows its schema.
+    #[must_use]
+    pub fn new(predicate: Expr) -> Self {
+        Self { filter: RowFilter::new(predicate) }
+    }
+}
+
+#[async_trait]
+impl Operator for FilterOperator {
+    fn name(&self) -> Arc<str> {
+        format!("Filter({})", self.filter.predicate).into()
+    }
+
+    fn pool(&self) -> PoolShape {
+        PoolShape::inline()
+    }
+
+    fn input(&self) -> BatchShape {
+        BatchShape::AsIs
+    }
+
+    async fn run(&self, input: Batch, out: &mut dyn Emit) -> Result<(), Failure> {
+        let Batch { data, origin } = input;
+        let kept = self.filter.apply(&data)?;
+        drop(data);
+        out.emit(Batch::new(kept, origin)).await
+    }
+}
+
+/// A condition that is applied to batches of any schema.
+#[derive(Debug)]
+pub(crate) struct RowFilter {
+    predicate: Expr,
+    resolved: BySchema<Arc<dyn PhysicalExpr>>,
+}
+
+impl RowFilter {
+    pub(crate) fn new(predicate: Expr) -> Self {
+        Self { predicate, resolved: BySchema::new() }
+    }
+
+    /// The rows of `batch` for which the condition is true.
+    pub(crate) fn apply(&self, batch: &RecordBatch) -> Result<RecordBatch, Failure> {
+        let schema = batch.schema();
+        let predicate =
+            self.resolved.get(&schema, || resolve_predicate(&self.predicate, &schema))?;
+        self.keep(batch, predicate.as_ref().as_ref()).map_err(|source| {
+            carried(&source).unwrap_or_else(|| {
+                let expr = self.predicate.to_string();
+                RelationalError::Evaluate { expr, source: Box::new(source) }.into()
+            })
+        })
+    }
+
+    fn keep(
+        &self,
+        batch: &RecordBatch,
+        predicate: &dyn PhysicalExpr,
+    ) -> Result<RecordBatch, DataFusionError> {
+        let mask = match predicate.evaluate(batch)? {
+            ColumnarValue::Scalar(ScalarValue::Boolean(Some(true))) => return Ok(batch.clone()),
+            ColumnarValue::Scalar(_) => return Ok(batch.slice(0, 0)),
+            ColumnarValue::Array(array) if array.data_type() == &DataType::Null => {
+                return Ok(batch.slice(0, 0));
+            }
+            ColumnarValue::Array(array) => array,
+        };
+        let mask: &BooleanArray = datafusion::common::cast::as_boolean_array(&mask)?;
+        if mask.null_count() == 0 && mask.true_count() == mask.len() {
+            return Ok(batch.clone());
+        }
+        Ok(filter_record_batch(batch, mask)?)
+    }
+}

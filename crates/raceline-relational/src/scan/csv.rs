@@ -1,0 +1,85 @@
+//! CSV: options, the columns of one file, and empty strings.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, StringArray};
+use arrow::csv::reader::Format;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::common::config::CsvOptions;
+use datafusion::datasource::file_format::csv::CsvFormat;
+use datafusion::datasource::file_format::file_compression_type::FileCompressionType;
+use datafusion::error::DataFusionError;
+use object_store::{ObjectMeta, ObjectStore};
+use raceline_plan::CsvReadOptions;
+
+use super::head::read_head;
+
+/// Most bytes of a header line.
+const HEADER_BYTES_MAX: u64 = 64 << 10;
+
+/// `DataFusion`'s options for ours.
+pub(super) fn csv_options(
+    options: &CsvReadOptions,
+    compression: FileCompressionType,
+) -> CsvOptions {
+    let CsvReadOptions { delimiter, quote, has_header, infer_rows } = options;
+    CsvOptions {
+        has_header: Some(*has_header),
+        delimiter: *delimiter,
+        quote: *quote,
+        newlines_in_values: Some(true),
+        compression: compression.into(),
+        schema_infer_max_rec: Some(*infer_rows),
+        ..CsvOptions::default()
+    }
+}
+
+/// The format that finds the types of a file's columns.
+pub(super) fn csv_format(options: &CsvReadOptions, compression: FileCompressionType) -> CsvFormat {
+    CsvFormat::default()
+        .with_options(csv_options(options, compression))
+        .with_schema_infer_max_rec(options.infer_rows)
+        .with_file_compression_type(compression)
+}
+
+/// The columns of one file: its own names in its own order, with the types that `table` gives
+/// them; columns that `table` does not have are text. Without a header, the columns of `table`.
+pub(super) async fn file_schema(
+    store: &Arc<dyn ObjectStore>,
+    meta: &ObjectMeta,
+    (options, compression): (&CsvReadOptions, FileCompressionType),
+    table: &SchemaRef,
+) -> Result<SchemaRef, DataFusionError> {
+    if !options.has_header {
+        return Ok(Arc::clone(table));
+    }
+    let head = read_head(store, meta, compression, HEADER_BYTES_MAX).await?;
+    let line_end = head.bytes.iter().position(|&byte| byte == b'\n');
+    if line_end.is_none() && !head.is_whole {
+        return Err(DataFusionError::Execution(format!(
+            "its first line is longer than {HEADER_BYTES_MAX} bytes"
+        )));
+    }
+    let format = Format::default()
+        .with_header(true)
+        .with_delimiter(options.delimiter)
+        .with_quote(options.quote);
+    let (header, _) = format.infer_schema(head.bytes.as_slice(), Some(0))?;
+    let field = |field: &Arc<Field>| match table.field_with_name(field.name()) {
+        Ok(known) => known.clone(),
+        Err(_) => Field::new(field.name(), DataType::Utf8, true),
+    };
+    Ok(Arc::new(Schema::new(header.fields().iter().map(field).collect::<Vec<_>>())))
+}
+
+/// A text column with "" in place of null: the reader takes empty text for null, but CSV cannot
+/// tell one from the other, and text is what the column holds.
+pub(super) fn empty_text(column: &ArrayRef) -> ArrayRef {
+    match column.data_type() {
+        DataType::Utf8 if column.null_count() > 0 => {
+            let text = column.as_string::<i32>().iter();
+            Arc::new(StringArray::from_iter_values(text.map(Option::unwrap_or_default)))
+        }
+        _ => Arc::clone(column),
+    }
+}

@@ -1,0 +1,111 @@
+//! Errors of table files in plain words.
+
+use arrow::datatypes::Schema;
+use arrow::error::ArrowError;
+use datafusion::error::DataFusionError;
+use datafusion::parquet::errors::ParquetError;
+use object_store::Error as StoreError;
+use raceline_plan::{FileFormat, FileSplit};
+use raceline_types::{Failure, InternalError};
+
+use crate::error::{FileError, RelationalError, carried};
+
+/// `error`, which came up while `split` was read, with the file's name. `columns` are those of
+/// the file, when they are known.
+pub(super) fn file_failure(
+    error: DataFusionError,
+    format: &FileFormat,
+    split: &FileSplit,
+    columns: Option<&Schema>,
+) -> Failure {
+    let failure = match carried(&error) {
+        Some(failure) => failure,
+        None => explain(error, format_name(format), columns),
+    };
+    failure.at_uri(&split.uri)
+}
+
+fn format_name(format: &FileFormat) -> &'static str {
+    match format {
+        FileFormat::Parquet => "Parquet",
+        FileFormat::Csv(_) => "CSV",
+        FileFormat::Json(_) => "JSON",
+        FileFormat::Text(_) => "text",
+        FileFormat::Binary => "binary",
+        FileFormat::Image(_) => "image",
+    }
+}
+
+fn explain(error: DataFusionError, format: &'static str, columns: Option<&Schema>) -> Failure {
+    let reason = match error.find_root() {
+        DataFusionError::ResourcesExhausted(_) => {
+            return RelationalError::OutOfMemory { source: Box::new(error) }.into();
+        }
+        DataFusionError::ObjectStore(store) => {
+            let (is_missing, is_denied) = (is_missing(store), is_denied(store));
+            let source = Box::new(error);
+            return match (is_missing, is_denied) {
+                (true, _) => FileError::NotFound { source }.into(),
+                (_, true) => FileError::PermissionDenied { source }.into(),
+                _ => FileError::Read { format, source }.into(),
+            };
+        }
+        DataFusionError::Internal(_) => {
+            return InternalError::caused_by("reading a table file", error).into();
+        }
+        DataFusionError::ParquetError(parquet) => parquet_reason(parquet),
+        DataFusionError::Execution(reason) => Some(reason.clone()),
+        DataFusionError::ArrowError(arrow, _) => match arrow.as_ref() {
+            ArrowError::ParseError(text) => {
+                if let Some(value) = bad_value(text, columns) {
+                    return value.into();
+                }
+                Some(text.clone())
+            }
+            ArrowError::CsvError(text) | ArrowError::JsonError(text) => Some(text.clone()),
+            _ => None,
+        },
+        _ => None,
+    };
+    let source = Box::new(error);
+    match reason {
+        Some(reason) => FileError::Malformed { format, reason, source }.into(),
+        None => FileError::Read { format, source }.into(),
+    }
+}
+
+fn is_missing(error: &StoreError) -> bool {
+    matches!(error, StoreError::NotFound { .. })
+}
+
+fn is_denied(error: &StoreError) -> bool {
+    matches!(error, StoreError::PermissionDenied { .. } | StoreError::Unauthenticated { .. })
+}
+
+/// What is wrong with a Parquet file, when it is not one or not a whole one.
+fn parquet_reason(error: &ParquetError) -> Option<String> {
+    let text = error.to_string();
+    let has_no_footer = ["Invalid Parquet file", "footer", "smaller than", "EOF", "NeedMoreData"]
+        .iter()
+        .any(|part| text.contains(part))
+        || matches!(error, ParquetError::EOF(_) | ParquetError::NeedMoreData(_));
+    has_no_footer
+        .then(|| "it does not end in a footer; it is truncated or of another format".into())
+}
+
+/// The value that did not parse, from the CSV reader's words:
+/// `Error while parsing value 'x' as type 'Int64' for column 1 at line 5. Row data: '…'`.
+fn bad_value(text: &str, columns: Option<&Schema>) -> Option<FileError> {
+    let (_, rest) = text.split_once("Error while parsing value '")?;
+    let (value, rest) = rest.rsplit_once("' as type '")?;
+    let (_, rest) = rest.split_once("' for column ")?;
+    let (column, rest) = rest.split_once(" at line ")?;
+    let (line, _) = rest.split_once(". Row data")?;
+    let field = columns?.fields().get(column.parse::<usize>().ok()?)?;
+    Some(FileError::Value {
+        value: value.to_owned(),
+        line: line.parse().ok()?,
+        column: field.name().clone(),
+        data_type: field.data_type().clone(),
+    })
+}

@@ -1,0 +1,128 @@
+//! What is known of table files before they are read: columns and row counts.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use datafusion::datasource::file_format::FileFormat as _;
+use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
+use datafusion::error::DataFusionError;
+use datafusion::parquet::file::metadata::ParquetMetaData;
+use futures::{StreamExt, TryStreamExt, stream};
+use object_store::{ObjectMeta, ObjectStore};
+use raceline_plan::{FileFormat, FileScan, FileSplit};
+use raceline_types::{Failure, InternalError};
+
+use super::csv::csv_format;
+use super::fault::file_failure;
+use super::{PATH_COLUMN, compression, json, object_meta};
+use crate::engine::Engine;
+
+/// Footers that are read at once.
+const FOOTERS_AT_ONCE: usize = 16;
+
+/// The whole schema of a scan: the columns of the first file (or those that the user declared),
+/// then the partition columns of its folders (text), then `path` when it is asked for. A file's
+/// own column gives way to a partition column of the same name. Every field is nullable; string
+/// views become plain strings.
+///
+/// # Errors
+/// [`crate::FileError`] with the file's name when it cannot be read; a file without content has
+/// no columns, which is an error too.
+pub async fn infer_schema(
+    engine: &Engine,
+    scan: &FileScan,
+    first: &FileSplit,
+) -> Result<SchemaRef, Failure> {
+    let own = match &scan.schema {
+        Some(declared) => Schema::clone(declared),
+        None => infer_file(engine, &scan.format, first).await?,
+    };
+    let mut constants: Vec<&str> = first.partition_values.iter().map(|(name, _)| &**name).collect();
+    if scan.include_paths {
+        constants.push(PATH_COLUMN);
+    }
+    let own_fields =
+        own.fields().iter().filter(|field| !constants.contains(&field.name().as_str()));
+    let constant_fields =
+        constants.iter().map(|name| Arc::new(Field::new(*name, DataType::Utf8, true)));
+    let fields: Vec<FieldRef> = own_fields.map(plain_field).chain(constant_fields).collect();
+    Ok(Arc::new(Schema::new(fields)))
+}
+
+/// Exact number of rows of Parquet files, from their footers. Ranges are not looked at: every
+/// file counts whole.
+///
+/// # Errors
+/// [`crate::FileError`] with the name of the first file whose footer cannot be read.
+pub async fn count_rows(engine: &Engine, files: &[FileSplit]) -> Result<u64, Failure> {
+    let counts = files.iter().cloned().map(|file| async move {
+        let (_, store) = engine.store(&file.store_url)?;
+        let footer = footer(engine, &store, &object_meta(&file)?)
+            .await
+            .map_err(|error| file_failure(error, &FileFormat::Parquet, &file, None))?;
+        u64::try_from(footer.file_metadata().num_rows())
+            .map_err(|error| Failure::from(InternalError::caused_by("rows of a footer", error)))
+    });
+    stream::iter(counts)
+        .buffered(FOOTERS_AT_ONCE)
+        .try_fold(0, |sum, rows| async move { Ok(sum + rows) })
+        .await
+}
+
+/// The footer of a Parquet file, kept by the engine.
+pub(super) async fn footer(
+    engine: &Engine,
+    store: &Arc<dyn ObjectStore>,
+    meta: &ObjectMeta,
+) -> Result<Arc<ParquetMetaData>, DataFusionError> {
+    parquet_metadata(engine, store, meta).fetch_metadata().await
+}
+
+fn parquet_metadata<'a>(
+    engine: &Engine,
+    store: &'a Arc<dyn ObjectStore>,
+    meta: &'a ObjectMeta,
+) -> DFParquetMetadata<'a> {
+    let cache = engine.runtime().cache_manager.get_file_metadata_cache();
+    DFParquetMetadata::new(store.as_ref(), meta).with_file_metadata_cache(Some(cache))
+}
+
+async fn infer_file(
+    engine: &Engine,
+    format: &FileFormat,
+    split: &FileSplit,
+) -> Result<Schema, Failure> {
+    let (_, store) = engine.store(&split.store_url)?;
+    let meta = object_meta(split)?;
+    let schema = match format {
+        _ if split.size_bytes == 0 => Ok(Schema::empty()),
+        FileFormat::Parquet => parquet_metadata(engine, &store, &meta).fetch_schema().await,
+        FileFormat::Csv(options) => {
+            let state = engine.context(0).state();
+            let format = csv_format(options, compression(split));
+            let schema = format.infer_schema(&state, &store, std::slice::from_ref(&meta)).await;
+            schema.map(|schema| Schema::clone(&schema))
+        }
+        FileFormat::Json(options) => json::infer(&store, &meta, split, options.infer_rows).await,
+        FileFormat::Text(_) | FileFormat::Binary | FileFormat::Image(_) => {
+            let what = format!("{} is not a table format", format.read_name());
+            return Err(InternalError::new(what).into());
+        }
+    };
+    let schema = schema.map_err(|error| file_failure(error, format, split, None))?;
+    if schema.fields().is_empty() {
+        let error = DataFusionError::Execution("it has no columns".into());
+        return Err(file_failure(error, format, split, None));
+    }
+    Ok(schema)
+}
+
+/// `field`, nullable, with plain strings in place of views and text in place of the type null.
+fn plain_field(field: &FieldRef) -> FieldRef {
+    let data_type = match field.data_type() {
+        DataType::Utf8View | DataType::Null => DataType::Utf8,
+        DataType::BinaryView => DataType::Binary,
+        other => other.clone(),
+    };
+    Arc::new(Field::clone(field).with_data_type(data_type).with_nullable(true))
+}

@@ -1,0 +1,206 @@
+//! The scan of one file as a plan of `DataFusion`.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use datafusion::common::ScalarValue;
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
+use datafusion::datasource::physical_plan::{
+    CsvSource, FileScanConfigBuilder, FileSource, JsonSource, ParquetSource,
+};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::datasource::table_schema::TableSchema;
+use datafusion::error::DataFusionError;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::logical_expr::Expr;
+use datafusion::parquet::file::metadata::ParquetMetaData;
+use object_store::{ObjectMeta, ObjectStore};
+use raceline_plan::{FileFormat, FileSplit};
+use raceline_types::Failure;
+
+use super::csv::{csv_options, file_schema};
+use super::fault::file_failure;
+use super::infer::footer;
+use super::{compression, is_first, json, object_meta};
+use crate::engine::{Engine, batch_rows};
+use crate::error::carry;
+use crate::resolve::resolve;
+
+/// Rows of a batch of a format whose rows are not measured before they are read.
+const TEXT_BATCH_ROWS: usize = 8192;
+
+/// What a file is scanned for.
+pub(super) struct LeafRequest<'a> {
+    /// The columns, with the types they are to have.
+    pub(super) needed: &'a SchemaRef,
+    /// A condition that lets row groups be skipped; rows are not filtered.
+    pub(super) predicate: Option<&'a Expr>,
+    /// Columns that are the same for the whole file, with their values.
+    pub(super) constants: Vec<(&'a str, Option<&'a str>)>,
+    /// At most this many rows.
+    pub(super) limit: Option<usize>,
+}
+
+/// A scan of one file (or of a range of it), of one partition.
+pub(super) struct Leaf {
+    /// The plan.
+    pub(super) plan: Arc<DataSourceExec>,
+    /// Rows of a batch.
+    pub(super) batch_rows: usize,
+    /// Columns that stand in the file.
+    pub(super) file_schema: SchemaRef,
+    /// For each needed column, its position in the output of `plan`; `None` when the file does
+    /// not have it.
+    pub(super) positions: Vec<Option<usize>>,
+}
+
+/// The file that a leaf scans.
+struct Target<'a> {
+    engine: &'a Engine,
+    format: &'a FileFormat,
+    split: &'a FileSplit,
+    url: ObjectStoreUrl,
+    store: Arc<dyn ObjectStore>,
+    meta: ObjectMeta,
+}
+
+impl Leaf {
+    /// The scan of `split`, or `None` when it holds nothing: an empty text file, or a later range
+    /// of a file that can only be read whole.
+    pub(super) async fn plan(
+        engine: &Engine,
+        format: &FileFormat,
+        split: &FileSplit,
+        request: &LeafRequest<'_>,
+    ) -> Result<Option<Self>, Failure> {
+        let (url, store) = engine.store(&split.store_url)?;
+        let meta = object_meta(split)?;
+        let target = Target { engine, format, split, url, store, meta };
+        target.plan(request).await.map_err(|error| file_failure(error, format, split, None))
+    }
+}
+
+impl Target<'_> {
+    async fn plan(&self, request: &LeafRequest<'_>) -> Result<Option<Leaf>, DataFusionError> {
+        let is_text = self.format != &FileFormat::Parquet;
+        let compression = compression(self.split);
+        let can_be_cut = !(is_text && compression.is_compressed());
+        if is_text && (self.meta.size == 0 || (!can_be_cut && !is_first(self.split))) {
+            return Ok(None);
+        }
+        let own = self.own_columns(request);
+        match self.format {
+            FileFormat::Parquet => self.parquet(own, request).await.map(Some),
+            FileFormat::Csv(options) => {
+                let own =
+                    file_schema(&self.store, &self.meta, (options, compression), &own).await?;
+                let table = table_schema(&own, request);
+                let source =
+                    CsvSource::new(table).with_csv_options(csv_options(options, compression));
+                self.leaf(Arc::new(source), own, request, (TEXT_BATCH_ROWS, can_be_cut)).map(Some)
+            }
+            FileFormat::Json(_) => {
+                let is_array = json::is_array(&self.store, &self.meta, self.split).await?;
+                if is_array && !is_first(self.split) {
+                    return Ok(None);
+                }
+                let source =
+                    JsonSource::new(table_schema(&own, request)).with_newline_delimited(!is_array);
+                let can_be_cut = can_be_cut && !is_array;
+                self.leaf(Arc::new(source), own, request, (TEXT_BATCH_ROWS, can_be_cut)).map(Some)
+            }
+            FileFormat::Text(_) | FileFormat::Binary | FileFormat::Image(_) => {
+                Err(DataFusionError::Internal("not a table format".into()))
+            }
+        }
+    }
+
+    /// The needed columns that may stand in the file.
+    fn own_columns(&self, request: &LeafRequest<'_>) -> SchemaRef {
+        let is_constant =
+            |field: &&FieldRef| request.constants.iter().any(|(name, _)| name == field.name());
+        let fields = request.needed.fields().iter().filter(|field| !is_constant(field));
+        Arc::new(Schema::new(fields.cloned().collect::<Vec<_>>()))
+    }
+
+    async fn parquet(
+        &self,
+        own: SchemaRef,
+        request: &LeafRequest<'_>,
+    ) -> Result<Leaf, DataFusionError> {
+        let footer = footer(self.engine, &self.store, &self.meta).await?;
+        let cache = self.engine.runtime().cache_manager.get_file_metadata_cache();
+        let table = table_schema(&own, request);
+        let readers = CachedParquetFileReaderFactory::new(Arc::clone(&self.store), cache);
+        let mut source =
+            ParquetSource::new(table.clone()).with_parquet_file_reader_factory(Arc::new(readers));
+        if let Some(predicate) = request.predicate {
+            let predicate = resolve(predicate, table.table_schema());
+            source = source.with_predicate(predicate.map_err(|error| carry(error.into()))?);
+        }
+        let rows = batch_rows(row_bytes(&footer, &own));
+        self.leaf(Arc::new(source), own, request, (rows, true))
+    }
+
+    fn leaf(
+        &self,
+        source: Arc<dyn FileSource>,
+        own: SchemaRef,
+        request: &LeafRequest<'_>,
+        (batch_rows, can_be_cut): (usize, bool),
+    ) -> Result<Leaf, DataFusionError> {
+        let mut file = PartitionedFile::new_from_meta(self.meta.clone());
+        if let Some(range) = self.split.range.as_ref().filter(|_| can_be_cut) {
+            let bound = |at: u64| i64::try_from(at).unwrap_or(i64::MAX);
+            file = file.with_range(bound(range.start), bound(range.end));
+        }
+        let values = request.constants.iter();
+        let values = values.map(|(_, value)| ScalarValue::Utf8(value.map(str::to_owned)));
+        let file = file.with_partition_values(values.collect());
+        let table = table_schema(&own, request);
+        let found: Vec<Option<usize>> = request
+            .needed
+            .fields()
+            .iter()
+            .map(|field| table.table_schema().index_of(field.name()).ok())
+            .collect();
+        let config = FileScanConfigBuilder::new(self.url.clone(), source)
+            .with_file(file)
+            .with_limit(request.limit)
+            .with_preserve_order(true)
+            .with_file_compression_type(if self.format == &FileFormat::Parquet {
+                super::FileCompressionType::UNCOMPRESSED
+            } else {
+                compression(self.split)
+            })
+            .with_projection_indices(Some(found.iter().flatten().copied().collect()))?
+            .build();
+        let mut next = 0..;
+        Ok(Leaf {
+            plan: DataSourceExec::from_data_source(config),
+            batch_rows,
+            file_schema: own,
+            positions: found.into_iter().map(|at| at.and_then(|_| next.next())).collect(),
+        })
+    }
+}
+
+/// The columns in the file, then the constants.
+fn table_schema(own: &SchemaRef, request: &LeafRequest<'_>) -> TableSchema {
+    let constants = request.constants.iter();
+    let constants: Vec<FieldRef> =
+        constants.map(|(name, _)| Arc::new(Field::new(*name, DataType::Utf8, true))).collect();
+    TableSchema::builder(Arc::clone(own)).with_table_partition_cols(constants).build()
+}
+
+/// Mean bytes of a row of the columns of `own`, as stored without compression.
+fn row_bytes(footer: &ParquetMetaData, own: &Schema) -> usize {
+    let wanted = footer.row_groups().iter().flat_map(|group| group.columns()).filter(|column| {
+        let path = column.column_path().parts();
+        path.first().is_some_and(|root| own.index_of(root).is_ok())
+    });
+    let bytes: i64 = wanted.map(|column| column.uncompressed_size()).sum();
+    let rows = footer.file_metadata().num_rows().max(1);
+    usize::try_from(bytes / rows).unwrap_or(0)
+}

@@ -1,0 +1,258 @@
+//! The reader of the splits of a table scan.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use async_trait::async_trait;
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::Expr;
+use datafusion::physical_plan::ExecutionPlan;
+use futures::StreamExt;
+use raceline_exec::{Emit, SplitReader};
+use raceline_plan::{FileFormat, FileScan, FileSplit};
+use raceline_types::{Batch, Failure, InternalError, Span, Split};
+
+use super::csv::empty_text;
+use super::fault::file_failure;
+use super::leaf::{Leaf, LeafRequest};
+use super::{PATH_COLUMN, prune};
+use crate::engine::Engine;
+use crate::error::RelationalError;
+use crate::filter::RowFilter;
+use crate::resolve::check_columns;
+
+/// The folder name that stands for a null partition value.
+const HIVE_NULL: &str = "__HIVE_DEFAULT_PARTITION__";
+
+/// Reads Parquet, CSV and JSON files.
+///
+/// Does all of a [`raceline_plan::ScanRequest`] exactly: the projection in its order, the
+/// predicate row by row (null drops the row), the limit within one split. Row groups and pages
+/// that the predicate rules out are skipped, and files that it rules out by their folders are not
+/// opened. Columns that a file lacks are null; columns that the schema lacks are not read. Rows
+/// come in file order; the spans count the rows that are left. The payload of a split is a
+/// `Vec<FileSplit>`.
+pub struct FileReader {
+    engine: Arc<Engine>,
+    format: FileFormat,
+    include_paths: bool,
+    /// Columns of the output and of the predicate, in the order of the table.
+    needed: SchemaRef,
+    output: SchemaRef,
+    /// Positions of the output columns in `needed`.
+    projection: Vec<usize>,
+    predicate: Option<Expr>,
+    filter: Option<RowFilter>,
+    limit: Option<u64>,
+}
+
+impl FileReader {
+    /// A reader of `scan`, whose files together have the columns of `schema` (as
+    /// [`crate::infer_schema`] gives them: partition columns and `path` included).
+    ///
+    /// # Errors
+    /// [`RelationalError::ColumnNotFound`] when the request names a column that `schema` lacks.
+    pub fn new(engine: Arc<Engine>, scan: &FileScan, schema: SchemaRef) -> Result<Self, Failure> {
+        let schema = with_path(schema, scan.include_paths);
+        let request = &scan.request;
+        let chosen: Vec<usize> = match &request.projection {
+            Some(names) => names
+                .iter()
+                .map(|name| {
+                    let found = schema.index_of(name);
+                    found.map_err(|_| RelationalError::column_not_found(name, &schema))
+                })
+                .collect::<Result<_, _>>()?,
+            None => (0..schema.fields().len()).collect(),
+        };
+        let mut needed = chosen.clone();
+        if let Some(predicate) = &request.predicate {
+            check_columns(predicate, &schema)?;
+            let columns = predicate.column_refs();
+            needed.extend(columns.iter().filter_map(|column| schema.index_of(&column.name).ok()));
+        }
+        needed.sort_unstable();
+        needed.dedup();
+        let pick = |positions: &[usize]| {
+            let fields = positions.iter().map(|&at| Arc::clone(&schema.fields()[at]));
+            Arc::new(Schema::new(fields.collect::<Vec<FieldRef>>()))
+        };
+        let projection = chosen.iter().filter_map(|at| needed.binary_search(at).ok()).collect();
+        Ok(Self {
+            engine,
+            format: scan.format.clone(),
+            include_paths: scan.include_paths,
+            needed: pick(&needed),
+            output: pick(&chosen),
+            projection,
+            predicate: request.predicate.clone(),
+            filter: request.predicate.clone().map(RowFilter::new),
+            limit: request.limit,
+        })
+    }
+
+    /// Schema of what is read.
+    #[must_use]
+    pub fn output_schema(&self) -> SchemaRef {
+        Arc::clone(&self.output)
+    }
+
+    /// Whether the predicate rules a file out by its folders (or its path), so that it need not
+    /// be opened.
+    ///
+    /// # Errors
+    /// When the predicate fails on the folders' values.
+    pub fn prunes(&self, split: &FileSplit) -> Result<bool, Failure> {
+        match &self.predicate {
+            Some(predicate) => prune::rules_out(predicate, split, self.include_paths),
+            None => Ok(false),
+        }
+    }
+
+    /// The plan that scans one file.
+    pub(super) async fn leaf(&self, file: &FileSplit) -> Result<Option<Leaf>, Failure> {
+        let limit = self.limit.filter(|_| self.predicate.is_none());
+        let request = LeafRequest {
+            needed: &self.needed,
+            predicate: self.predicate.as_ref(),
+            constants: constants(file, self.include_paths),
+            limit: limit.and_then(|rows| usize::try_from(rows).ok()),
+        };
+        Leaf::plan(&self.engine, &self.format, file, &request).await
+    }
+
+    /// Emits the rows of one file, the first `progress.rows` of the split being out already.
+    async fn read_file(
+        &self,
+        file: &FileSplit,
+        progress: &mut Progress,
+        out: &mut dyn Emit,
+    ) -> Result<(), Failure> {
+        if self.prunes(file)? {
+            return Ok(());
+        }
+        let Some(leaf) = self.leaf(file).await? else { return Ok(()) };
+        let fail = |error| file_failure(error, &self.format, file, Some(&leaf.file_schema));
+        let context = self.engine.task_context(leaf.batch_rows);
+        let mut batches = leaf.plan.execute(0, context).map_err(fail)?;
+        while let Some(batch) = batches.next().await {
+            let kept = self
+                .finish(&batch.map_err(fail)?, &leaf)
+                .map_err(|failure| failure.at_uri(&file.uri))?;
+            let left = self.limit.map_or(u64::MAX, |limit| limit - progress.rows);
+            let rows =
+                usize::try_from(left).map_or(kept.num_rows(), |left| left.min(kept.num_rows()));
+            if rows > 0 {
+                progress.emit(kept.slice(0, rows), out).await?;
+            }
+            if self.limit == Some(progress.rows) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The output rows of a batch of `leaf`.
+    fn finish(&self, batch: &RecordBatch, leaf: &Leaf) -> Result<RecordBatch, Failure> {
+        let is_csv = matches!(self.format, FileFormat::Csv(_));
+        let columns = leaf.positions.iter().zip(self.needed.fields()).map(|(position, field)| {
+            let Some(position) = *position else {
+                return Ok(new_null_array(field.data_type(), batch.num_rows()));
+            };
+            let column = fitted(batch.column(position), field)?;
+            let is_own = leaf.file_schema.index_of(field.name()).is_ok();
+            Ok(if is_csv && is_own { empty_text(&column) } else { column })
+        });
+        let columns = columns.collect::<Result<Vec<_>, Failure>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        let internal = |error| {
+            Failure::from(InternalError::caused_by("a scan does not fit its schema", error))
+        };
+        let batch = RecordBatch::try_new_with_options(Arc::clone(&self.needed), columns, &options)
+            .map_err(internal)?;
+        let kept = match &self.filter {
+            Some(filter) => filter.apply(&batch)?,
+            None => batch,
+        };
+        kept.project(&self.projection).map_err(internal)
+    }
+}
+
+#[async_trait]
+impl SplitReader for FileReader {
+    async fn read(&self, split: &Split, out: &mut dyn Emit) -> Result<(), Failure> {
+        let files = split
+            .payload
+            .downcast_ref::<Vec<FileSplit>>()
+            .ok_or_else(|| InternalError::new("a table reader got a split of another source"))?;
+        // The schema goes on even when no row does.
+        let empty = RecordBatch::new_empty(Arc::clone(&self.output));
+        out.emit(Batch::without_origin(empty)).await?;
+        let mut progress = Progress { split: split.clone(), rows: 0 };
+        for file in files {
+            if self.limit == Some(progress.rows) {
+                break;
+            }
+            Box::pin(self.read_file(file, &mut progress, out)).await?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for FileReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FileReader")
+            .field("format", &self.format)
+            .field("output", &self.output)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How far a split was read.
+struct Progress {
+    split: Split,
+    rows: u64,
+}
+
+impl Progress {
+    async fn emit(&mut self, data: RecordBatch, out: &mut dyn Emit) -> Result<(), Failure> {
+        let rows = data.num_rows() as u64;
+        let span = Span { split: self.split.id, first_row: self.rows, rows };
+        self.rows += rows;
+        out.emit(Batch::new(data, vec![span])).await
+    }
+}
+
+/// The columns that are the same for a whole file, with their values.
+pub(super) fn constants(split: &FileSplit, include_paths: bool) -> Vec<(&str, Option<&str>)> {
+    let value = |value: &str| value != HIVE_NULL;
+    let folders = split
+        .partition_values
+        .iter()
+        .map(|(name, text)| (name.as_ref(), Some(text.as_ref()).filter(|text: &&str| value(text))));
+    let path = include_paths.then_some((PATH_COLUMN, Some(split.uri.as_ref())));
+    folders.chain(path).collect()
+}
+
+/// `schema` with the column `path` when it is asked for.
+fn with_path(schema: SchemaRef, include_paths: bool) -> SchemaRef {
+    if !include_paths || schema.index_of(PATH_COLUMN).is_ok() {
+        return schema;
+    }
+    let path = Arc::new(Field::new(PATH_COLUMN, DataType::Utf8, true));
+    Arc::new(Schema::new(schema.fields().iter().cloned().chain([path]).collect::<Vec<_>>()))
+}
+
+/// `column` with exactly the type of `field`.
+fn fitted(column: &ArrayRef, field: &Field) -> Result<ArrayRef, Failure> {
+    if column.data_type() == field.data_type() {
+        return Ok(Arc::clone(column));
+    }
+    arrow::compute::cast(column, field.data_type()).map_err(|error| {
+        let source = Box::new(DataFusionError::from(error));
+        let expr = format!("cast of `{}` to {}", field.name(), field.data_type());
+        Failure::from(RelationalError::Evaluate { expr, source }).at_column(field.name())
+    })
+}
