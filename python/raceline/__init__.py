@@ -1,0 +1,80 @@
+"""Raceline: a streaming data engine for tables, media and models.
+
+``import raceline as ray`` runs programs written for Ray Data: ``raceline.data`` is that
+namespace, and its functions stand here as well: ``raceline.read_parquet(...)``.
+
+Importing this package loads nothing else: each name is loaded at its first use.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from raceline import data as data
+    from raceline import errors as errors
+    from raceline._session import cluster_resources as cluster_resources
+    from raceline._session import init as init
+    from raceline._session import is_initialized as is_initialized
+    from raceline._session import shutdown as shutdown
+    from raceline.data.dataset import Dataset as Dataset
+    from raceline.data.expressions import col as col
+    from raceline.data.expressions import lit as lit
+    from raceline.data.memory import from_arrow as from_arrow
+    from raceline.data.memory import from_items as from_items
+    from raceline.data.memory import from_numpy as from_numpy
+    from raceline.data.memory import from_pandas as from_pandas
+    from raceline.data.memory import range as range
+    from raceline.data.read import read_binary_files as read_binary_files
+    from raceline.data.read import read_csv as read_csv
+    from raceline.data.read import read_images as read_images
+    from raceline.data.read import read_json as read_json
+    from raceline.data.read import read_parquet as read_parquet
+    from raceline.data.read import read_text as read_text
+    from raceline.errors import RacelineError as RacelineError
+
+__version__ = "0.1.0"
+
+# Name -> module that defines it. Submodules stand under their own name.
+_HOMES = {
+    "data": "raceline.data",
+    "errors": "raceline.errors",
+    "cluster_resources": "raceline._session",
+    "init": "raceline._session",
+    "is_initialized": "raceline._session",
+    "shutdown": "raceline._session",
+    "Dataset": "raceline.data.dataset",
+    "RacelineError": "raceline.errors",
+    "col": "raceline.data.expressions",
+    "lit": "raceline.data.expressions",
+    "from_arrow": "raceline.data.memory",
+    "from_items": "raceline.data.memory",
+    "from_numpy": "raceline.data.memory",
+    "from_pandas": "raceline.data.memory",
+    "range": "raceline.data.memory",
+    "read_binary_files": "raceline.data.read",
+    "read_csv": "raceline.data.read",
+    "read_images": "raceline.data.read",
+    "read_json": "raceline.data.read",
+    "read_parquet": "raceline.data.read",
+    "read_text": "raceline.data.read",
+}
+
+__all__ = ["__version__", *_HOMES]  # noqa: PLE0604 (the keys are names)
+
+
+def __getattr__(name: str) -> Any:
+    """Loads a public name at its first use."""
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module `raceline` has no attribute `{name}`")
+    module = importlib.import_module(home)
+    value = module if home == f"{__name__}.{name}" else getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """The public names, loaded or not."""
+    return sorted(__all__)

@@ -1,0 +1,194 @@
+"""The process's session: made at the first need, from what ``init`` was told."""
+
+from __future__ import annotations
+
+import atexit
+import math
+import sys
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from raceline.errors import PlanError
+
+if TYPE_CHECKING:
+    from raceline._native import Session
+
+__all__ = ["cluster_resources", "init", "is_initialized", "shutdown"]
+
+# Keywords of `ray.init` that change nothing here: what they switch does not exist.
+_RAY_ONLY = frozenset(
+    {"configure_logging", "dashboard_host", "dashboard_port", "include_dashboard"}
+    | {"log_to_driver", "logging_config", "logging_format", "logging_level"}
+)
+
+
+@dataclass(slots=True)
+class _Settings:
+    """What the next session is made from; None leaves the choice to the engine."""
+
+    num_cpus: float | None = None
+    num_gpus: float | None = None
+    memory: int | None = None
+    resources: dict[str, float] = field(default_factory=dict)
+    progress: bool | None = None
+
+
+@dataclass(slots=True)
+class _State:
+    """The settings and the session of this process, under one lock."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    settings: _Settings | None = None
+    session: Session | None = None
+
+
+_state = _State()
+
+
+def init(
+    address: str | None = None,
+    *,
+    num_cpus: float | None = None,
+    num_gpus: float | None = None,
+    memory: int | None = None,
+    resources: dict[str, float] | None = None,
+    progress: bool | None = None,
+    ignore_reinit_error: bool = False,
+    **ray_only: Any,
+) -> None:
+    """Says what the engine may use. Optional and cheap: the engine starts at the first need.
+
+    Args:
+        address: None or ``"local"``: the engine runs inside this process.
+        num_cpus: CPUs that run at the same time; by default those this process may use.
+        num_gpus: GPUs. They are logical: more may be declared than the machine has.
+        memory: Memory budget in bytes; by default 80 % of the machine's or the container's.
+        resources: Amounts of further resources, by name.
+        progress: Whether to show progress on stderr; by default as
+            :class:`raceline.data.DataContext` says.
+        ignore_reinit_error: Whether a second call is without effect instead of an error.
+        **ray_only: Keywords of ``ray.init`` about its dashboard and logs; they change nothing.
+
+    Raises:
+        PlanError: An amount is negative or not finite, or ``address`` names a cluster.
+        RuntimeError: The session is initialised already.
+        TypeError: A keyword is unknown.
+
+    Example:
+        >>> import raceline
+        >>> raceline.shutdown()
+        >>> raceline.init(num_cpus=2, num_gpus=4)
+        >>> raceline.is_initialized()
+        True
+        >>> raceline.shutdown()
+    """
+    unknown = sorted(ray_only.keys() - _RAY_ONLY)
+    if unknown:
+        raise TypeError(f"init() got an unexpected keyword argument '{unknown[0]}'")
+    if address not in (None, "local"):
+        raise PlanError(
+            f"cannot connect to `{address}`",
+            hint='the engine runs in this process: leave `address` out or pass "local"',
+        )
+    settings = _Settings(num_cpus, num_gpus, memory, dict(resources or {}), progress)
+    amounts = {"num_cpus": num_cpus, "num_gpus": num_gpus, "memory": memory, **settings.resources}
+    for name, amount in amounts.items():
+        check_amount(name, amount)
+    with _state.lock:
+        if _state.settings is not None or _state.session is not None:
+            if ignore_reinit_error:
+                return
+            raise RuntimeError(
+                "raceline is initialised already: call `raceline.shutdown()` first, or pass "
+                "`ignore_reinit_error=True`"
+            )
+        _state.settings = settings
+
+
+def shutdown() -> None:
+    """Ends the session: cancels what runs and ends its workers. Without a session, nothing.
+
+    Datasets of the ended session cannot be run any more.
+
+    Example:
+        >>> import raceline
+        >>> raceline.shutdown()
+        >>> raceline.is_initialized()
+        False
+    """
+    with _state.lock:
+        session, _state.session, _state.settings = _state.session, None, None
+    if session is not None:
+        session.shutdown()
+
+
+def is_initialized() -> bool:
+    """Whether ``init`` was called, or the first dataset has started the session.
+
+    Example:
+        >>> import raceline
+        >>> raceline.init(ignore_reinit_error=True)
+        >>> raceline.is_initialized()
+        True
+    """
+    return _state.settings is not None or _state.session is not None
+
+
+def cluster_resources() -> dict[str, float]:
+    """What the session has in all: CPUs, GPUs, memory in bytes, and declared resources.
+
+    Example:
+        >>> import raceline
+        >>> raceline.cluster_resources()["CPU"] > 0
+        True
+    """
+    return session().resources()
+
+
+def session() -> Session:
+    """The session of this process, started at the first call.
+
+    Raises:
+        RuntimeError: Workers could not be started, as the interpreter's path is unknown.
+    """
+    with _state.lock:
+        if _state.session is None:
+            _state.session = _start(_state.settings or _Settings())
+        return _state.session
+
+
+def _start(settings: _Settings) -> Session:
+    """A new session, with the native module loaded."""
+    from raceline._native import Session
+    from raceline.data.context import DataContext
+
+    if not sys.executable:
+        raise RuntimeError("`sys.executable` is empty: set it to the Python interpreter's path")
+    progress = settings.progress
+    if progress is None and not DataContext.get_current().enable_progress_bars:
+        progress = False
+    return Session(
+        num_cpus=settings.num_cpus,
+        num_gpus=settings.num_gpus,
+        memory=settings.memory,
+        resources=settings.resources or None,
+        worker_command=[sys.executable, "-m", "raceline._worker"],
+        progress=progress,
+    )
+
+
+def check_amount(name: str, amount: float | None) -> None:
+    """Refuses amounts that are no amounts; None is one that is left open.
+
+    Raises:
+        PlanError: The amount is no finite number of at least 0.
+    """
+    if amount is None:
+        return
+    number = isinstance(amount, (int, float)) and not isinstance(amount, bool)
+    if not number or not math.isfinite(amount) or amount < 0:
+        raise PlanError(f"`{name}` must be a finite number of at least 0, got `{amount!r}`")
+
+
+atexit.register(shutdown)

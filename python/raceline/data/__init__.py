@@ -1,0 +1,46 @@
+"""The names of Ray Data's ``ray.data``: sources, the dataset, strategies and settings.
+
+Aggregations stand in ``raceline.data.aggregate``, expressions in ``raceline.data.expressions``.
+"""
+
+from __future__ import annotations
+
+from raceline.data import aggregate as aggregate
+from raceline.data import expressions as expressions
+from raceline.data.compute import ActorPoolStrategy, TaskPoolStrategy
+from raceline.data.context import DataContext, ExecutionOptions
+from raceline.data.dataset import Dataset
+from raceline.data.grouped import GroupedData
+from raceline.data.memory import from_arrow, from_items, from_numpy, from_pandas, range
+from raceline.data.read import (
+    read_binary_files,
+    read_csv,
+    read_images,
+    read_json,
+    read_parquet,
+    read_text,
+)
+from raceline.data.schema import Schema
+from raceline.data.writing import SaveMode
+
+__all__ = [
+    "ActorPoolStrategy",
+    "DataContext",
+    "Dataset",
+    "ExecutionOptions",
+    "GroupedData",
+    "SaveMode",
+    "Schema",
+    "TaskPoolStrategy",
+    "from_arrow",
+    "from_items",
+    "from_numpy",
+    "from_pandas",
+    "range",
+    "read_binary_files",
+    "read_csv",
+    "read_images",
+    "read_json",
+    "read_parquet",
+    "read_text",
+]

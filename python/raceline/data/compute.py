@@ -1,0 +1,158 @@
+"""How many workers run a function: Ray's compute strategies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from raceline.errors import PlanError
+
+__all__ = ["ActorPoolStrategy", "ComputeStrategy", "TaskPoolStrategy", "WorkerCount"]
+
+#: ``n``, ``(least, most)`` or ``(least, most, at the start)``.
+Concurrency = int | tuple[int, int] | tuple[int, int, int]
+
+
+class ComputeStrategy:
+    """Base of the strategies."""
+
+
+@dataclass(frozen=True)
+class TaskPoolStrategy(ComputeStrategy):
+    """Runs a plain function in workers that keep no state.
+
+    Args:
+        size: At most this many workers; None is bounded by the session's resources alone.
+
+    Raises:
+        PlanError: ``size`` is less than 1.
+
+    Example:
+        >>> TaskPoolStrategy(size=2).size
+        2
+    """
+
+    size: int | None = None
+
+    def __post_init__(self) -> None:
+        """Checks the arguments."""
+        _check_positive("size", self.size)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActorPoolStrategy(ComputeStrategy):
+    """Runs a callable class, constructed once a worker, or a plain function, in a pool.
+
+    Args:
+        size: Exactly this many workers; excludes the other three.
+        min_size: At least this many workers; 1 by default.
+        max_size: At most this many workers; None is bounded by the session's resources alone.
+        initial_size: Workers that are started before the first batch; ``min_size`` by default.
+
+    Raises:
+        PlanError: The sizes do not fit together: 1 <= min <= initial <= max must hold.
+
+    Example:
+        >>> ActorPoolStrategy(min_size=1, max_size=4).max_size
+        4
+    """
+
+    size: int | None = None
+    min_size: int | None = None
+    max_size: int | None = None
+    initial_size: int | None = None
+
+    def __post_init__(self) -> None:
+        """Checks the arguments."""
+        for name in ("size", "min_size", "max_size", "initial_size"):
+            _check_positive(name, getattr(self, name))
+        least, most = self.min_size or 1, self.max_size
+        if self.size is not None and (self.min_size or most or self.initial_size):
+            raise PlanError("`size` excludes `min_size`, `max_size` and `initial_size`")
+        if most is not None and least > most:
+            raise PlanError(f"`min_size` {least} is above `max_size` {most}")
+        start = self.initial_size or least
+        if start < least or (most is not None and start > most):
+            raise PlanError(f"`initial_size` {start} is not between `min_size` and `max_size`")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerCount:
+    """How many workers a function gets.
+
+    Attributes:
+        start: Workers that are started before the first batch; 0 starts them when needed.
+        most: At most this many; None is bounded by the session's resources alone.
+    """
+
+    start: int
+    most: int | None
+
+    @classmethod
+    def resolve(
+        cls,
+        compute: ComputeStrategy | Literal["tasks", "actors"] | None,
+        concurrency: Concurrency | None,
+        *,
+        stateful: bool,
+    ) -> WorkerCount:
+        """The count that Ray's two ways to ask for it mean.
+
+        Args:
+            compute: A strategy or its name.
+            concurrency: Number or range of workers.
+            stateful: Whether the function is a class.
+
+        Raises:
+            PlanError: Both are given, or they do not fit the function.
+        """
+        if compute is not None and concurrency is not None:
+            raise PlanError("pass either `compute` or `concurrency`, not both")
+        if concurrency is not None:
+            compute = _strategy_of(concurrency, stateful=stateful)
+        elif compute == "tasks":
+            compute = TaskPoolStrategy()
+        elif compute == "actors" or (compute is None and stateful):
+            compute = ActorPoolStrategy()
+        match compute:
+            case None:
+                return cls(0, None)
+            case TaskPoolStrategy(size) if not stateful:
+                return cls(0, size)
+            case TaskPoolStrategy():
+                raise PlanError(
+                    "a class cannot run in a task pool, as its objects are kept",
+                    hint="leave `compute` out, or pass `ActorPoolStrategy(...)`",
+                )
+            case ActorPoolStrategy(size=None):
+                return cls(compute.initial_size or compute.min_size or 1, compute.max_size)
+            case ActorPoolStrategy(size=int(size)):
+                return cls(size, size)
+        raise PlanError(
+            f"`compute` must be a strategy, got `{compute!r}`",
+            hint="pass `ActorPoolStrategy(...)` or `TaskPoolStrategy(...)`",
+        )
+
+
+def _strategy_of(concurrency: Concurrency, *, stateful: bool) -> ComputeStrategy:
+    """The strategy that a ``concurrency`` argument stands for."""
+    match concurrency:
+        case bool():
+            pass
+        case int(size):
+            _check_positive("concurrency", size)
+            return ActorPoolStrategy(size=size) if stateful else TaskPoolStrategy(size)
+        case (int(least), int(most)):
+            return ActorPoolStrategy(min_size=least, max_size=most)
+        case (int(least), int(most), int(start)):
+            return ActorPoolStrategy(min_size=least, max_size=most, initial_size=start)
+    raise PlanError(
+        f"`concurrency` must be an int, `(min, max)` or `(min, max, initial)`, got "
+        f"`{concurrency!r}`"
+    )
+
+
+def _check_positive(name: str, value: int | None) -> None:
+    """Refuses counts below 1."""
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+        raise PlanError(f"`{name}` must be an int of at least 1, got `{value!r}`")

@@ -1,0 +1,336 @@
+"""Running a dataset for its rows: take, iterate, convert, inspect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Self
+
+from raceline.data.formats import (
+    BatchFormat,
+    arrow_table,
+    convert_batch,
+    join,
+    normal_batch_format,
+    pandas_frame,
+)
+from raceline.data.handle import Handle
+from raceline.data.iterator import (
+    Repeatable,
+    TorchConversion,
+    batches_of,
+    native_batches_of,
+    rows_of,
+    torch_batches_of,
+)
+from raceline.data.schema import Schema
+from raceline.errors import PlanError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+    import torch
+
+__all__ = ["Consumption"]
+
+
+class Consumption(Handle):
+    """The part of a dataset that runs it. Rows come in the order of the input.
+
+    Each call runs the dataset anew, unless it was materialized. Any of them may raise what the
+    sources and functions of the dataset fail with, see ``raceline.errors``.
+    """
+
+    __slots__ = ()
+
+    def take(self, limit: int = 20) -> list[Any]:
+        """The first rows; what is not needed for them is not run.
+
+        Args:
+            limit: At most this many rows.
+
+        Returns:
+            Dicts of column name to value, None where missing; of a dataset of plain values the
+            values.
+
+        Example:
+            >>> import raceline
+            >>> raceline.range(1_000_000_000).take(2)
+            [{'id': 0}, {'id': 1}]
+        """
+        _check_limit(limit)
+        return list(rows_of(self._native.limit(limit)))
+
+    def take_all(self, limit: int | None = None) -> list[Any]:
+        """All rows.
+
+        Args:
+            limit: If given, more rows than this are an error.
+
+        Raises:
+            ValueError: There are more rows than ``limit``.
+
+        Example:
+            >>> import raceline
+            >>> raceline.range(2).take_all()
+            [{'id': 0}, {'id': 1}]
+        """
+        if limit is None:
+            return list(rows_of(self._native))
+        _check_limit(limit)
+        rows = list(rows_of(self._native.limit(limit + 1)))
+        _refuse_more(len(rows), limit)
+        return rows
+
+    def take_batch(self, batch_size: int = 20, *, batch_format: BatchFormat = "default") -> Any:
+        """The first rows as one batch.
+
+        Args:
+            batch_size: At most this many rows.
+            batch_format: As of ``map_batches``.
+
+        Raises:
+            ValueError: The dataset has no rows.
+
+        Example:
+            >>> import raceline
+            >>> raceline.range(100).take_batch(3)
+            {'id': array([0, 1, 2])}
+        """
+        wanted = normal_batch_format(batch_format)
+        _check_limit(batch_size)
+        parts = [one for one in native_batches_of(self._native.limit(batch_size)) if one.num_rows]
+        if not parts:
+            raise ValueError("the dataset has no rows to take a batch of")
+        return convert_batch(join(parts), wanted)
+
+    def show(self, limit: int = 20) -> None:
+        """Prints the first rows, one a line.
+
+        Args:
+            limit: At most this many rows.
+
+        Example:
+            >>> import raceline
+            >>> raceline.range(2).show()
+            {'id': 0}
+            {'id': 1}
+        """
+        for row in self.take(limit):
+            print(row)  # noqa: T201 (what `show` is for)
+
+    def count(self) -> int:
+        """Number of rows; from metadata alone where that is exact.
+
+        Example:
+            >>> import raceline
+            >>> raceline.range(1_000_000_000).count()
+            1000000000
+        """
+        return self._native.count()
+
+    def schema(self, fetch_if_missing: bool = True) -> Schema | None:
+        """Names and types of the columns.
+
+        Args:
+            fetch_if_missing: Whether the first rows may be run where the plan does not tell.
+
+        Returns:
+            The schema; None where it is unknown, or known only to be empty of columns.
+
+        Example:
+            >>> import raceline
+            >>> raceline.range(3).schema().names
+            ['id']
+        """
+        native = self._native.schema(fetch_if_missing)
+        return None if native is None else Schema(native)
+
+    def columns(self, fetch_if_missing: bool = True) -> list[str] | None:
+        """Names of the columns, in order.
+
+        Args:
+            fetch_if_missing: As of ``schema``.
+
+        Example:
+            >>> import raceline
+            >>> raceline.range(3).columns()
+            ['id']
+        """
+        schema = self.schema(fetch_if_missing)
+        return None if schema is None else schema.names
+
+    def iter_rows(self) -> Repeatable[Any]:
+        """The rows, one after the other, while the dataset runs.
+
+        Example:
+            >>> import raceline
+            >>> [row["id"] for row in raceline.range(3).iter_rows()]
+            [0, 1, 2]
+        """
+        return Repeatable(lambda: rows_of(self._native))
+
+    def iter_batches(
+        self,
+        *,
+        prefetch_batches: int = 1,
+        batch_size: int | None = 256,
+        batch_format: BatchFormat = "default",
+        drop_last: bool = False,
+    ) -> Repeatable[Any]:
+        """The batches, one after the other, while the dataset runs.
+
+        Args:
+            prefetch_batches: Batches that are run ahead. The engine always runs ahead, as far as
+                its memory budget allows, whatever the number.
+            batch_size: Rows of a batch, the last one maybe fewer; None takes batches as they are.
+            batch_format: As of ``map_batches``. NumPy arrays may be read-only views.
+            drop_last: Whether a last batch of fewer rows is left out.
+
+        Raises:
+            PlanError: There is no such format, or a number is out of range.
+
+        Example:
+            >>> import raceline
+            >>> [len(batch["id"]) for batch in raceline.range(5).iter_batches(batch_size=2)]
+            [2, 2, 1]
+        """
+        wanted = normal_batch_format(batch_format)
+        _check_batches(batch_size, prefetch_batches)
+        return Repeatable(lambda: batches_of(self._native, batch_size, wanted, drop_last=drop_last))
+
+    def iter_torch_batches(
+        self,
+        *,
+        prefetch_batches: int = 1,
+        batch_size: int | None = 256,
+        dtypes: torch.dtype | dict[str, torch.dtype] | None = None,
+        device: str | torch.device = "auto",
+        collate_fn: Callable[[dict[str, Any]], Any] | None = None,
+        drop_last: bool = False,
+        pin_memory: bool = False,
+    ) -> Repeatable[Any]:
+        """The batches as dicts of tensors, one after the other, while the dataset runs.
+
+        Args:
+            prefetch_batches: As of ``iter_batches``.
+            batch_size: As of ``iter_batches``.
+            dtypes: Type of all tensors, or of each column's.
+            device: Where the tensors go; ``"auto"`` is the GPU if there is one.
+            collate_fn: Makes what is returned from a dict of writable NumPy arrays; excludes
+                ``dtypes``.
+            drop_last: As of ``iter_batches``.
+            pin_memory: Whether tensors pass through pinned memory.
+
+        Raises:
+            ImportError: torch is not installed.
+            PlanError: Both ``collate_fn`` and ``dtypes`` are given, or a number is out of range.
+            TypeError: While iterating: a column holds something that is no number.
+
+        Example:
+            >>> import raceline
+            >>> batches = raceline.range(4).iter_torch_batches(batch_size=2)  # doctest: +SKIP
+            >>> [batch["id"].sum().item() for batch in batches]  # doctest: +SKIP
+            [1, 5]
+        """
+        _check_batches(batch_size, prefetch_batches)
+        conversion = TorchConversion(dtypes, device, collate_fn, pin_memory=pin_memory)
+        return Repeatable(
+            lambda: torch_batches_of(self._native, batch_size, conversion, drop_last=drop_last)
+        )
+
+    def to_pandas(self, limit: int | None = None) -> pd.DataFrame:
+        """All rows as one frame of Arrow-backed columns; tensors as object columns of arrays.
+
+        Args:
+            limit: If given, more rows than this are an error.
+
+        Raises:
+            ImportError: pandas or pyarrow is not installed.
+            ValueError: There are more rows than ``limit``.
+
+        Example:
+            >>> import raceline
+            >>> raceline.range(3).to_pandas()["id"].tolist()
+            [0, 1, 2]
+        """
+        native = self._native
+        if limit is not None:
+            _check_limit(limit)
+            native = native.limit(limit + 1)
+        batches = list(native_batches_of(native))
+        if limit is not None:
+            _refuse_more(sum(batch.num_rows for batch in batches), limit)
+        return pandas_frame(batches, None if batches else native.schema(True))
+
+    def to_arrow(self) -> pa.Table:
+        """All rows as one PyArrow table.
+
+        Raises:
+            ImportError: pyarrow is not installed.
+
+        Example:
+            >>> import raceline
+            >>> raceline.range(3).to_arrow().num_rows
+            3
+        """
+        batches = list(native_batches_of(self._native))
+        return arrow_table(batches, None if batches else self._native.schema(True))
+
+    def materialize(self) -> Self:
+        """Runs the dataset once and keeps its rows in memory.
+
+        Returns:
+            A dataset over the kept rows; this one stays lazy.
+
+        Example:
+            >>> import raceline
+            >>> kept = raceline.range(3).map(lambda row: {"id": row["id"] + 1}).materialize()
+            >>> kept.count()
+            3
+        """
+        return self._derive(self._native.materialize())
+
+    def explain(self) -> None:
+        """Prints the plan, as written and as run, and of each function how it runs and why.
+
+        Nothing is run.
+
+        Example:
+            >>> import raceline
+            >>> raceline.range(3).limit(2).explain()  # doctest: +ELLIPSIS
+            -------- Logical Plan --------
+            Limit(2)
+            +- Range(3)
+            ...
+        """
+        print(self._native.explain())  # noqa: T201 (as Ray Data's)
+
+    def stats(self) -> str:
+        """What the last run of this dataset took, stage by stage; empty before the first.
+
+        Example:
+            >>> import raceline
+            >>> raceline.range(3).stats()
+            ''
+        """
+        return self._native.stats()
+
+
+def _check_limit(limit: int) -> None:
+    """Refuses what is no number of rows."""
+    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 0:
+        raise PlanError(f"the number of rows must be an int of at least 0, got `{limit!r}`")
+
+
+def _refuse_more(rows: int, limit: int) -> None:
+    """Refuses a result of more rows than allowed."""
+    if rows > limit:
+        raise ValueError(f"the dataset has more than the allowed {limit} rows")
+
+
+def _check_batches(batch_size: int | None, prefetch_batches: int) -> None:
+    """Refuses numbers out of range."""
+    if batch_size is not None and (not isinstance(batch_size, int) or batch_size < 1):
+        raise PlanError(f"`batch_size` must be None or an int of at least 1, got `{batch_size!r}`")
+    if not isinstance(prefetch_batches, int) or prefetch_batches < 0:
+        raise PlanError(f"`prefetch_batches` must be at least 0, got `{prefetch_batches!r}`")

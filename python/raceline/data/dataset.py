@@ -1,0 +1,97 @@
+"""The dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from raceline.data.consumption import Consumption
+from raceline.data.function import UserFunction
+from raceline.data.grouped import GroupedData
+from raceline.data.reduction import Reductions
+from raceline.data.shaping import ShapingTransforms, column_names
+from raceline.data.transforms import FunctionTransforms
+from raceline.data.writing import Writes
+from raceline.errors import PlanError
+
+__all__ = ["Dataset"]
+
+# Column that `groupby` of a function adds for the function's values.
+_GROUP_KEY = "key"
+
+
+class Dataset(FunctionTransforms, ShapingTransforms, Reductions, Consumption, Writes):
+    """Rows with named columns, and how to compute them.
+
+    A dataset is a plan: transforms return a new dataset at once and run nothing. What consumes
+    it (``take``, ``count``, ``iter_batches``, ``write_parquet``...) streams the rows through all
+    transforms, in the order of the input, within the session's memory budget.
+
+    Datasets are made by ``raceline.range``, ``raceline.from_*`` and ``raceline.read_*``.
+
+    Example:
+        >>> import raceline
+        >>> evens = raceline.range(10).filter(lambda row: row["id"] % 2 == 0)
+        >>> evens.map(lambda row: {"half": row["id"] // 2}).take(3)
+        [{'half': 0}, {'half': 1}, {'half': 2}]
+    """
+
+    __slots__ = ()
+
+    def groupby(self, key: str | Sequence[str] | Callable[[Any], Any] | None) -> GroupedData:
+        """Groups the rows by equal keys.
+
+        Args:
+            key: A column, a list of columns, or a function that gets a row and returns its key,
+                which becomes a column ``key``. None is one group of all rows.
+
+        Raises:
+            PlanError: A key is no column or function, a column is named ``key`` already, or the
+                function cannot run.
+            ColumnNotFoundError: A column does not exist; maybe only when the dataset is run.
+
+        Example:
+            >>> import raceline
+            >>> raceline.range(10).groupby(lambda row: row["id"] % 2).count().sort("key").take_all()
+            [{'key': 0, 'count()': 5}, {'key': 1, 'count()': 5}]
+        """
+        if key is None:
+            return GroupedData(self, [])
+        if not callable(key):
+            return GroupedData(self, column_names(key))
+        if _GROUP_KEY in (self.columns(fetch_if_missing=False) or ()):
+            raise PlanError(
+                f"`groupby` of a function makes a column `{_GROUP_KEY}`, which exists already",
+                hint=f'group by the column: `groupby("{_GROUP_KEY}")`, or rename it first',
+            )
+        return GroupedData(self._apply(UserFunction("key", key)), [_GROUP_KEY])
+
+    def __repr__(self) -> str:
+        """The columns, where they are known without a run, and the plan."""
+        schema = self.schema(fetch_if_missing=False)
+        if schema is None:
+            columns = "unknown until it runs"
+        else:
+            columns = ", ".join(f"{name}: {kind}" for name, kind in schema.columns())
+        plan = self._native.plan().rstrip().replace("\n", "\n  ")
+        return f"Dataset({columns})\n  {plan}"
+
+    def __len__(self) -> NoReturn:
+        """Refuses, as counting may take a whole run.
+
+        Raises:
+            AttributeError: Always.
+        """
+        raise AttributeError("a dataset has no length before it is run: use `count()`")
+
+    def __bool__(self) -> bool:
+        """True, also of an empty dataset."""
+        return True
+
+    def __iter__(self) -> NoReturn:
+        """Refuses, as it could mean rows or batches.
+
+        Raises:
+            TypeError: Always.
+        """
+        raise TypeError("a dataset is not iterable: use `iter_rows()` or `iter_batches()`")

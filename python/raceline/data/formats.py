@@ -1,0 +1,128 @@
+"""Batches as NumPy, pandas and PyArrow objects."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from raceline import _frames
+from raceline.errors import PlanError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+    from raceline._native import Batch
+
+__all__ = [
+    "BatchFormat",
+    "arrow_table",
+    "convert_batch",
+    "import_pyarrow",
+    "join",
+    "normal_batch_format",
+    "pandas_frame",
+]
+
+#: How a batch is seen. ``"default"`` is NumPy, None is PyArrow.
+BatchFormat = Literal["default", "numpy", "pandas", "pyarrow"] | None
+
+_NORMAL = {
+    "default": "numpy",
+    "numpy": "numpy",
+    "pandas": "pandas",
+    "pyarrow": "pyarrow",
+    None: "pyarrow",
+}
+
+
+def normal_batch_format(batch_format: BatchFormat) -> str:
+    """``numpy``, ``pandas`` or ``pyarrow``.
+
+    Raises:
+        PlanError: There is no such format.
+
+    Example:
+        >>> normal_batch_format("default")
+        'numpy'
+    """
+    if not isinstance(batch_format, str | None) or batch_format not in _NORMAL:
+        raise PlanError(
+            f"there is no batch format `{batch_format!r}`",
+            hint='pass "numpy", "pandas" or "pyarrow"',
+        )
+    return _NORMAL[batch_format]
+
+
+def convert_batch(batch: Batch, batch_format: str, *, writable: bool = False) -> Any:
+    """A batch in a format of :func:`normal_batch_format`.
+
+    Args:
+        batch: The batch.
+        batch_format: The format.
+        writable: Whether NumPy arrays must be writable; views of the engine's memory are not.
+
+    Raises:
+        ImportError: pandas or pyarrow is needed and not installed.
+    """
+    if batch_format == "numpy":
+        return batch.numpy(writable=writable)
+    if batch_format == "pandas":
+        return _frames.to_pandas(batch)
+    return _frames.to_arrow(batch)
+
+
+def join(parts: list[Batch]) -> Batch:
+    """One batch of all the rows, in order; types that differ are united."""
+    return parts[0] if len(parts) == 1 else type(parts[0]).concat(parts)
+
+
+def arrow_table(batches: list[Batch], schema: object | None) -> pa.Table:
+    """The batches as one table, without a copy unless their types differ.
+
+    Args:
+        batches: The batches, in order.
+        schema: Has ``__arrow_c_schema__``; the columns of an empty result, where known.
+
+    Raises:
+        ImportError: pyarrow is not installed.
+    """
+    pa = import_pyarrow()
+    if not batches:
+        return pa.schema([] if schema is None else schema).empty_table()
+    tables = [_frames.to_arrow(batch) for batch in batches]
+    if any(table.schema != tables[0].schema for table in tables):
+        tables = [_frames.to_arrow(join(batches))]
+    return pa.concat_tables(tables)
+
+
+def pandas_frame(batches: list[Batch], schema: object | None) -> pd.DataFrame:
+    """The batches as one frame of Arrow-backed columns; tensors and objects as NumPy objects.
+
+    Args:
+        batches: The batches, in order.
+        schema: Has ``__arrow_c_schema__``; the columns of an empty result, where known.
+
+    Raises:
+        ImportError: pandas or pyarrow is not installed.
+    """
+    if batches:
+        return _frames.to_pandas(join(batches))
+    try:
+        import pandas
+    except ImportError as error:
+        raise ImportError('pandas is not installed: pip install "raceline[pandas]"') from error
+    frame: pd.DataFrame = arrow_table([], schema).to_pandas(types_mapper=pandas.ArrowDtype)
+    return frame
+
+
+def import_pyarrow() -> Any:
+    """The module ``pyarrow``.
+
+    Raises:
+        ImportError: It is not installed; says how to install it.
+    """
+    try:
+        import pyarrow
+    except ImportError as error:
+        raise ImportError('pyarrow is not installed: pip install "raceline[pyarrow]"') from error
+    return pyarrow

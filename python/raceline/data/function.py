@@ -1,0 +1,193 @@
+"""A user's function as the engine takes it: its code, its arguments, its workers."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from raceline._session import check_amount
+from raceline.data.compute import ComputeStrategy, Concurrency, WorkerCount
+from raceline.data.formats import BatchFormat, normal_batch_format
+from raceline.errors import PlanError
+
+if TYPE_CHECKING:
+    from raceline._lambda import Translation
+
+__all__ = ["Arguments", "Batching", "Demand", "UserFunction"]
+
+Kind = Literal["map", "flat_map", "filter", "map_batches", "key"]
+Compute = ComputeStrategy | Literal["tasks", "actors"] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """What the function gets besides its row or batch, and its class when it is constructed."""
+
+    args: Sequence[Any] | None = None
+    kwargs: Mapping[str, Any] | None = None
+    constructor_args: Sequence[Any] | None = None
+    constructor_kwargs: Mapping[str, Any] | None = None
+
+    def of_calls(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Positional and keyword arguments of each call."""
+        return tuple(self.args or ()), dict(self.kwargs or {})
+
+    def any_of_constructor(self) -> bool:
+        """Whether the constructor gets anything."""
+        return bool(self.constructor_args or self.constructor_kwargs)
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What one worker takes, and how many of them there are."""
+
+    compute: Compute = None
+    concurrency: Concurrency | None = None
+    num_cpus: float | None = None
+    num_gpus: float | None = None
+    memory: int | None = None
+    resources: Mapping[str, float] | None = None
+
+    def __post_init__(self) -> None:
+        """Checks the amounts."""
+        fixed = {"num_cpus": self.num_cpus, "num_gpus": self.num_gpus, "memory": self.memory}
+        for name, amount in {**fixed, **(self.resources or {})}.items():
+            check_amount(name, amount)
+
+
+@dataclass(frozen=True, slots=True)
+class Batching:
+    """How a batch function sees its batches."""
+
+    size: int | Literal["auto"] | None = None
+    format: BatchFormat = "numpy"
+    zero_copy: bool = True
+
+    def rows(self) -> int | None:
+        """Rows of a batch; None takes them as they come.
+
+        Raises:
+            PlanError: The size is no int of at least 1.
+        """
+        if self.size is None or self.size == "auto":
+            return None
+        if not isinstance(self.size, int) or isinstance(self.size, bool) or self.size < 1:
+            raise PlanError(
+                f"`batch_size` must be an int of at least 1, got `{self.size!r}`",
+                hint="pass None to take batches as they come",
+            )
+        return self.size
+
+
+@dataclass(frozen=True, slots=True)
+class UserFunction:
+    """A user's function or callable class with all that was said about it."""
+
+    kind: Kind
+    fn: Callable[..., Any]
+    arguments: Arguments = field(default_factory=Arguments)
+    demand: Demand = field(default_factory=Demand)
+    batching: Batching = field(default_factory=Batching)
+
+    def native_options(self) -> dict[str, Any]:
+        """The function as the engine takes it.
+
+        Raises:
+            PlanError: It is no function or callable class, it is an ``async def``, the arguments
+                do not fit it, or it cannot be sent to a worker.
+        """
+        self._check()
+        stateful = inspect.isclass(self.fn)
+        workers = WorkerCount.resolve(
+            self.demand.compute, self.demand.concurrency, stateful=stateful
+        )
+        translation = self._translated()
+        batch_rows, batch_format = self.batching.rows(), normal_batch_format(self.batching.format)
+        return {
+            "kind": self.kind,
+            "name": self.name,
+            "payload": self._payload(batch_rows, batch_format, translation),
+            "program": translation.program,
+            "decline": translation.decline,
+            "stateful": stateful,
+            "batch_size": batch_rows,
+            "batch_format": batch_format,
+            "num_cpus": self.demand.num_cpus,
+            "num_gpus": self.demand.num_gpus,
+            "memory": self.demand.memory,
+            "resources": dict(self.demand.resources or {}),
+            "concurrency_max": workers.most,
+            "workers_min": workers.start,
+        }
+
+    @property
+    def name(self) -> str:
+        """What a person would call it: ``<lambda>``, ``embed``, ``Classifier``."""
+        fn = self.fn
+        while isinstance(fn, functools.partial):
+            fn = fn.func
+        return getattr(fn, "__name__", None) or type(fn).__name__
+
+    def _check(self) -> None:
+        """Refuses what cannot be called, and arguments that do not fit."""
+        fn = self.fn
+        if not callable(fn):
+            raise PlanError(f"`{self.kind}` needs a function or callable class, got `{fn!r}`")
+        call: Any = fn
+        if inspect.isclass(fn):
+            bases = [base for base in fn.__mro__ if "__call__" in vars(base)]
+            if not bases:
+                raise PlanError(
+                    f"class `{self.name}` has no `__call__` method",
+                    hint="define `__call__(self, row_or_batch)`, or pass a function",
+                )
+            call = vars(bases[0])["__call__"]
+        elif self.arguments.any_of_constructor():
+            raise PlanError(
+                f"`{self.name}` is no class: `fn_constructor_args` and `fn_constructor_kwargs` "
+                "need one",
+                hint="pass `fn_args` or `fn_kwargs`",
+            )
+        elif not inspect.isroutine(fn) and not isinstance(fn, functools.partial):
+            call = type(fn).__call__  # an object that can be called
+        while isinstance(call, functools.partial):
+            call = call.func
+        if inspect.iscoroutinefunction(call) or inspect.isasyncgenfunction(call):
+            raise PlanError(
+                f"`{self.name}` is an `async def`, which is not supported",
+                hint="use a plain function; raise `concurrency` to run more calls at a time",
+            )
+
+    def _translated(self) -> Translation:
+        """The function's body for the compiler, or why not."""
+        from raceline._lambda import Translation, translate
+
+        if inspect.isclass(self.fn):
+            return Translation(None, "it is a class, whose objects keep state", False)
+        return translate(self.fn, *self.arguments.of_calls())
+
+    def _payload(
+        self, batch_rows: int | None, batch_format: str, translation: Translation
+    ) -> bytes:
+        """What a worker loads."""
+        from raceline._udf import dumps
+
+        fn_args, fn_kwargs = self.arguments.of_calls()
+        try:
+            return dumps(
+                self.kind,
+                self.fn,
+                fn_args=fn_args,
+                fn_kwargs=fn_kwargs,
+                fn_constructor_args=tuple(self.arguments.constructor_args or ()),
+                fn_constructor_kwargs=dict(self.arguments.constructor_kwargs or {}),
+                batch_size=batch_rows,
+                batch_format=batch_format,
+                zero_copy_batch=self.batching.zero_copy,
+                row_is_value=translation.row_is_value,
+            )
+        except TypeError as error:
+            raise PlanError(str(error)) from error

@@ -1,0 +1,320 @@
+"""Datasets of files.
+
+All reads take the same keywords:
+
+* ``paths``: a file, folder or glob, or a list of these; local, or ``s3://bucket/key``. Folders are
+  read with all that is in them, except names that begin with ``_`` or ``.``. Files are read in
+  the order of their paths.
+* ``storage_options``: ``endpoint``, ``region``, ``access_key_id``, ``secret_access_key`` and more
+  of the store; what is missing comes from the environment (``AWS_ENDPOINT_URL``,
+  ``AWS_ACCESS_KEY_ID``...).
+* ``partitioning``: ``"hive"`` makes string columns of folders named ``column=value``; None does
+  not.
+* ``include_paths``: whether a column ``path`` names each row's file.
+* ``file_extensions``: endings of file names to read, without dot, in any case; None reads all.
+* ``override_num_blocks``: without effect but a warning: batches are cut by bytes.
+
+Nothing is read before the dataset is run, except for what ``schema`` needs. Then a path that does
+not exist raises ``SourceNotFoundError``, and a file that cannot be read or holds something else
+raises ``SourceError`` with the file's name.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from raceline._session import session
+from raceline.data.blocks import warn_of_blocks
+from raceline.data.dataset import Dataset
+from raceline.errors import PlanError
+
+__all__ = [
+    "read_binary_files",
+    "read_csv",
+    "read_images",
+    "read_json",
+    "read_parquet",
+    "read_text",
+]
+
+Path = str | os.PathLike[str]
+Paths = Path | Sequence[Path]
+Partitioning = Literal["hive"] | None
+
+_COMPRESSED = ("gz", "br", "zst", "lz4")
+_JSON_EXTENSIONS = [
+    stem + end for stem in ("json", "jsonl") for end in ("", *(f".{one}" for one in _COMPRESSED))
+]
+_IMAGE_EXTENSIONS = ["png", "jpg", "jpeg"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """Which files are read; what all formats share."""
+
+    paths: Paths
+    storage_options: Mapping[str, str] | None
+    partitioning: Partitioning
+    include_paths: bool
+    file_extensions: Sequence[str] | None
+
+    def read(self, file_format: str, **options: Any) -> Dataset:
+        """The dataset of these files.
+
+        Raises:
+            PlanError: No path is given, or an argument is out of range.
+        """
+        paths = [self.paths] if isinstance(self.paths, str | os.PathLike) else list(self.paths)
+        if not paths:
+            raise PlanError("no path is given", hint="pass a file, a folder or a glob")
+        for path in paths:
+            if not isinstance(path, str | os.PathLike):
+                raise PlanError(f"a path must be a string, got `{path!r}`")
+        if self.partitioning not in ("hive", None):
+            raise PlanError(
+                f"there is no partitioning `{self.partitioning!r}`", hint='pass "hive" or None'
+            )
+        extensions = self.file_extensions
+        shared = {
+            "format": file_format,
+            "paths": [os.fspath(path) for path in paths],
+            "storage_options": dict(self.storage_options or {}),
+            "partitioning": self.partitioning,
+            "include_paths": self.include_paths,
+            "extensions": None if extensions is None else [one.lstrip(".") for one in extensions],
+            "columns": None,
+        }
+        return Dataset(session().read_files(shared | options))
+
+
+def read_parquet(
+    paths: Paths,
+    *,
+    columns: Sequence[str] | None = None,
+    storage_options: Mapping[str, str] | None = None,
+    partitioning: Partitioning = "hive",
+    include_paths: bool = False,
+    file_extensions: Sequence[str] | None = ("parquet",),
+    override_num_blocks: int | None = None,
+) -> Dataset:
+    """A dataset of Parquet files.
+
+    Columns that are not used, row groups that a ``filter(expr=...)`` rules out and rows beyond a
+    ``limit`` are not read.
+
+    Args:
+        paths: See the module, as for all not described here.
+        columns: Columns to read, in this order; None reads all.
+        storage_options: See the module.
+        partitioning: See the module.
+        include_paths: See the module.
+        file_extensions: See the module.
+        override_num_blocks: See the module.
+
+    Example:
+        >>> import raceline, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     raceline.range(3).write_parquet(folder)
+        ...     raceline.read_parquet(folder).take_all()
+        [{'id': 0}, {'id': 1}, {'id': 2}]
+    """
+    warn_of_blocks(override_num_blocks)
+    files = _Files(paths, storage_options, partitioning, include_paths, file_extensions)
+    return files.read("parquet", columns=None if columns is None else list(columns))
+
+
+def read_csv(
+    paths: Paths,
+    *,
+    delimiter: str = ",",
+    quote: str = '"',
+    has_header: bool = True,
+    storage_options: Mapping[str, str] | None = None,
+    partitioning: Partitioning = "hive",
+    include_paths: bool = False,
+    file_extensions: Sequence[str] | None = None,
+    override_num_blocks: int | None = None,
+) -> Dataset:
+    r"""A dataset of files of comma-separated values, compressed or not by their names.
+
+    Types are found from the first rows: int64, float64, bool, date, timestamp or string. An
+    empty field is missing.
+
+    Args:
+        paths: See the module, as for all not described here.
+        delimiter: Separator of fields, one ASCII character.
+        quote: Quotation mark of fields, one ASCII character.
+        has_header: Whether the first line names the columns; else they are ``column_1``...
+        storage_options: See the module.
+        partitioning: See the module.
+        include_paths: See the module.
+        file_extensions: See the module.
+        override_num_blocks: See the module.
+
+    Raises:
+        PlanError: ``delimiter`` or ``quote`` is not one ASCII character.
+
+    Example:
+        >>> import pathlib, raceline, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = pathlib.Path(folder, "fruit.csv")
+        ...     _ = file.write_text("name;price\npear;1.5\nplum;\n")
+        ...     raceline.read_csv(file, delimiter=";").take_all()
+        [{'name': 'pear', 'price': 1.5}, {'name': 'plum', 'price': None}]
+    """
+    for name, value in (("delimiter", delimiter), ("quote", quote)):
+        if not isinstance(value, str) or len(value) != 1 or not value.isascii():
+            raise PlanError(f"`{name}` must be one ASCII character, got `{value!r}`")
+    warn_of_blocks(override_num_blocks)
+    files = _Files(paths, storage_options, partitioning, include_paths, file_extensions)
+    return files.read("csv", delimiter=delimiter, quote=quote, has_header=has_header)
+
+
+def read_json(
+    paths: Paths,
+    *,
+    lines: bool = False,
+    storage_options: Mapping[str, str] | None = None,
+    partitioning: Partitioning = "hive",
+    include_paths: bool = False,
+    file_extensions: Sequence[str] | None = tuple(_JSON_EXTENSIONS),
+    override_num_blocks: int | None = None,
+) -> Dataset:
+    r"""A dataset of files of JSON objects, compressed or not by their names.
+
+    A file holds one object a line, or one array of objects; which of them is found from the
+    file. Types are found from the first rows; a key that an object lacks is missing.
+
+    Args:
+        paths: See the module, as for all not described here.
+        lines: As in Ray Data, where it chooses a reader; lines are found without it.
+        storage_options: See the module.
+        partitioning: See the module.
+        include_paths: See the module.
+        file_extensions: See the module.
+        override_num_blocks: See the module.
+
+    Example:
+        >>> import pathlib, raceline, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = pathlib.Path(folder, "log.jsonl").write_text('{"a": 1}\n{"a": 2}\n')
+        ...     raceline.read_json(folder).take_all()
+        [{'a': 1}, {'a': 2}]
+    """
+    if not isinstance(lines, bool):
+        raise PlanError(f"`lines` must be True or False, got `{lines!r}`")
+    warn_of_blocks(override_num_blocks)
+    files = _Files(paths, storage_options, partitioning, include_paths, file_extensions)
+    return files.read("json")
+
+
+def read_text(
+    paths: Paths,
+    *,
+    drop_empty_lines: bool = True,
+    storage_options: Mapping[str, str] | None = None,
+    partitioning: Partitioning = "hive",
+    include_paths: bool = False,
+    file_extensions: Sequence[str] | None = None,
+    override_num_blocks: int | None = None,
+) -> Dataset:
+    r"""A dataset of the lines of UTF-8 text files: one row a line, column ``text``.
+
+    Args:
+        paths: See the module, as for all not described here.
+        drop_empty_lines: Whether lines without characters are left out.
+        storage_options: See the module.
+        partitioning: See the module.
+        include_paths: See the module.
+        file_extensions: See the module.
+        override_num_blocks: See the module.
+
+    Example:
+        >>> import pathlib, raceline, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = pathlib.Path(folder, "poem.txt").write_text("one\n\ntwo\n")
+        ...     raceline.read_text(folder).take_all()
+        [{'text': 'one'}, {'text': 'two'}]
+    """
+    warn_of_blocks(override_num_blocks)
+    files = _Files(paths, storage_options, partitioning, include_paths, file_extensions)
+    return files.read("text", drop_empty_lines=drop_empty_lines)
+
+
+def read_binary_files(
+    paths: Paths,
+    *,
+    storage_options: Mapping[str, str] | None = None,
+    partitioning: Partitioning = "hive",
+    include_paths: bool = False,
+    file_extensions: Sequence[str] | None = None,
+    override_num_blocks: int | None = None,
+) -> Dataset:
+    r"""A dataset of whole files: one row a file, column ``bytes``.
+
+    Args:
+        paths: See the module, as for all not described here.
+        storage_options: See the module.
+        partitioning: See the module.
+        include_paths: See the module.
+        file_extensions: See the module.
+        override_num_blocks: See the module.
+
+    Example:
+        >>> import pathlib, raceline, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = pathlib.Path(folder, "data.bin").write_bytes(b"\x00\x01")
+        ...     raceline.read_binary_files(folder).take_all()
+        [{'bytes': b'\x00\x01'}]
+    """
+    warn_of_blocks(override_num_blocks)
+    files = _Files(paths, storage_options, partitioning, include_paths, file_extensions)
+    return files.read("binary")
+
+
+def read_images(
+    paths: Paths,
+    *,
+    size: tuple[int, int] | None = None,
+    mode: Literal["RGB", "RGBA", "L"] | None = None,
+    storage_options: Mapping[str, str] | None = None,
+    partitioning: Partitioning = "hive",
+    include_paths: bool = False,
+    file_extensions: Sequence[str] | None = tuple(_IMAGE_EXTENSIONS),
+    override_num_blocks: int | None = None,
+) -> Dataset:
+    """A dataset of JPEG and PNG images: one row a file, column ``image``.
+
+    An image is a uint8 array of height x width x channels, or height x width in mode ``"L"``.
+    Without ``size`` each image keeps its own.
+
+    Args:
+        paths: See the module, as for all not described here.
+        size: Height and width in pixels to resize to; None does not.
+        mode: Pixels to convert to; None keeps the file's.
+        storage_options: See the module.
+        partitioning: See the module.
+        include_paths: See the module.
+        file_extensions: See the module.
+        override_num_blocks: See the module.
+
+    Raises:
+        PlanError: ``size`` is not two ints of at least 1, or there is no such mode.
+
+    Example:
+        >>> import raceline
+        >>> raceline.read_images("photos", size=(224, 224)).take_batch(8)  # doctest: +SKIP
+    """
+    match size:
+        case None | (int(), int()) if size is None or min(size) >= 1:
+            pass
+        case _:
+            raise PlanError(f"`size` must be height and width in pixels, got `{size!r}`")
+    if mode not in (None, "RGB", "RGBA", "L"):
+        raise PlanError(f"there is no image mode `{mode!r}`", hint='pass "RGB", "RGBA" or "L"')
+    warn_of_blocks(override_num_blocks)
+    files = _Files(paths, storage_options, partitioning, include_paths, file_extensions)
+    return files.read("image", size=None if size is None else tuple(size), mode=mode)

@@ -1,0 +1,81 @@
+"""Names and types of a dataset's columns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from raceline.data.formats import import_pyarrow
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from raceline import _native
+
+__all__ = ["Schema"]
+
+
+class Schema:
+    """The columns of a dataset, in order. Hands itself to Arrow libraries without a copy.
+
+    Example:
+        >>> import raceline
+        >>> raceline.range(3).schema()
+        Column  Type
+        ------  ----
+        id      int64
+    """
+
+    __hash__ = None  # type: ignore[assignment]  # equality looks at types, which have no hash
+
+    def __init__(self, native: _native.Schema) -> None:
+        """Wraps the engine's schema; users call ``Dataset.schema()``."""
+        self._native = native
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the columns."""
+        return self._native.names
+
+    @property
+    def types(self) -> list[pa.DataType]:
+        """Types of the columns.
+
+        Raises:
+            ImportError: pyarrow is not installed; ``str(schema)`` does without.
+        """
+        return list(self.base_schema.types)
+
+    @property
+    def base_schema(self) -> pa.Schema:
+        """The schema as PyArrow has it.
+
+        Raises:
+            ImportError: pyarrow is not installed.
+        """
+        return import_pyarrow().schema(self)
+
+    def __arrow_c_schema__(self) -> Any:
+        """The schema as an Arrow PyCapsule."""
+        return self._native.__arrow_c_schema__()
+
+    def __eq__(self, other: object) -> bool:
+        """Whether names, types and order are the same."""
+        if not isinstance(other, Schema):
+            return NotImplemented
+        return self.columns() == other.columns()
+
+    def columns(self) -> list[tuple[str, str]]:
+        """Name and printed type of each column.
+
+        Example:
+            >>> import raceline
+            >>> raceline.range(3).schema().columns()
+            [('id', 'int64')]
+        """
+        return list(zip(self._native.names, self._native.types, strict=True))
+
+    def __repr__(self) -> str:
+        """A table of two columns."""
+        rows = [("Column", "Type"), ("------", "----"), *self.columns()]
+        width = max(len(name) for name, _ in rows)
+        return "\n".join(f"{name:<{width}}  {kind}" for name, kind in rows)

@@ -1,0 +1,218 @@
+"""Transforms without a user's function: columns, order, number and union of rows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Self
+
+from raceline.data.expressions import Expr
+from raceline.data.handle import Handle
+from raceline.errors import PlanError
+
+__all__ = ["ShapingTransforms", "column_names"]
+
+
+class ShapingTransforms(Handle):
+    """The part of a dataset that selects and orders columns and rows. All of it is lazy.
+
+    A column that does not exist raises ``ColumnNotFoundError`` with the nearest names: at once
+    where the columns are known, else when the dataset is run.
+    """
+
+    __slots__ = ()
+
+    def select_columns(self, cols: str | Sequence[str]) -> Self:
+        """Keeps these columns, in this order.
+
+        Args:
+            cols: Names of columns.
+
+        Raises:
+            PlanError: A name comes twice.
+
+        Example:
+            >>> import raceline
+            >>> rows = raceline.from_items([{"a": 1, "b": 2, "c": 3}])
+            >>> rows.select_columns(["c", "a"]).take_all()
+            [{'c': 3, 'a': 1}]
+        """
+        return self._derive(self._native.select(_distinct(cols)))
+
+    def drop_columns(self, cols: str | Sequence[str]) -> Self:
+        """Leaves these columns out.
+
+        Args:
+            cols: Names of columns; none is no change.
+
+        Raises:
+            PlanError: A name comes twice.
+
+        Example:
+            >>> import raceline
+            >>> raceline.from_items([{"a": 1, "b": 2}]).drop_columns("a").take_all()
+            [{'b': 2}]
+        """
+        names = _distinct(cols)
+        return self._derive(self._native.drop(names)) if names else self
+
+    def rename_columns(self, names: Mapping[str, str] | Sequence[str]) -> Self:
+        """Gives columns new names; their positions stay.
+
+        Args:
+            names: Old name to new name, or the new names of all columns, for which the columns
+                must be known: this may run the first rows.
+
+        Raises:
+            PlanError: A new name is empty or comes twice, or the list has not one name a column.
+
+        Example:
+            >>> import raceline
+            >>> raceline.range(1).rename_columns({"id": "row"}).take_all()
+            [{'row': 0}]
+        """
+        if isinstance(names, Mapping):
+            pairs = list(names.items())
+        else:
+            schema = self._native.schema(True)
+            old, new = [] if schema is None else schema.names, list(names)
+            if len(old) != len(new):
+                raise PlanError(f"{len(new)} names are given for {len(old)} columns")
+            pairs = list(zip(old, new, strict=True))
+        if not all(_distinct([new for _, new in pairs])):
+            raise PlanError("a column's new name must not be empty")
+        return self._derive(self._native.rename(pairs))
+
+    def with_column(self, column_name: str, expr: Expr) -> Self:
+        """Adds a column, or replaces one, which keeps its position.
+
+        Args:
+            column_name: Its name.
+            expr: Its value, of the columns as they are before.
+
+        Raises:
+            PlanError: ``expr`` is no expression.
+
+        Example:
+            >>> import raceline
+            >>> from raceline.data.expressions import col
+            >>> raceline.range(2).with_column("square", col("id") * col("id")).take_all()
+            [{'id': 0, 'square': 0}, {'id': 1, 'square': 1}]
+        """
+        if not isinstance(expr, Expr):
+            raise PlanError(
+                f"`with_column` needs an expression, got `{expr!r}`",
+                hint="wrap a plain value: `lit(...)`; for a function call `map_batches(...)`",
+            )
+        return self._derive(self._native.with_column(column_name, expr._native))
+
+    def limit(self, limit: int) -> Self:
+        """Keeps the first rows; what comes before stops early.
+
+        Args:
+            limit: At most this many rows.
+
+        Raises:
+            PlanError: The limit is no int of at least 0.
+
+        Example:
+            >>> import raceline
+            >>> raceline.range(1_000_000_000).limit(2).take_all()
+            [{'id': 0}, {'id': 1}]
+        """
+        return self._derive(self._native.limit(_checked_count("limit", limit, least=0)))
+
+    def sort(self, key: str | Sequence[str], descending: bool | Sequence[bool] = False) -> Self:
+        """Sorts the rows. Missing values come last in both directions; ties in any order.
+
+        Args:
+            key: Columns, the most significant first.
+            descending: Whether the greatest value comes first, for all or for each column.
+
+        Raises:
+            PlanError: No column is given, or not one direction a column.
+
+        Example:
+            >>> import raceline
+            >>> raceline.range(3).sort("id", descending=True).take_all()
+            [{'id': 2}, {'id': 1}, {'id': 0}]
+        """
+        keys = _distinct(key)
+        directions = [descending] * len(keys) if isinstance(descending, bool) else list(descending)
+        if not keys:
+            raise PlanError("`sort` needs at least one column")
+        if len(directions) != len(keys):
+            raise PlanError(
+                f"`descending` has {len(directions)} values for {len(keys)} sort columns"
+            )
+        return self._derive(self._native.sort(keys, directions))
+
+    def union(self, *other: Handle | Iterable[Handle]) -> Self:
+        """All rows of this dataset, then all rows of each other one, in order.
+
+        A column that a dataset lacks is missing in its rows.
+
+        Args:
+            *other: Datasets, or lists of them.
+
+        Raises:
+            PlanError: Something is no dataset.
+
+        Example:
+            >>> import raceline
+            >>> raceline.range(2).union(raceline.range(1)).take_all()
+            [{'id': 0}, {'id': 1}, {'id': 0}]
+        """
+        others: list[Handle] = []
+        for one in other:
+            others.extend([one] if isinstance(one, Handle) else one)
+        for one in others:
+            if not isinstance(one, Handle):
+                raise PlanError(f"`union` takes datasets, got `{one!r}`")
+        return self._derive(self._native.union([one._native for one in others]))
+
+    def repartition(self, num_blocks: int) -> Self:
+        """Cuts the rows anew into batches of equal size; their order stays.
+
+        Args:
+            num_blocks: Number of batches.
+
+        Raises:
+            PlanError: The number is no int of at least 1.
+
+        Example:
+            >>> import raceline
+            >>> parts = raceline.range(10).repartition(5).iter_batches(batch_size=None)
+            >>> [len(part["id"]) for part in parts]
+            [2, 2, 2, 2, 2]
+        """
+        return self._derive(self._native.repartition(_checked_count("num_blocks", num_blocks, 1)))
+
+
+def column_names(names: str | Sequence[str]) -> list[str]:
+    """One name or several, as a list.
+
+    Raises:
+        PlanError: Something is no string.
+    """
+    several = [names] if isinstance(names, str) else list(names)
+    for name in several:
+        if not isinstance(name, str):
+            raise PlanError(f"a column's name must be a string, got `{name!r}`")
+    return several
+
+
+def _distinct(names: str | Sequence[str]) -> list[str]:
+    """Names of columns, each of which may come once."""
+    several = column_names(names)
+    twice = [name for name, times in Counter(several).items() if times > 1]
+    if twice:
+        raise PlanError(f"column `{twice[0]}` is named twice")
+    return several
+
+
+def _checked_count(name: str, value: int, least: int) -> int:
+    """An int of at least ``least``."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise PlanError(f"`{name}` must be an int of at least {least}, got `{value!r}`")
+    return value

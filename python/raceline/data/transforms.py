@@ -1,0 +1,260 @@
+"""Transforms by a user's function: ``map``, ``flat_map``, ``filter``, ``map_batches``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, Self
+
+from raceline.data.compute import Concurrency
+from raceline.data.expressions import Expr
+from raceline.data.formats import BatchFormat
+from raceline.data.function import Arguments, Batching, Compute, Demand, UserFunction
+from raceline.data.handle import Handle
+from raceline.data.predicate import parse_predicate
+from raceline.errors import PlanError
+
+__all__ = ["FunctionTransforms"]
+
+
+class FunctionTransforms(Handle):
+    """The part of a dataset that applies functions. All of it is lazy and keeps order.
+
+    These keywords mean the same everywhere:
+
+    * ``compute``: ``ActorPoolStrategy(...)`` or ``TaskPoolStrategy(...)``. A class runs in a pool
+      of workers, each of which constructs it once; a function runs in workers without state.
+    * ``concurrency``: instead of ``compute``, the number of workers: for a function at most ``n``,
+      for a class exactly ``n``, ``(min, max)`` or ``(min, max, initial)``.
+    * ``num_cpus``, ``num_gpus``, ``resources``: what one worker takes of the session's; fractions
+      share. ``memory``: bytes that one worker takes.
+    * ``fn_args``, ``fn_kwargs``: passed to each call, after the row or batch.
+    * ``fn_constructor_args``, ``fn_constructor_kwargs``: passed to the constructor of a class.
+
+    A small function may be compiled, and then runs without Python; its results are the same.
+    ``explain()`` says which were.
+
+    When the dataset is run, a function that raises ends the run by an error that derives from
+    ``raceline.errors.UdfError`` and from the type that was raised.
+    """
+
+    __slots__ = ()
+
+    def map(
+        self,
+        fn: Callable[..., Any],
+        *,
+        compute: Compute = None,
+        fn_args: Sequence[Any] | None = None,
+        fn_kwargs: Mapping[str, Any] | None = None,
+        fn_constructor_args: Sequence[Any] | None = None,
+        fn_constructor_kwargs: Mapping[str, Any] | None = None,
+        num_cpus: float | None = None,
+        num_gpus: float | None = None,
+        memory: int | None = None,
+        concurrency: Concurrency | None = None,
+        resources: Mapping[str, float] | None = None,
+    ) -> Self:
+        """Turns each row into one row.
+
+        Args:
+            fn: Gets a row, a dict of column name to value (None where missing). Returns a dict,
+                or a plain value; the rows of a dataset of plain values are the values
+                themselves. A key that a row lacks is missing in that row.
+            compute: See the class, as for all that follow.
+            fn_args: See the class.
+            fn_kwargs: See the class.
+            fn_constructor_args: See the class.
+            fn_constructor_kwargs: See the class.
+            num_cpus: See the class.
+            num_gpus: See the class.
+            memory: See the class.
+            concurrency: See the class.
+            resources: See the class.
+
+        Raises:
+            PlanError: The function cannot run, or the arguments do not fit it.
+
+        Example:
+            >>> import raceline
+            >>> raceline.range(3).map(lambda row: {"double": row["id"] * 2}).take_all()
+            [{'double': 0}, {'double': 2}, {'double': 4}]
+            >>> raceline.range(1000).map(lambda x: x * 2).take(5)
+            [0, 2, 4, 6, 8]
+        """
+        arguments = Arguments(fn_args, fn_kwargs, fn_constructor_args, fn_constructor_kwargs)
+        demand = Demand(compute, concurrency, num_cpus, num_gpus, memory, resources)
+        return self._apply(UserFunction("map", fn, arguments, demand))
+
+    def flat_map(
+        self,
+        fn: Callable[..., Any],
+        *,
+        compute: Compute = None,
+        fn_args: Sequence[Any] | None = None,
+        fn_kwargs: Mapping[str, Any] | None = None,
+        fn_constructor_args: Sequence[Any] | None = None,
+        fn_constructor_kwargs: Mapping[str, Any] | None = None,
+        num_cpus: float | None = None,
+        num_gpus: float | None = None,
+        memory: int | None = None,
+        concurrency: Concurrency | None = None,
+        resources: Mapping[str, float] | None = None,
+    ) -> Self:
+        """Turns each row into any number of rows.
+
+        Args:
+            fn: Gets a row; returns a list, generator or other iterable of rows, maybe empty.
+            compute: See the class, as for all that follow.
+            fn_args: See the class.
+            fn_kwargs: See the class.
+            fn_constructor_args: See the class.
+            fn_constructor_kwargs: See the class.
+            num_cpus: See the class.
+            num_gpus: See the class.
+            memory: See the class.
+            concurrency: See the class.
+            resources: See the class.
+
+        Raises:
+            PlanError: The function cannot run, or the arguments do not fit it.
+
+        Example:
+            >>> import raceline
+            >>> raceline.range(3).flat_map(lambda row: [row] * row["id"]).take_all()
+            [{'id': 1}, {'id': 2}, {'id': 2}]
+        """
+        arguments = Arguments(fn_args, fn_kwargs, fn_constructor_args, fn_constructor_kwargs)
+        demand = Demand(compute, concurrency, num_cpus, num_gpus, memory, resources)
+        return self._apply(UserFunction("flat_map", fn, arguments, demand))
+
+    def filter(
+        self,
+        fn: Callable[..., Any] | None = None,
+        expr: Expr | str | None = None,
+        *,
+        compute: Compute = None,
+        fn_args: Sequence[Any] | None = None,
+        fn_kwargs: Mapping[str, Any] | None = None,
+        fn_constructor_args: Sequence[Any] | None = None,
+        fn_constructor_kwargs: Mapping[str, Any] | None = None,
+        num_cpus: float | None = None,
+        num_gpus: float | None = None,
+        memory: int | None = None,
+        concurrency: Concurrency | None = None,
+        resources: Mapping[str, float] | None = None,
+    ) -> Self:
+        """Keeps the rows for which a function or an expression is true.
+
+        Args:
+            fn: Gets a row; what it returns is taken as true or false.
+            expr: An expression, or its text; a row for which it is missing is dropped. It is
+                pushed into Parquet files. Excludes all other arguments.
+            compute: See the class, as for all that follow.
+            fn_args: See the class.
+            fn_kwargs: See the class.
+            fn_constructor_args: See the class.
+            fn_constructor_kwargs: See the class.
+            num_cpus: See the class.
+            num_gpus: See the class.
+            memory: See the class.
+            concurrency: See the class.
+            resources: See the class.
+
+        Raises:
+            PlanError: Not exactly one of ``fn`` and ``expr`` is given, the function cannot run,
+                or the arguments do not fit it.
+
+        Example:
+            >>> import raceline
+            >>> from raceline.data.expressions import col
+            >>> raceline.range(5).filter(lambda row: row["id"] % 2 == 0).take_all()
+            [{'id': 0}, {'id': 2}, {'id': 4}]
+            >>> raceline.range(5).filter(expr=col("id") > 3).take_all()
+            [{'id': 4}]
+        """
+        if isinstance(fn, Expr):
+            fn, expr = None, fn
+        if (fn is None) == (expr is None):
+            raise PlanError("pass exactly one of `fn` and `expr`")
+        arguments = Arguments(fn_args, fn_kwargs, fn_constructor_args, fn_constructor_kwargs)
+        demand = Demand(compute, concurrency, num_cpus, num_gpus, memory, resources)
+        if fn is not None:
+            return self._apply(UserFunction("filter", fn, arguments, demand))
+        if arguments != Arguments() or demand != Demand():
+            raise PlanError("`expr` runs without Python: the other arguments need `fn`")
+        if isinstance(expr, str):
+            expr = parse_predicate(expr)
+        if not isinstance(expr, Expr):
+            raise PlanError(
+                f"`expr` must be an expression or its text, got `{expr!r}`",
+                hint='for example `filter(expr=col("price") > 3)`',
+            )
+        return self._derive(self._native.filter_expr(expr._native))
+
+    def map_batches(
+        self,
+        fn: Callable[..., Any],
+        *,
+        batch_size: int | Literal["auto"] | None = None,
+        compute: Compute = None,
+        batch_format: BatchFormat = "default",
+        zero_copy_batch: bool = True,
+        fn_args: Sequence[Any] | None = None,
+        fn_kwargs: Mapping[str, Any] | None = None,
+        fn_constructor_args: Sequence[Any] | None = None,
+        fn_constructor_kwargs: Mapping[str, Any] | None = None,
+        num_cpus: float | None = None,
+        num_gpus: float | None = None,
+        memory: int | None = None,
+        concurrency: Concurrency | None = None,
+        resources: Mapping[str, float] | None = None,
+    ) -> Self:
+        """Turns each batch of rows into one or more batches.
+
+        Args:
+            fn: Gets a batch; returns a dict of columns of equal lengths (lists or arrays), a
+                ``pandas.DataFrame``, a ``pyarrow.Table``, or a generator of these. It is never
+                called with an empty batch.
+            batch_size: Rows of a batch, the last one maybe fewer; None and ``"auto"`` take
+                batches as the engine cuts them, by bytes.
+            compute: See the class.
+            batch_format: ``"numpy"`` (the default): a dict of column name to array; strings are
+                object arrays, missing values of numbers are NaN. ``"pandas"``: Arrow-backed.
+                ``"pyarrow"`` or None: a table.
+            zero_copy_batch: Whether arrays may be read-only views of the engine's memory; False
+                gives arrays that may be written to.
+            fn_args: See the class, as for all that follow.
+            fn_kwargs: See the class.
+            fn_constructor_args: See the class.
+            fn_constructor_kwargs: See the class.
+            num_cpus: See the class.
+            num_gpus: See the class.
+            memory: See the class.
+            concurrency: See the class.
+            resources: See the class.
+
+        Raises:
+            PlanError: The function cannot run, or the arguments do not fit it.
+
+        Example:
+            >>> import raceline
+            >>> class Add:
+            ...     def __init__(self, amount):
+            ...         self.amount = amount
+            ...
+            ...     def __call__(self, batch):
+            ...         return {"id": batch["id"] + self.amount}
+            >>> added = raceline.range(3).map_batches(
+            ...     Add, fn_constructor_args=[10], batch_size=2, concurrency=1
+            ... )
+            >>> added.take_all()
+            [{'id': 10}, {'id': 11}, {'id': 12}]
+        """
+        arguments = Arguments(fn_args, fn_kwargs, fn_constructor_args, fn_constructor_kwargs)
+        demand = Demand(compute, concurrency, num_cpus, num_gpus, memory, resources)
+        batching = Batching(batch_size, batch_format, zero_copy_batch)
+        return self._apply(UserFunction("map_batches", fn, arguments, demand, batching))
+
+    def _apply(self, function: UserFunction) -> Self:
+        """The dataset after a function."""
+        return self._derive(self._native.udf(function.native_options()))

@@ -1,0 +1,198 @@
+"""Running a dataset into files."""
+
+from __future__ import annotations
+
+import enum
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from raceline.data.handle import Handle
+from raceline.data.shaping import column_names
+from raceline.errors import PlanError
+
+__all__ = ["SaveMode", "Writes"]
+
+Path = str | os.PathLike[str]
+
+
+class SaveMode(enum.StrEnum):
+    """What a write does when its target exists.
+
+    Example:
+        >>> SaveMode("append")
+        <SaveMode.APPEND: 'append'>
+    """
+
+    #: Fails, as ``ERROR`` does.
+    CREATE = "create"
+    #: Adds files beside what is there.
+    APPEND = "append"
+    #: Replaces what is there.
+    OVERWRITE = "overwrite"
+    #: Does nothing, and does not run the dataset.
+    IGNORE = "ignore"
+    #: Fails.
+    ERROR = "error"
+
+
+class Writes(Handle):
+    """The part of a dataset that writes files. All of it runs the dataset.
+
+    Files appear whole or not at all: a run that fails or is interrupted leaves none that could be
+    taken for its result. ``path`` is a folder, local or ``s3://``, made if need be;
+    ``storage_options`` are as of ``read_parquet``. ``partition_cols`` are columns whose values
+    become folders ``column=value`` and leave the files. A file holds at least
+    ``min_rows_per_file`` rows, but for the last one, and at most ``max_rows_per_file``.
+    """
+
+    __slots__ = ()
+
+    def write_parquet(
+        self,
+        path: Path,
+        *,
+        partition_cols: str | Sequence[str] | None = None,
+        min_rows_per_file: int | None = None,
+        max_rows_per_file: int | None = None,
+        mode: SaveMode | str = SaveMode.APPEND,
+        compression: Literal["snappy", "zstd", "gzip", "lz4", "none"] | None = "snappy",
+        row_group_size: int | None = None,
+        storage_options: Mapping[str, str] | None = None,
+    ) -> None:
+        """Writes Parquet files.
+
+        Args:
+            path: See the class, as for all not described here.
+            partition_cols: See the class.
+            min_rows_per_file: See the class.
+            max_rows_per_file: See the class.
+            mode: What to do when the folder exists.
+            compression: Codec of the pages; None is ``"none"``.
+            row_group_size: Rows of a row group; None leaves it to the writer.
+            storage_options: See the class.
+
+        Raises:
+            PlanError: An argument is out of range, or a column's type cannot be written.
+            SourceError: The target cannot be written, or exists and must not.
+
+        Example:
+            >>> import raceline, tempfile
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     raceline.range(3).write_parquet(f"{folder}/numbers")
+            ...     raceline.read_parquet(f"{folder}/numbers").sum("id")
+            3
+        """
+        options = _options(path, mode, min_rows_per_file, max_rows_per_file, storage_options)
+        self._native.write(
+            options
+            | {
+                "format": "parquet",
+                "partition_cols": column_names(partition_cols or []),
+                "compression": compression or "none",
+                "row_group_size": _positive("row_group_size", row_group_size),
+            }
+        )
+
+    def write_csv(
+        self,
+        path: Path,
+        *,
+        partition_cols: str | Sequence[str] | None = None,
+        min_rows_per_file: int | None = None,
+        max_rows_per_file: int | None = None,
+        mode: SaveMode | str = SaveMode.APPEND,
+        storage_options: Mapping[str, str] | None = None,
+    ) -> None:
+        """Writes files of comma-separated values with a header; a missing value is empty.
+
+        Args:
+            path: See the class, as for all not described here.
+            partition_cols: See the class.
+            min_rows_per_file: See the class.
+            max_rows_per_file: See the class.
+            mode: What to do when the folder exists.
+            storage_options: See the class.
+
+        Raises:
+            PlanError: An argument is out of range, or a column's type cannot be written.
+            SourceError: The target cannot be written, or exists and must not.
+
+        Example:
+            >>> import raceline, tempfile
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     raceline.range(3).write_csv(f"{folder}/numbers")
+            ...     raceline.read_csv(f"{folder}/numbers").take_all()
+            [{'id': 0}, {'id': 1}, {'id': 2}]
+        """
+        options = _options(path, mode, min_rows_per_file, max_rows_per_file, storage_options)
+        partitions = column_names(partition_cols or [])
+        self._native.write(options | {"format": "csv", "partition_cols": partitions})
+
+    def write_json(
+        self,
+        path: Path,
+        *,
+        partition_cols: str | Sequence[str] | None = None,
+        min_rows_per_file: int | None = None,
+        max_rows_per_file: int | None = None,
+        mode: SaveMode | str = SaveMode.APPEND,
+        storage_options: Mapping[str, str] | None = None,
+    ) -> None:
+        """Writes files of JSON objects, one row a line.
+
+        Args:
+            path: See the class, as for all not described here.
+            partition_cols: See the class.
+            min_rows_per_file: See the class.
+            max_rows_per_file: See the class.
+            mode: What to do when the folder exists.
+            storage_options: See the class.
+
+        Raises:
+            PlanError: An argument is out of range, or a column's type cannot be written.
+            SourceError: The target cannot be written, or exists and must not.
+
+        Example:
+            >>> import raceline, tempfile
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     raceline.range(2).write_json(f"{folder}/numbers")
+            ...     raceline.read_json(f"{folder}/numbers").take_all()
+            [{'id': 0}, {'id': 1}]
+        """
+        options = _options(path, mode, min_rows_per_file, max_rows_per_file, storage_options)
+        partitions = column_names(partition_cols or [])
+        self._native.write(options | {"format": "json", "partition_cols": partitions})
+
+
+def _options(
+    path: Path,
+    mode: SaveMode | str,
+    min_rows_per_file: int | None,
+    max_rows_per_file: int | None,
+    storage_options: Mapping[str, str] | None,
+) -> dict[str, Any]:
+    """What all formats share, checked, as the engine takes it."""
+    try:
+        checked_mode = SaveMode(mode)
+    except ValueError:
+        names = ", ".join(f'"{one.value}"' for one in SaveMode)
+        raise PlanError(f"there is no save mode `{mode}`", hint=f"pass one of {names}") from None
+    least = _positive("min_rows_per_file", min_rows_per_file)
+    most = _positive("max_rows_per_file", max_rows_per_file)
+    if least is not None and most is not None and least > most:
+        raise PlanError(f"`min_rows_per_file` {least} is above `max_rows_per_file` {most}")
+    return {
+        "path": os.fspath(path),
+        "mode": "error" if checked_mode is SaveMode.CREATE else checked_mode.value,
+        "min_rows_per_file": least,
+        "max_rows_per_file": most,
+        "storage_options": dict(storage_options or {}),
+    }
+
+
+def _positive(name: str, rows: int | None) -> int | None:
+    """Refuses numbers of rows below 1."""
+    if rows is not None and (not isinstance(rows, int) or isinstance(rows, bool) or rows < 1):
+        raise PlanError(f"`{name}` must be an int of at least 1, got `{rows!r}`")
+    return rows

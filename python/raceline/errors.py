@@ -1,0 +1,210 @@
+"""The errors that Raceline raises.
+
+Every error derives from :class:`RacelineError` and from the built-in class a Python programmer
+would expect (``ValueError``, ``OSError``, ``FileNotFoundError`` ...). What the engine knows about
+the place of the fault stands in attributes and in the text.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = [
+    "CancelledError",
+    "ColumnNotFoundError",
+    "InternalError",
+    "PlanError",
+    "RacelineError",
+    "ResourceError",
+    "SourceError",
+    "SourceNotFoundError",
+    "SourcePermissionError",
+    "UdfError",
+    "udf_error_class",
+]
+
+
+class RacelineError(Exception):
+    """Base of all errors of Raceline.
+
+    Attributes:
+        stage: Name of the stage that failed, or None.
+        uri: File or object that was read or written, or None.
+        column: Column that is at fault, or None.
+        rows: First and last row, counted from 0 in ``uri`` or in the stage's input, or None.
+        hint: What to do about it, or None.
+        detail: More facts, such as the traceback of a user's function, or None.
+
+    Example:
+        >>> import raceline
+        >>> try:
+        ...     raceline.range(-1)
+        ... except raceline.errors.RacelineError as error:
+        ...     print(type(error).__name__, "/", error.hint)
+        PlanError / pass the number of rows, 0 or more
+    """
+
+    stage: str | None = None
+    uri: str | None = None
+    column: str | None = None
+    rows: tuple[int, int] | None = None
+    hint: str | None = None
+    detail: str | None = None
+
+    def __init__(self, text: str, **place: Any) -> None:
+        """Makes an error.
+
+        Args:
+            text: What happened, for a person.
+            **place: Any of the attributes of the class.
+        """
+        super().__init__(text)
+        self._text = text
+        for name, value in place.items():
+            if not hasattr(RacelineError, name):
+                raise TypeError(f"RacelineError has no attribute `{name}`")
+            setattr(self, name, value)
+
+    def __str__(self) -> str:
+        """The text; the hint follows on its own line where the text does not hold it."""
+        if self.hint is None or self.hint in self._text:
+            return self._text
+        return f"{self._text}\n  hint: {self.hint}"
+
+
+class PlanError(RacelineError, ValueError):
+    """The program asks for something that cannot be: a wrong argument, type or combination."""
+
+
+class ColumnNotFoundError(PlanError):
+    """A column does not exist; the hint names the nearest ones."""
+
+
+class SourceError(RacelineError, OSError):
+    """Reading or writing failed, or a file holds something other than it should."""
+
+
+class SourceNotFoundError(SourceError, FileNotFoundError):
+    """A path does not exist."""
+
+
+class SourcePermissionError(SourceError, PermissionError):
+    """Access to a path was refused."""
+
+
+class UdfError(RacelineError):
+    """A user's function failed.
+
+    What is raised derives from the type of the user's own exception as well, so that
+    ``except ValueError`` works. The user's exception is the ``__cause__``.
+    """
+
+
+class ResourceError(RacelineError):
+    """Memory, disk, CPUs, GPUs or workers ran out or were never there."""
+
+
+class CancelledError(RacelineError):
+    """The execution was cancelled."""
+
+
+class InternalError(RacelineError):
+    """A fault of Raceline itself: please report it."""
+
+
+_CLASSES: dict[str, type[RacelineError]] = {
+    "plan": PlanError,
+    "columnnotfound": ColumnNotFoundError,
+    "notfound": SourceNotFoundError,
+    "permissiondenied": SourcePermissionError,
+    "source": SourceError,
+    "udf": UdfError,
+    "resource": ResourceError,
+    "cancelled": CancelledError,
+    "internal": InternalError,
+}
+
+# Raised inside a generator these would end or restart it, not fail it.
+_CONTROL_FLOW = (StopIteration, StopAsyncIteration)
+
+
+_UDF_CLASSES: dict[type[BaseException], type[UdfError]] = {}
+
+
+def udf_error_class(exc_type: type[BaseException]) -> type[UdfError]:
+    """The class of the error that stands for an exception of a user's function.
+
+    Args:
+        exc_type: Type of the user's exception.
+
+    Returns:
+        A class derived from :class:`UdfError` and ``exc_type``; :class:`UdfError` alone where
+        that cannot be: exceptions that are not errors, and types that forbid subclasses.
+
+    Example:
+        >>> issubclass(udf_error_class(KeyError), KeyError)
+        True
+        >>> udf_error_class(KeyboardInterrupt) is UdfError
+        True
+    """
+    if exc_type not in _UDF_CLASSES:
+        _UDF_CLASSES[exc_type] = _derived(exc_type)
+    return _UDF_CLASSES[exc_type]
+
+
+def _derived(exc_type: type[BaseException]) -> type[UdfError]:
+    """A new class of both, where there can be one."""
+    if not issubclass(exc_type, Exception) or issubclass(exc_type, _CONTROL_FLOW):
+        return UdfError
+    if issubclass(exc_type, UdfError):
+        return exc_type
+    try:
+        return type(
+            f"UdfError({exc_type.__name__})",
+            (UdfError, exc_type),
+            {"__module__": __name__, "__doc__": UdfError.__doc__},
+        )
+    except Exception:  # noqa: BLE001 (a metaclass or `__init_subclass__` of the user's refuses)
+        return UdfError
+
+
+def build(
+    kind: str, text: str, fields: Mapping[str, Any], exception: bytes | None
+) -> RacelineError:
+    """Makes the error of an engine failure; called by the native module.
+
+    Args:
+        kind: Kind of the failure: ``plan``, ``column_not_found``, ``not_found``,
+            ``permission_denied``, ``source``, ``udf``, ``resource``, ``cancelled``, ``internal``.
+        text: The whole text for a person.
+        fields: Attributes of :class:`RacelineError` that are known.
+        exception: The user's exception as pickled by a worker of this session, or None.
+
+    Returns:
+        The error, its ``__cause__`` set where the user's exception could be restored.
+    """
+    place = {name: value for name, value in fields.items() if hasattr(RacelineError, name)}
+    cls = _CLASSES.get(kind.replace("_", "").lower(), InternalError)
+    cause = None if exception is None else _restore(exception)
+    if cause is None or cls is not UdfError:
+        return cls(text, **place)
+    cls = udf_error_class(type(cause))
+    # The user's own `__init__` may want any arguments; it ran in the worker already.
+    error = cls.__new__(cls)
+    error.__dict__.update(vars(cause))
+    error.__dict__.update(place)
+    error.args = (text,)
+    error._text = text
+    error.__cause__ = cause
+    return error
+
+
+def _restore(exception: bytes) -> BaseException | None:
+    """The user's exception, or None where its type cannot be rebuilt here."""
+    try:
+        restored = pickle.loads(exception)  # noqa: S301 (from a worker of this session)
+    except Exception:  # noqa: BLE001 (it runs the user's code; the text says all without it)
+        return None
+    return restored if isinstance(restored, BaseException) else None

@@ -1,0 +1,35 @@
+"""Importing the package loads nothing that is not asked for."""
+
+import subprocess
+import sys
+
+HEAVY = ("numpy", "cloudpickle", "pyarrow", "pandas", "torch", "raceline._native")
+
+
+def loaded_after(program):
+    text = f"import sys\n{program}\nprint(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
+    return set(run.stdout.split())
+
+
+def test_importing_raceline_loads_no_other_module_of_it():
+    loaded = loaded_after("import raceline")
+    assert "raceline" in loaded
+    assert not loaded.intersection(HEAVY)
+    assert not {name for name in loaded if name.startswith("raceline.")}
+
+
+def test_init_and_the_data_namespace_do_not_load_the_engine():
+    program = (
+        "import raceline as ray\nray.init(num_gpus=2)\nray.data.ActorPoolStrategy(size=2)\n"
+        "from raceline.data.aggregate import Count\nray.shutdown()"
+    )
+    loaded = loaded_after(program)
+    assert "raceline.data.aggregate" in loaded
+    assert not loaded.intersection(HEAVY)
+
+
+def test_a_run_without_python_functions_loads_neither_numpy_nor_cloudpickle():
+    loaded = loaded_after("import raceline\nraceline.range(3).take_all()")
+    assert "raceline._native" in loaded
+    assert not loaded.intersection({"numpy", "cloudpickle", "pyarrow", "pandas", "torch"})

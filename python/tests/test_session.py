@@ -1,0 +1,95 @@
+"""`init`, `shutdown` and the context. Each program runs in an interpreter of its own."""
+
+import subprocess
+import sys
+
+import pytest
+
+import raceline
+from raceline.data import DataContext
+from raceline.errors import PlanError
+
+
+def output_of(program):
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    return run.stdout.split("\n")[:-1]
+
+
+def test_init_is_optional():
+    program = (
+        "import raceline as ray\nprint(ray.is_initialized())\n"
+        "print(ray.data.range(3).count(), ray.is_initialized())"
+    )
+    assert output_of(program) == ["False", "3 True"]
+
+
+def test_gpus_may_be_declared_that_do_not_exist():
+    program = (
+        "import raceline as ray\nray.init(num_cpus=3, num_gpus=8, resources={'disk': 2})\n"
+        "total = ray.cluster_resources()\nprint(total['CPU'], total['GPU'], total['disk'])"
+    )
+    assert output_of(program) == ["3.0 8.0 2.0"]
+
+
+def test_a_session_can_end_and_another_begin():
+    program = (
+        "import raceline as ray\nray.init(num_cpus=1)\nprint(ray.range(2).count())\n"
+        "ray.shutdown()\nprint(ray.is_initialized())\nray.init(num_cpus=2)\n"
+        "print(ray.cluster_resources()['CPU'])\nray.shutdown()\nray.shutdown()"
+    )
+    assert output_of(program) == ["2", "False", "2.0"]
+
+
+def test_a_second_init_is_an_error_unless_ignored():
+    raceline.init(ignore_reinit_error=True)
+    with pytest.raises(RuntimeError, match=r"^raceline is initialised already: "):
+        raceline.init()
+
+
+def test_init_takes_ray_s_harmless_keywords_and_no_others():
+    raceline.init(include_dashboard=False, log_to_driver=True, ignore_reinit_error=True)
+    with pytest.raises(
+        TypeError, match=r"^init\(\) got an unexpected keyword argument 'object_store_memory'$"
+    ):
+        raceline.init(object_store_memory=1, ignore_reinit_error=True)
+
+
+@pytest.mark.parametrize("amount", [-1, float("nan"), float("inf"), "many", True])
+def test_init_refuses_amounts_that_are_none(amount):
+    with pytest.raises(PlanError) as caught:
+        raceline.init(num_gpus=amount)
+    assert str(caught.value) == (
+        f"`num_gpus` must be a finite number of at least 0, got `{amount!r}`"
+    )
+
+
+def test_init_refuses_a_cluster():
+    with pytest.raises(PlanError) as caught:
+        raceline.init("ray://head:10001")
+    assert str(caught.value) == (
+        "cannot connect to `ray://head:10001`\n"
+        '  hint: the engine runs in this process: leave `address` out or pass "local"'
+    )
+
+
+def test_the_context_is_one_object_without_unknown_fields():
+    context = DataContext.get_current()
+    assert context is DataContext.get_current()
+    assert context.execution_options.preserve_order is True
+    with pytest.raises(AttributeError):
+        context.enable_progres_bars = False
+
+
+def test_progress_goes_to_stderr_or_nowhere():
+    program = (
+        "import raceline as ray\n"
+        "ray.data.DataContext.get_current().enable_progress_bars = False\n"
+        "print(ray.range(10).map_batches(lambda b: b).count())"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert (run.returncode, run.stdout, run.stderr) == (0, "10\n", "")
