@@ -1,0 +1,86 @@
+# Two commands for a fresh machine with Rust, Python 3.11 and make: `make demo`, `make test`.
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+WHEEL_BYTES_MAX := 47185920
+DEVELOP := VIRTUAL_ENV=$(CURDIR)/$(VENV) PATH=$(BIN):$$PATH $(BIN)/maturin develop --quiet
+
+# The tests of the native module link the interpreter that runs them.
+export PYO3_PYTHON := $(BIN)/python
+export LD_LIBRARY_PATH := $(shell $(PYTHON) -c 'import sysconfig; print(sysconfig.get_config_var("LIBDIR") or "")'):$(LD_LIBRARY_PATH)
+
+.PHONY: test demo bench check rust-test python-test develop release-check deny pins clean
+
+# Everything, cheapest first.
+test: check rust-test python-test
+	@echo "make test: all passed"
+
+# Formatting, the house's own rules, lints.
+check: $(VENV)/.ready
+	cargo fmt --all --check
+	cargo run --quiet --package xtask
+	cargo clippy --workspace --all-targets --quiet -- -D warnings
+	$(BIN)/ruff check python demo benches
+	$(BIN)/ruff format --check python demo benches
+
+# Units, properties, simulations, conformance, and the examples in the documentation.
+rust-test: $(VENV)/.ready
+	cargo test --workspace
+
+# The Python face: types, doctests and tests against the module as built.
+python-test: develop
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+# Builds the native module in the tests' own profile and installs it in the environment.
+develop: $(VENV)/.ready
+	$(DEVELOP)
+
+# One pipeline on real data; see demo/run.py. Results land in ./demo-out.
+demo: develop $(VENV)/.demo
+	$(BIN)/python demo/run.py
+
+# Figures against the peers, kept in benches/results; installs them in benches/.venv.
+bench: benches/.venv/.ready
+	VIRTUAL_ENV=$(CURDIR)/benches/.venv PATH=$(CURDIR)/benches/.venv/bin:$$PATH \
+		benches/.venv/bin/maturin develop --release --quiet
+	benches/.venv/bin/python benches/run.py
+
+# The wheel as released, and whether it is small enough.
+release-check: $(VENV)/.ready
+	rm -rf dist
+	$(BIN)/maturin build --release --out dist
+	@size=$$(stat -c %s dist/*.whl); echo "release wheel: $$size bytes of $(WHEEL_BYTES_MAX)"; \
+		test $$size -le $(WHEEL_BYTES_MAX)
+
+# Licences, advisories and sources of all dependencies.
+deny:
+	command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
+	cargo deny check
+
+# Pins the newest versions of what the tests use.
+pins:
+	rm -rf $(VENV)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --requirement requirements-dev.in
+	(echo '# Tools and libraries of the tests, pinned. Made by `make pins` from requirements-dev.in.'; \
+		$(BIN)/pip freeze) > requirements-dev.txt
+
+clean:
+	cargo clean
+	rm -rf $(VENV) benches/.venv dist demo-out
+
+$(VENV)/.ready: requirements-dev.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
+	touch $@
+
+$(VENV)/.demo: demo/requirements.txt $(VENV)/.ready
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --requirement demo/requirements.txt
+	touch $@
+
+benches/.venv/.ready: benches/requirements.txt
+	test -x benches/.venv/bin/python || $(PYTHON) -m venv benches/.venv
+	benches/.venv/bin/pip install --quiet --disable-pip-version-check --requirement benches/requirements.txt
+	touch $@
