@@ -9,9 +9,11 @@ Importing this package loads nothing else: each name is loaded at its first use.
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # as in `typing`, whose import would cost more than all else here
 if TYPE_CHECKING:
+    from typing import Any
+
     from raceline import data as data
     from raceline import errors as errors
     from raceline._session import cluster_resources as cluster_resources
@@ -68,7 +70,7 @@ def __getattr__(name: str) -> Any:
     """Loads a public name at its first use."""
     home = _HOMES.get(name)
     if home is None:
-        raise AttributeError(f"module `raceline` has no attribute `{name}`")
+        raise AttributeError(f"module `{__name__}` has no attribute `{name}`")
     module = importlib.import_module(home)
     value = module if home == f"{__name__}.{name}" else getattr(module, name)
     globals()[name] = value
