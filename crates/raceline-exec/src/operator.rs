@@ -99,8 +99,9 @@ pub trait Operator: fmt::Debug + Send + Sync + 'static {
     /// How its input is to be cut.
     fn input(&self) -> BatchShape;
 
-    /// Told once before `open`, for operators with [`PoolShape::workers_min`] above 0: no more
-    /// than `workers_max` workers (at least 1) fit the machine, so start no more than that.
+    /// Told once before `open`: no more than `workers_max` workers (at least 1) can ever run at
+    /// once, or share the GPUs with other stages, so a pool keeps no more than that. This bounds
+    /// both [`PoolShape::workers_min`] and [`PoolShape::concurrency_max`].
     fn limit_workers(&self, _workers_max: usize) {}
 
     /// Gets ready: starts stateful workers, so that constructors run in parallel.

@@ -1,4 +1,4 @@
-//! How many workers each stateful pool gets on this machine.
+//! How many workers each operator's pool gets on this machine.
 //!
 //! A worker takes its CPUs only while it runs a batch, so pools never take the sources' CPUs
 //! away for good; but more workers than could ever run at once would only waste memory. GPUs
@@ -13,21 +13,17 @@ use crate::graph::Node;
 /// Most workers of one pool, whatever was asked for.
 const WORKERS_MAX: usize = 256;
 
-/// Tells every stateful operator of `nodes` how many workers it may have.
+/// Tells every operator of `nodes` how many workers it may have.
 pub(crate) fn share_workers(nodes: &[Node], total: &Resources) {
-    let stateful: Vec<_> = nodes
-        .iter()
-        .flat_map(|node| &node.chain)
-        .filter(|operator| operator.pool().workers_min > 0)
-        .collect();
-    let wishes: Vec<(Resources, usize)> = stateful
+    let operators: Vec<_> = nodes.iter().flat_map(|node| &node.chain).collect();
+    let wishes: Vec<(Resources, usize)> = operators
         .iter()
         .map(|operator| {
             let pool = operator.pool();
-            (pool.resources, pool.concurrency_max.unwrap_or(pool.workers_min).min(WORKERS_MAX))
+            (pool.resources, pool.concurrency_max.unwrap_or(WORKERS_MAX).min(WORKERS_MAX))
         })
         .collect();
-    for (operator, workers) in stateful.iter().zip(fair_shares(&wishes, total)) {
+    for (operator, workers) in operators.iter().zip(fair_shares(&wishes, total)) {
         operator.limit_workers(workers);
     }
 }

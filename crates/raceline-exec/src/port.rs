@@ -7,7 +7,6 @@ use std::task::{Context, Poll};
 use futures::Stream;
 use raceline_types::{Batch, Failure};
 
-use crate::error::ExecError;
 use crate::scheduler::Event;
 use crate::shell::Shell;
 
@@ -32,13 +31,9 @@ impl Stream for Port {
         if self.ended {
             return Poll::Ready(None);
         }
-        let polled = self.shell.poll_pull(self.producer, cx);
-        if self.shell.is_cancelled(self.consumer) {
-            self.ended = true;
-            return Poll::Ready(Some(Err(ExecError::Cancelled.into())));
-        }
-        self.ended = matches!(polled, Poll::Ready(None));
-        polled.map(|batch| batch.map(Ok))
+        let polled = self.shell.poll_port(self.producer, self.consumer, cx);
+        self.ended = matches!(polled, Poll::Ready(None | Some(Err(_))));
+        polled
     }
 }
 

@@ -11,6 +11,7 @@
 //!    its head; only the head's output reaches the consumer.
 //! 3. *Bytes.* Work starts with a permit, its stage's mean output, and is charged with its
 //!    input. Output beyond the permit needs room in the [`Budget`].
+//!    The head need not share what room there is.
 //! 4. *Overdraft.* The head may always start; its output is always admitted while the consumer
 //!    has nothing to work on. Overdraft stops all other starts.
 //! 5. *Importance.* Stages whose output somebody waits for come first, then those nearest to

@@ -158,29 +158,21 @@ impl Shell {
         resumed
     }
 
-    /// Takes the next batch of a stage for its consumer, or asks for it.
-    pub(crate) fn poll_pull(
+    /// Takes the next batch of the stage `producer` for the region `consumer`, or asks for it.
+    /// A region that is being cancelled is told so, and never that its input has ended.
+    pub(crate) fn poll_port(
         self: &Arc<Self>,
-        stage: usize,
+        producer: usize,
+        consumer: usize,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Batch>> {
-        let mut deeds = Vec::new();
-        let polled = {
+    ) -> Poll<Option<Result<Batch, Failure>>> {
+        let (polled, deeds) = {
             let mut held = self.lock();
-            let slot = &mut held.slots[stage];
-            slot.waker = None;
-            if slot.batch.is_none() && !slot.ended && !slot.asked {
-                slot.asked = true;
-                deeds = self.step(&mut held, Event::Pulled { stage }, None).0;
-            }
-            let slot = &mut held.slots[stage];
-            match slot.batch.take() {
-                Some(batch) => Poll::Ready(Some(batch)),
-                None if slot.ended => Poll::Ready(None),
-                None => {
-                    slot.waker = Some(cx.waker().clone());
-                    Poll::Pending
-                }
+            let (polled, deeds) = self.poll_slot(&mut held, producer, cx);
+            if held.scheduler.is_live(consumer) {
+                (polled.map(|batch| batch.map(Ok)), deeds)
+            } else {
+                (Poll::Ready(Some(Err(ExecError::Cancelled.into()))), deeds)
             }
         };
         self.perform(deeds);
@@ -192,11 +184,41 @@ impl Shell {
         self: &Arc<Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Batch, Failure>>> {
-        let polled = self.poll_pull(self.root, cx);
-        match self.lock().failure.clone() {
-            Some(failure) => Poll::Ready(Some(Err(failure))),
-            None => polled.map(|batch| batch.map(Ok)),
+        let (polled, deeds) = {
+            let mut held = self.lock();
+            let (polled, deeds) = self.poll_slot(&mut held, self.root, cx);
+            match held.failure.clone() {
+                Some(failure) => (Poll::Ready(Some(Err(failure))), deeds),
+                None => (polled.map(|batch| batch.map(Ok)), deeds),
+            }
+        };
+        self.perform(deeds);
+        polled
+    }
+
+    fn poll_slot(
+        self: &Arc<Self>,
+        held: &mut State,
+        stage: usize,
+        cx: &mut Context<'_>,
+    ) -> (Poll<Option<Batch>>, Vec<Deed>) {
+        let mut deeds = Vec::new();
+        let slot = &mut held.slots[stage];
+        slot.waker = None;
+        if slot.batch.is_none() && !slot.ended && !slot.asked {
+            slot.asked = true;
+            deeds = self.step(held, Event::Pulled { stage }, None).0;
         }
+        let slot = &mut held.slots[stage];
+        let polled = match slot.batch.take() {
+            Some(batch) => Poll::Ready(Some(batch)),
+            None if slot.ended => Poll::Ready(None),
+            None => {
+                slot.waker = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        };
+        (polled, deeds)
     }
 
     /// Ends the execution; unless its output was taken to the end, it fails as cancelled.

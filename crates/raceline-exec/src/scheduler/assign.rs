@@ -27,8 +27,12 @@ impl<T: Clone> Scheduler<T> {
         let Phase::NeedsBytes(output) = &work.phase else { return };
         let permitted = work.permit_bytes.min(output.bytes);
         let extra = output.bytes - permitted;
-        let fits = extra == 0 || self.budget.admits(stage.charged_bytes, extra);
-        if !fits && !self.may_overdraw(id) {
+        let is_next = self.is_next(id);
+        // A hungry consumer's next output is overdraft where there is no room.
+        let admitted = extra == 0
+            || self.budget.admits(stage.charged_bytes, extra)
+            || (is_next && (self.budget.has_room(extra) || !stage.edge.has_unit()));
+        if !admitted {
             return;
         }
         self.charge(id.stage, extra);
@@ -46,15 +50,13 @@ impl<T: Clone> Scheduler<T> {
         self.free_queued(id.stage, dropped);
     }
 
-    /// The consumer has nothing to work on, and this output is what it waits for.
-    fn may_overdraw(&self, id: WorkId) -> bool {
+    /// Whether the consumer gets this output before those of the stage's other work.
+    fn is_next(&self, id: WorkId) -> bool {
         let stage = &self.stages[id.stage];
-        let is_next = if stage.edge.order() == Order::Input {
-            stage.edge.head() == id.ordinal
-        } else {
-            waiting_for_bytes(stage).next() == Some(id.ordinal)
-        };
-        is_next && !stage.edge.has_unit()
+        match stage.edge.order() {
+            Order::Input => stage.edge.head() == id.ordinal,
+            Order::Arrival => waiting_for_bytes(stage).next() == Some(id.ordinal),
+        }
     }
 
     /// Gives waiting consumers (regions and the root) what there is.

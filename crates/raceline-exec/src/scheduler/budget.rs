@@ -22,10 +22,15 @@ impl Budget {
 
     /// Whether a stage that holds `held_bytes` may have `bytes` more.
     pub(crate) fn admits(&self, held_bytes: u64, bytes: u64) -> bool {
-        let used_after = self.used_bytes.saturating_add(bytes);
-        used_after <= self.limit_bytes
-            && held_bytes.saturating_add(bytes)
-                <= SHARE_OF_FREE.saturating_mul(self.limit_bytes - used_after)
+        self.has_room(bytes) && {
+            let free_after = self.limit_bytes - self.used_bytes - bytes;
+            held_bytes.saturating_add(bytes) <= SHARE_OF_FREE.saturating_mul(free_after)
+        }
+    }
+
+    /// Whether there is room for `bytes` at all, whoever asks.
+    pub(crate) fn has_room(&self, bytes: u64) -> bool {
+        self.used_bytes.saturating_add(bytes) <= self.limit_bytes
     }
 
     /// Counts `bytes` as used; past the limit this is overdraft.

@@ -171,20 +171,20 @@ impl<T: Clone> Edge<T> {
     /// Takes what the consumer works on next; call only when [`Self::has_unit`].
     pub(crate) fn take_unit(&mut self) -> Vec<Morsel<T>> {
         self.units_taken += 1;
-        let rows = match self.shape {
-            None | Some(BatchShape::AsIs) => return self.pop().into_iter().collect(),
-            Some(BatchShape::AtLeastRows(_)) => self.ready_rows,
-            Some(BatchShape::Rows(rows)) => rows.max(1).min(self.ready_rows),
+        let (rows, cuts) = match self.shape {
+            None | Some(BatchShape::AsIs) => (0, false),
+            Some(BatchShape::AtLeastRows(rows)) => (rows.max(1), false),
+            Some(BatchShape::Rows(rows)) => (rows.max(1), true),
         };
-        if rows == 0 {
+        let mut missing = rows.min(self.ready_rows);
+        if missing == 0 {
             return self.pop().into_iter().collect();
         }
         let mut unit = Vec::new();
-        let mut missing = rows;
         while missing > 0 {
             let front = self.ready.front_mut().expect("the rows were counted");
-            if front.rows <= missing {
-                missing -= front.rows;
+            if front.rows <= missing || !cuts {
+                missing = missing.saturating_sub(front.rows);
                 unit.extend(self.pop());
             } else {
                 let cut = front.cut_front(missing);

@@ -197,6 +197,14 @@ struct Reading {
     missing: usize,
 }
 
+/// How the caller that consumes the root stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum RootState {
+    Idle,
+    Asked,
+    Ended,
+}
+
 struct Sim<'a> {
     world: &'a World,
     rng: Rng,
@@ -210,8 +218,9 @@ struct Sim<'a> {
     cancelled: Vec<bool>,
     closed: Vec<u32>,
     started: Vec<u64>,
-    root_asked: bool,
-    root_ended: bool,
+    /// Rows of the latest unit of stages that are cut to a number of rows.
+    last_unit: BTreeMap<usize, usize>,
+    root: RootState,
     output: Vec<u64>,
     batch_bytes_max: u64,
     /// A failure or a cancellation happened: nothing may start.
@@ -234,8 +243,8 @@ impl<'a> Sim<'a> {
             cancelled: vec![false; stages],
             closed: vec![0; stages],
             started: vec![0; stages],
-            root_asked: false,
-            root_ended: false,
+            last_unit: BTreeMap::new(),
+            root: RootState::Idle,
             output: vec![],
             batch_bytes_max: 0,
             over: false,
@@ -250,9 +259,9 @@ impl<'a> Sim<'a> {
             }
         }
         self.on(Event::Began);
-        while self.finished == 0 || !self.root_ended {
+        while self.finished == 0 || self.root != RootState::Ended {
             assert!(self.steps < STEPS_MAX, "it does not end");
-            if self.steps == cancel_at && !self.root_ended {
+            if self.steps == cancel_at && self.root != RootState::Ended {
                 self.over = true;
                 self.on(Event::Cancelled);
                 continue;
@@ -279,7 +288,7 @@ impl<'a> Sim<'a> {
                 .filter(|(id, actor)| self.cancelled[id.stage] || actor.can_act())
                 .map(|(&id, _)| Choice::Act(id)),
         );
-        if !self.root_asked && !self.root_ended && (choices.is_empty() || self.rng.chance(30)) {
+        if self.root == RootState::Idle && (choices.is_empty() || self.rng.chance(30)) {
             choices = vec![Choice::Root];
         }
         assert!(!choices.is_empty(), "stalled with {:#?}", self.scheduler);
@@ -294,7 +303,7 @@ impl<'a> Sim<'a> {
             Choice::List(stage) => self.list(stage, failed),
             Choice::Act(id) => self.act(id, failed),
             Choice::Root => {
-                self.root_asked = true;
+                self.root = RootState::Asked;
                 Event::Pulled { stage: self.world.root }
             }
         }
@@ -367,7 +376,7 @@ impl<'a> Sim<'a> {
                     *allowed += splits;
                 }
             }
-            Action::Start { work, input } => self.start(work, input),
+            Action::Start { work, input } => self.start(work, &input),
             Action::Resume { work } => {
                 let actor = self.actors.get_mut(&work).expect("only running work is resumed");
                 assert!(std::mem::replace(&mut actor.waits, false), "{work:?} did not wait");
@@ -388,7 +397,7 @@ impl<'a> Sim<'a> {
         }
     }
 
-    fn start(&mut self, work: WorkId, input: Vec<Morsel<Rows>>) {
+    fn start(&mut self, work: WorkId, input: &[Morsel<Rows>]) {
         assert!(!self.over, "{work:?} started after the end");
         assert!(!self.cancelled[work.stage] && self.closed[work.stage] == 0);
         assert_eq!(work.ordinal, self.started[work.stage], "work starts in order");
@@ -398,7 +407,8 @@ impl<'a> Sim<'a> {
         });
         let rows: Vec<u64> = rows.collect();
         if let StageKind::Operator(BatchShape::Rows(most)) = self.world.plans[work.stage].kind {
-            assert!(rows.len() <= most);
+            let last = self.last_unit.insert(work.stage, rows.len());
+            assert!(rows.len() <= most && last.is_none_or(|last| last == most));
         }
         let mut region = None;
         let reading = |ports, held, missing| Reading { ports, asked: false, held, missing };
@@ -424,11 +434,9 @@ impl<'a> Sim<'a> {
     /// A consumer gets what it asked for.
     fn take(&mut self, stage: usize, rows: Option<Rows>) {
         if stage == self.world.root {
-            assert!(std::mem::replace(&mut self.root_asked, false), "nobody asked");
-            match rows {
-                Some(rows) => self.output.extend(rows.iter()),
-                None => self.root_ended = true,
-            }
+            assert_eq!(self.root, RootState::Asked);
+            self.root = if rows.is_some() { RootState::Idle } else { RootState::Ended };
+            self.output.extend(rows.iter().flat_map(|rows| rows.iter()));
             return;
         }
         let consumer = self.world.plans.iter().position(|plan| plan.inputs.contains(&stage));
@@ -437,19 +445,16 @@ impl<'a> Sim<'a> {
         let reading = actor.region.as_mut().unwrap();
         assert!(std::mem::replace(&mut reading.asked, false), "nobody asked");
         let held = matches!(self.world.jobs[id.stage], Job::Chain { held: true, .. });
-        match rows {
-            Some(rows) => {
-                let rows = Rows::from(&rows[..rows.len().min(reading.missing)]);
-                if reading.missing != usize::MAX {
-                    reading.missing -= rows.len();
-                }
-                if held { reading.held.push(rows) } else { actor.outputs.push_back(rows) }
+        if let Some(rows) = rows {
+            let rows = Rows::from(&rows[..rows.len().min(reading.missing)]);
+            if reading.missing != usize::MAX {
+                reading.missing -= rows.len();
             }
-            None => {
-                reading.ports.pop_front();
-                if reading.ports.is_empty() {
-                    actor.outputs.extend(reading.held.drain(..));
-                }
+            if held { reading.held.push(rows) } else { actor.outputs.push_back(rows) }
+        } else {
+            reading.ports.pop_front();
+            if reading.ports.is_empty() {
+                actor.outputs.extend(reading.held.drain(..));
             }
         }
     }

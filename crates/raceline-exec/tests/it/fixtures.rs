@@ -257,6 +257,27 @@ impl Region for Union {
     }
 }
 
+/// Takes all of its input and remembers whether it came to the end.
+#[derive(Debug, Default)]
+pub(crate) struct Sink {
+    pub(crate) complete: AtomicBool,
+}
+
+#[async_trait]
+impl Region for Sink {
+    fn name(&self) -> Arc<str> {
+        "Sink".into()
+    }
+
+    async fn run(&self, mut ports: Vec<PortStream>, _out: &mut dyn Emit) -> Result<(), Failure> {
+        while let Some(batch) = ports[0].next().await {
+            drop(batch?);
+        }
+        self.complete.store(true, Ordering::SeqCst);
+        Ok(())
+    }
+}
+
 /// The first rows.
 #[derive(Debug)]
 pub(crate) struct Limit(pub(crate) usize);

@@ -1,4 +1,10 @@
 //! The machine with real threads and real batches.
 
+#[cfg(test)]
+mod ending;
+#[cfg(test)]
 mod fixtures;
+#[cfg(test)]
+mod memory;
+#[cfg(test)]
 mod order;

@@ -1,0 +1,70 @@
+//! What queues hold, and what a batch costs on its way.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use raceline_exec::{ExecutionOptions, Graph, execute};
+
+use crate::fixtures::{Counting, Does, Each, Union, drain, machine, start};
+
+const KIB: u64 = 1024;
+
+#[tokio::test]
+async fn a_slow_consumer_holds_the_source_back() {
+    let machine = machine(2.0);
+    let source = Counting::new(200, 10, 1024);
+    let mut graph = Graph::new();
+    let read = graph.source(Arc::new(source.clone()), vec![]);
+    let root = graph.operator(read, Arc::new(Each::new(Does::Pass)), vec![]);
+    let options = ExecutionOptions { queue_bytes: Some(256 * KIB), ..ExecutionOptions::default() };
+    let mut execution = execute(&machine, graph, root, &options).unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(source.read.load(Ordering::SeqCst) <= 6, "the source ran ahead");
+    let (all, _) = drain(&mut execution).await;
+    assert_eq!(all, source.all());
+    let batch = 9 * KIB;
+    let snapshot = execution.snapshot();
+    assert!(snapshot.queued_bytes_peak <= 256 * KIB + 2 * batch, "{snapshot:?}");
+}
+
+#[tokio::test]
+async fn a_thousandfold_output_stays_within_the_queue() {
+    let machine = machine(2.0);
+    let mut graph = Graph::new();
+    let read = graph.source(Arc::new(Counting::new(8, 1, 1024)), vec![]);
+    let root = graph.operator(read, Arc::new(Each::new(Does::Repeat(1_000))), vec![]);
+    let options = ExecutionOptions { queue_bytes: Some(256 * KIB), ..ExecutionOptions::default() };
+    let mut execution = execute(&machine, graph, root, &options).unwrap();
+    assert_eq!(drain(&mut execution).await.0.len(), 8 * 1024 * 1_000);
+    assert!(execution.snapshot().queued_bytes_peak <= 256 * KIB + 18 * KIB);
+}
+
+#[tokio::test]
+async fn a_queue_of_a_byte_still_moves() {
+    let machine = machine(2.0);
+    let (left, right) = (Counting::new(20, 2, 100), Counting::new(10, 1, 10));
+    let mut graph = Graph::new();
+    let ports = [&left, &right].map(|source| {
+        let read = graph.source(Arc::new(source.clone()), vec![]);
+        graph.operator(read, Arc::new(Each::new(Does::Jitter)), vec![])
+    });
+    let root = graph.region(ports.to_vec(), Arc::new(Union));
+    let options = ExecutionOptions { queue_bytes: Some(1), ..ExecutionOptions::default() };
+    let mut execution = execute(&machine, graph, root, &options).unwrap();
+    assert_eq!(drain(&mut execution).await.0, [left.all(), right.all()].concat());
+}
+
+#[test]
+fn ten_thousand_tiny_batches_take_no_time_to_speak_of() {
+    const BATCHES: u32 = 10_000;
+    let machine = machine(2.0);
+    let mut graph = Graph::new();
+    let read = graph.source(Arc::new(Counting::new(10, 1_000, 8)), vec![]);
+    let root = graph.operator(read, Arc::new(Each::new(Does::Pass)), vec![]);
+    let began = Instant::now();
+    let mut execution = start(&machine, graph, root);
+    let (all, _) = machine.io().block_on(drain(&mut execution));
+    assert_eq!(all.len(), 80_000);
+    println!("{:?} a batch", began.elapsed() / BATCHES);
+}
