@@ -1,0 +1,293 @@
+//! Makes staged files visible, and finishes or undoes what an earlier write left.
+//!
+//! The steps: all files are staged; the manifest is written; the files are completed; files that
+//! the write replaces are removed; the manifest is removed. A process that dies before the
+//! manifest stands leaves nothing visible, and the next write to the folder removes what was
+//! staged (uploads in a bucket are invisible and are left to the bucket's expiry). One that dies
+//! later is finished by the next write. Power loss is not covered: files are not synced.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path as FsPath, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use futures::stream::{self, StreamExt, TryStreamExt};
+use object_store::multipart::{MultipartStore, PartId};
+use object_store::path::Path;
+use object_store::{ObjectStoreExt, PutPayload};
+use raceline_types::{Failure, InternalError};
+use tokio::runtime::Handle;
+
+use super::error::WriteError;
+use super::manifest::{Manifest, Staged, StagedEntry};
+use super::stage::{LOCK_NAME, Staging, path_in};
+use crate::listing::{STAGING_PREFIX, is_staging, list_from};
+use crate::store::Located;
+
+const MANIFEST_NAME: &str = "manifest.json";
+/// Requests of a commit to a store at once.
+const REQUESTS_AT_ONCE: usize = 8;
+/// A staging folder without a lock file, this old, is no folder that is just being made.
+const UNLOCKED_AGE: Duration = Duration::from_mins(1);
+
+/// Makes `manifest` true. From the moment that the manifest stands this is carried on even when
+/// the future is dropped.
+///
+/// # Errors
+/// Before the manifest stands: nothing is visible, and all that was staged is removed. After it:
+/// some files may be visible; the next write to the folder finishes the work.
+pub(super) async fn commit(staging: Staging, manifest: Manifest) -> Result<(), Failure> {
+    if manifest == Manifest::default() {
+        return Ok(());
+    }
+    let io = staging.io.clone();
+    let committed = match staging.target.uploads.clone() {
+        None => io.spawn_blocking(move || commit_local(staging, &manifest)).await,
+        Some(uploads) => io.spawn(commit_remote(staging, manifest, uploads)).await,
+    };
+    match committed {
+        Ok(outcome) => outcome,
+        Err(stopped) => Err(InternalError::caused_by("a commit was stopped", stopped).into()),
+    }
+}
+
+/// Finishes or undoes the writes to `target` that broke off. Writes under way are left alone.
+pub(super) async fn recover(target: &Located, io: &Handle) -> Result<(), Failure> {
+    let Some(uploads) = target.uploads.clone() else {
+        let root = PathBuf::from(&*target.uri);
+        return match io.spawn_blocking(move || recover_local(&root)).await {
+            Ok(outcome) => outcome,
+            Err(stopped) => Err(InternalError::caused_by("a recovery was stopped", stopped).into()),
+        };
+    };
+    let mut staged = list_from(target, STAGING_PREFIX);
+    while let Some(found) = staged.try_next().await? {
+        if found.location.filename() != Some(MANIFEST_NAME) {
+            continue;
+        }
+        let at = target.target(&found.location);
+        let read = async { target.store.get(&found.location).await?.bytes().await };
+        let text: Bytes = match read.await {
+            Ok(text) => text,
+            // Its writer, or another reader of it, has finished meanwhile.
+            Err(object_store::Error::NotFound { .. }) => continue,
+            Err(error) => return Err(at.error(error).into()),
+        };
+        let manifest = Manifest::from_json(&text)
+            .map_err(|source| WriteError::Manifest { uri: Arc::clone(&at.uri), source })?;
+        apply_remote(target, &uploads, &manifest).await?;
+        delete(target, &found.location).await?;
+    }
+    Ok(())
+}
+
+/// Whether anything is at `target`: a file, or a folder (in a bucket, one that holds something).
+pub(super) async fn exists(target: &Located) -> Result<bool, Failure> {
+    if target.is_local() {
+        return Ok(fs::symlink_metadata(&*target.uri).is_ok());
+    }
+    Ok(list_from(target, "").try_next().await?.is_some())
+}
+
+/// All files below `target`, relative to it, hidden ones too; staging folders are not of them.
+pub(super) async fn present_files(target: &Located) -> Result<Vec<String>, Failure> {
+    if target.is_local() {
+        let mut found = Vec::new();
+        collect_files(FsPath::new(&*target.uri), "", &mut found)?;
+        return Ok(found);
+    }
+    let mut found = Vec::new();
+    let mut listed = list_from(target, "");
+    while let Some(file) = listed.try_next().await? {
+        let below = file.location.as_ref().strip_prefix(target.path.as_ref()).unwrap_or_default();
+        let relative = below.trim_start_matches('/');
+        if !relative.is_empty() && !is_staging(relative) {
+            found.push(relative.to_owned());
+        }
+    }
+    Ok(found)
+}
+
+fn collect_files(
+    folder: &FsPath,
+    relative: &str,
+    found: &mut Vec<String>,
+) -> Result<(), WriteError> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(WriteError::io(folder, error)),
+    };
+    for entry in entries {
+        let entry = entry.map_err(|error| WriteError::io(folder, error))?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let kind = entry.file_type().map_err(|error| WriteError::io(&entry.path(), error))?;
+        if kind.is_dir() && is_staging(&name) {
+            continue;
+        }
+        if kind.is_dir() {
+            collect_files(&entry.path(), &format!("{relative}{name}/"), found)?;
+        } else {
+            found.push(format!("{relative}{name}"));
+        }
+    }
+    Ok(())
+}
+
+fn commit_local(mut staging: Staging, manifest: &Manifest) -> Result<(), Failure> {
+    let root = PathBuf::from(&*staging.target.uri);
+    let folder = staging.local_folder()?.to_owned();
+    let (draft, path) = (folder.join("manifest"), folder.join(MANIFEST_NAME));
+    fs::write(&draft, manifest.to_json())
+        .and_then(|()| fs::rename(&draft, &path))
+        .map_err(|error| WriteError::io(&path, error))?;
+    let lock = staging.release();
+    apply_local(&root, &folder, manifest)?;
+    drop(lock);
+    Ok(())
+}
+
+fn apply_local(root: &FsPath, folder: &FsPath, manifest: &Manifest) -> Result<(), WriteError> {
+    for StagedEntry { path, staged } in &manifest.files {
+        let Staged::File(name) = staged else { continue };
+        let (from, to) = (folder.join(name), root.join(path));
+        if let Some(parent) = to.parent() {
+            fs::create_dir_all(parent).map_err(|error| WriteError::io(parent, error))?;
+        }
+        match fs::rename(&from, &to) {
+            // It was made visible before the earlier write broke off.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && to.exists() => {}
+            moved => moved.map_err(|error| WriteError::io(&to, error))?,
+        }
+    }
+    for removed in &manifest.removed {
+        let path = root.join(removed);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            done => done.map_err(|error| WriteError::io(&path, error))?,
+        }
+        let above = path.ancestors().skip(1).take_while(|above| *above != root);
+        // A folder that still holds something stays.
+        for folder in above {
+            if fs::remove_dir(folder).is_err() {
+                break;
+            }
+        }
+    }
+    fs::remove_dir_all(folder).map_err(|error| WriteError::io(folder, error))
+}
+
+fn recover_local(root: &FsPath) -> Result<(), Failure> {
+    let entries = match fs::read_dir(root) {
+        Ok(entries) => entries,
+        Err(error)
+            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
+        {
+            return Ok(());
+        }
+        Err(error) => return Err(WriteError::io(root, error).into()),
+    };
+    for entry in entries {
+        let folder = entry.map_err(|error| WriteError::io(root, error))?.path();
+        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if is_staging(&name) && is_abandoned(&folder)? {
+            recover_folder(root, &folder)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether the writer of the staging folder `folder` is gone.
+fn is_abandoned(folder: &FsPath) -> Result<bool, WriteError> {
+    let path = folder.join(LOCK_NAME);
+    match File::open(&path) {
+        Ok(lock) => match lock.try_lock() {
+            Ok(()) => Ok(true),
+            Err(TryLockError::WouldBlock) => Ok(false),
+            Err(TryLockError::Error(error)) => Err(WriteError::io(&path, error)),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let modified = fs::metadata(folder).and_then(|metadata| metadata.modified());
+            let age = modified.ok().and_then(|at| SystemTime::now().duration_since(at).ok());
+            Ok(age.is_some_and(|age| age > UNLOCKED_AGE))
+        }
+        Err(error) => Err(WriteError::io(&path, error)),
+    }
+}
+
+fn recover_folder(root: &FsPath, folder: &FsPath) -> Result<(), Failure> {
+    let path = folder.join(MANIFEST_NAME);
+    match fs::read(&path) {
+        Ok(text) => {
+            let manifest = Manifest::from_json(&text).map_err(|source| WriteError::Manifest {
+                uri: path.to_string_lossy().as_ref().into(),
+                source,
+            })?;
+            Ok(apply_local(root, folder, &manifest)?)
+        }
+        // It had not been decided: nothing of it is visible.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Ok(fs::remove_dir_all(folder).map_err(|error| WriteError::io(folder, error))?)
+        }
+        Err(error) => Err(WriteError::io(&path, error).into()),
+    }
+}
+
+async fn commit_remote(
+    staging: Staging,
+    manifest: Manifest,
+    uploads: Arc<dyn MultipartStore>,
+) -> Result<(), Failure> {
+    let target = staging.target.clone();
+    let path = staging.path_of(&format!("{}/{MANIFEST_NAME}", staging.folder_name()))?;
+    let text = PutPayload::from(manifest.to_json().into_bytes());
+    if let Err(error) = target.store.put(&path, text).await {
+        // The manifest may stand all the same; without it, what is aborted now stays undone.
+        drop(target.store.delete(&path).await);
+        return Err(target.target(&path).error(error).into());
+    }
+    drop(staging.release());
+    apply_remote(&target, &uploads, &manifest).await?;
+    delete(&target, &path).await
+}
+
+async fn apply_remote(
+    target: &Located,
+    uploads: &Arc<dyn MultipartStore>,
+    manifest: &Manifest,
+) -> Result<(), Failure> {
+    stream::iter(manifest.files.clone())
+        .map(|entry| complete(target, uploads, entry))
+        .buffer_unordered(REQUESTS_AT_ONCE)
+        .try_collect::<()>()
+        .await?;
+    stream::iter(manifest.removed.clone())
+        .map(|removed| async move { delete(target, &path_in(target, &removed)?).await })
+        .buffer_unordered(REQUESTS_AT_ONCE)
+        .try_collect::<()>()
+        .await
+}
+
+async fn complete(
+    target: &Located,
+    uploads: &Arc<dyn MultipartStore>,
+    entry: StagedEntry,
+) -> Result<(), Failure> {
+    let Staged::Upload { id, parts } = entry.staged else { return Ok(()) };
+    let path = path_in(target, &entry.path)?;
+    let parts = parts.into_iter().map(|content_id| PartId { content_id }).collect();
+    match uploads.complete_multipart(&path, &id, parts).await {
+        // An upload that is gone was completed before the earlier write broke off.
+        Ok(_) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+        Err(error) => Err(target.target(&path).error(error).into()),
+    }
+}
+
+async fn delete(target: &Located, path: &Path) -> Result<(), Failure> {
+    match target.store.delete(path).await {
+        Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+        Err(error) => Err(target.target(path).error(error).into()),
+    }
+}

@@ -1,0 +1,198 @@
+//! Encodes runs of rows. A run is encoded by itself, so that several are encoded side by side;
+//! a file is its runs one behind the other.
+
+use std::io;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::csv;
+use arrow::datatypes::SchemaRef;
+use arrow::json::writer::{LineDelimited, WriterBuilder};
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::{
+    ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, ArrowWriterOptions,
+    compute_leaves,
+};
+use parquet::basic::{Compression, GzipLevel, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::properties::WriterProperties;
+use parquet::file::writer::SerializedFileWriter;
+use raceline_plan::WriteFormat;
+
+use super::error::WriteError;
+use super::fit::format_name;
+
+/// How a write encodes.
+pub(super) struct Encoder {
+    schema: SchemaRef,
+    format: &'static str,
+    how: How,
+}
+
+enum How {
+    Parquet { options: Box<ArrowWriterOptions>, factory: Box<ArrowRowGroupWriterFactory> },
+    Csv,
+    Json,
+}
+
+/// A run of rows, encoded.
+pub(super) enum Encoded {
+    /// The column chunks of one row group.
+    RowGroup(Vec<ArrowColumnChunk>),
+    /// Lines.
+    Lines(Vec<u8>),
+}
+
+/// A file that runs are added to.
+pub(super) struct FileEncoder {
+    format: &'static str,
+    parquet: Option<SerializedFileWriter<Vec<u8>>>,
+}
+
+impl Encoder {
+    /// An encoder of rows of `schema`.
+    ///
+    /// # Errors
+    /// An unknown compression, or a schema that the format cannot hold.
+    pub(super) fn new(format: &WriteFormat, schema: SchemaRef) -> Result<Self, WriteError> {
+        let how = match format {
+            WriteFormat::Csv => How::Csv,
+            WriteFormat::Json => How::Json,
+            WriteFormat::Parquet { compression, row_group_rows: _ } => {
+                let properties = WriterProperties::builder()
+                    .set_compression(parse_compression(compression)?)
+                    .build();
+                let options = ArrowWriterOptions::new().with_properties(properties);
+                let (_, factory) = ArrowWriter::try_new_with_options(
+                    io::sink(),
+                    Arc::clone(&schema),
+                    options.clone(),
+                )
+                .and_then(ArrowWriter::into_serialized_writer)
+                .map_err(parquet_error)?;
+                How::Parquet { options: Box::new(options), factory: Box::new(factory) }
+            }
+        };
+        Ok(Self { schema, format: format_name(format), how })
+    }
+
+    /// Starts a file.
+    pub(super) fn file(&self) -> Result<FileEncoder, WriteError> {
+        let parquet = match &self.how {
+            How::Csv | How::Json => None,
+            How::Parquet { options, .. } => {
+                let writer = ArrowWriter::try_new_with_options(
+                    Vec::new(),
+                    Arc::clone(&self.schema),
+                    options.as_ref().clone(),
+                )
+                .and_then(ArrowWriter::into_serialized_writer);
+                Some(writer.map_err(parquet_error)?.0)
+            }
+        };
+        Ok(FileEncoder { format: self.format, parquet })
+    }
+
+    /// Encodes a run; `first` says that it starts its file. Uses the CPU for as long as it
+    /// takes.
+    pub(super) fn encode(&self, rows: &[RecordBatch], first: bool) -> Result<Encoded, WriteError> {
+        let text_error = |source| WriteError::Encode { format: self.format, source };
+        match &self.how {
+            How::Parquet { factory, .. } => {
+                self.row_group(factory, rows).map(Encoded::RowGroup).map_err(parquet_error)
+            }
+            How::Csv => {
+                let mut writer = csv::WriterBuilder::new().with_header(first).build(Vec::new());
+                rows.iter()
+                    .try_for_each(|batch| writer.write(batch))
+                    .map_err(|error| text_error(Box::new(error)))?;
+                Ok(Encoded::Lines(writer.into_inner()))
+            }
+            How::Json => {
+                let mut writer = WriterBuilder::new()
+                    .with_explicit_nulls(true)
+                    .build::<_, LineDelimited>(Vec::new());
+                rows.iter()
+                    .try_for_each(|batch| writer.write(batch))
+                    .and_then(|()| writer.finish())
+                    .map_err(|error| text_error(Box::new(error)))?;
+                Ok(Encoded::Lines(writer.into_inner()))
+            }
+        }
+    }
+
+    fn row_group(
+        &self,
+        factory: &ArrowRowGroupWriterFactory,
+        rows: &[RecordBatch],
+    ) -> Result<Vec<ArrowColumnChunk>, ParquetError> {
+        // The number of a row group matters to encryption only.
+        let mut writers = factory.create_column_writers(0)?;
+        for batch in rows {
+            let mut leaf_writers = writers.iter_mut();
+            for (field, column) in self.schema.fields().iter().zip(batch.columns()) {
+                for leaf in compute_leaves(field, column)? {
+                    let writer = leaf_writers.next().ok_or_else(|| {
+                        ParquetError::General("more leaves than column writers".to_owned())
+                    })?;
+                    writer.write(&leaf)?;
+                }
+            }
+        }
+        writers.into_iter().map(ArrowColumnWriter::close).collect()
+    }
+}
+
+impl FileEncoder {
+    /// Adds a run; the bytes that it makes of the file come back.
+    pub(super) fn append(&mut self, run: Encoded) -> Result<Vec<u8>, WriteError> {
+        match (run, &mut self.parquet) {
+            (Encoded::Lines(bytes), _) => Ok(bytes),
+            (Encoded::RowGroup(columns), Some(writer)) => {
+                let append = || -> Result<(), ParquetError> {
+                    let mut group = writer.next_row_group()?;
+                    for column in columns {
+                        column.append_to_row_group(&mut group)?;
+                    }
+                    group.close().map(drop)
+                };
+                append().map_err(parquet_error)?;
+                Ok(std::mem::take(writer.inner_mut()))
+            }
+            (Encoded::RowGroup(_), None) => Err(WriteError::Encode {
+                format: self.format,
+                source: "a row group came to a file of lines".into(),
+            }),
+        }
+    }
+
+    /// Ends the file; its last bytes come back.
+    pub(super) fn finish(self) -> Result<Vec<u8>, WriteError> {
+        let Some(mut writer) = self.parquet else { return Ok(Vec::new()) };
+        writer.finish().map_err(parquet_error)?;
+        Ok(std::mem::take(writer.inner_mut()))
+    }
+}
+
+fn parquet_error(source: ParquetError) -> WriteError {
+    WriteError::Encode { format: "Parquet", source: Box::new(source) }
+}
+
+/// Checks what can be checked of `format` before there are rows.
+pub(super) fn check_format(format: &WriteFormat) -> Result<(), WriteError> {
+    match format {
+        WriteFormat::Parquet { compression, .. } => parse_compression(compression).map(drop),
+        WriteFormat::Csv | WriteFormat::Json => Ok(()),
+    }
+}
+
+fn parse_compression(name: &str) -> Result<Compression, WriteError> {
+    match name.to_ascii_lowercase().as_str() {
+        "snappy" => Ok(Compression::SNAPPY),
+        "zstd" => Ok(Compression::ZSTD(ZstdLevel::default())),
+        "gzip" => Ok(Compression::GZIP(GzipLevel::default())),
+        "lz4" => Ok(Compression::LZ4_RAW),
+        "none" | "uncompressed" => Ok(Compression::UNCOMPRESSED),
+        _ => Err(WriteError::Compression { name: name.to_owned() }),
+    }
+}

@@ -1,0 +1,235 @@
+//! Rows to staged files: divides, cuts into runs, encodes side by side, appends in order.
+
+use std::collections::{HashMap, VecDeque};
+use std::num::NonZero;
+use std::sync::Arc;
+use std::thread::available_parallelism;
+
+use arrow::array::RecordBatch;
+use raceline_plan::WriteSpec;
+use raceline_types::{Failure, InternalError};
+use tokio::runtime::Handle;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::encode::{Encoded, Encoder, FileEncoder};
+use super::error::WriteError;
+use super::file_name;
+use super::fit::{Fit, check_columns};
+use super::manifest::StagedEntry;
+use super::partition::Partitions;
+use super::roll::{Lane, Rules, Run};
+use super::stage::{StagedFile, Staging};
+
+/// Files that are open at once, when partition columns ask for more. Beyond it the largest is
+/// ended early.
+const OPEN_FILES_MAX: usize = 64;
+/// Bytes that wait in all folders together; beyond it the largest run is encoded early.
+const WAITING_BYTES_MAX: usize = 128 << 20;
+
+/// A file that has been staged whole.
+#[derive(Clone, Debug)]
+pub(super) struct Written {
+    pub(super) entry: StagedEntry,
+    pub(super) rows: u64,
+    pub(super) bytes: u64,
+}
+
+/// A write in progress.
+pub(super) struct Writer {
+    spec: Arc<WriteSpec>,
+    rules: Rules,
+    staging: Staging,
+    columns: Option<Columns>,
+    folders: Vec<Folder>,
+    folder_positions: HashMap<String, usize>,
+    files: Vec<Option<OpenFile>>,
+    runs: VecDeque<RunningEncode>,
+    runs_max: usize,
+    written: Vec<(usize, Written)>,
+}
+
+/// What the first batch decided.
+struct Columns {
+    fit: Fit,
+    partitions: Partitions,
+    encoder: Arc<Encoder>,
+}
+
+/// The rows of one folder.
+struct Folder {
+    name: String,
+    lane: Lane,
+    /// The file that its next run belongs to.
+    file: Option<usize>,
+}
+
+struct OpenFile {
+    encoder: FileEncoder,
+    staged: StagedFile,
+    rows: u64,
+}
+
+struct RunningEncode {
+    file: usize,
+    rows: usize,
+    ends_file: bool,
+    running: Option<AbortOnDropHandle<Result<Encoded, WriteError>>>,
+}
+
+impl Writer {
+    pub(super) fn new(spec: Arc<WriteSpec>, staging: Staging) -> Self {
+        Self {
+            rules: Rules::new(&spec),
+            spec,
+            staging,
+            columns: None,
+            folders: Vec::new(),
+            folder_positions: HashMap::new(),
+            files: Vec::new(),
+            runs: VecDeque::new(),
+            runs_max: available_parallelism().map_or(1, NonZero::get),
+            written: Vec::new(),
+        }
+    }
+
+    /// Takes the next rows.
+    pub(super) async fn write(&mut self, batch: &RecordBatch) -> Result<(), Failure> {
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        let columns = match &self.columns {
+            Some(columns) => columns,
+            None => self.columns.insert(Columns::new(&self.spec, batch)?),
+        };
+        let fitted = columns.fit.apply(batch)?;
+        for (folder, rows) in columns.partitions.divide(&fitted)? {
+            let at = self.folder(folder);
+            for run in self.folders[at].lane.push(rows, &self.rules) {
+                self.encode(at, run).await?;
+            }
+        }
+        let waiting = |folder: &Folder| folder.lane.waiting_bytes();
+        while self.folders.iter().map(waiting).sum::<usize>() > WAITING_BYTES_MAX {
+            let Some(at) = largest(&self.folders, waiting) else { break };
+            let run = self.folders[at].lane.cut(&self.rules, false);
+            self.encode(at, run).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends all files; they come back in the order in which they were begun, with the staging
+    /// that holds them.
+    pub(super) async fn finish(mut self) -> Result<(Staging, Vec<Written>), Failure> {
+        for at in 0..self.folders.len() {
+            if let Some(run) = self.folders[at].lane.finish(&self.rules) {
+                self.encode(at, run).await?;
+            }
+        }
+        while !self.runs.is_empty() {
+            self.append_next().await?;
+        }
+        self.written.sort_unstable_by_key(|(index, _)| *index);
+        Ok((self.staging, self.written.into_iter().map(|(_, written)| written).collect()))
+    }
+
+    fn folder(&mut self, name: String) -> usize {
+        if let Some(&at) = self.folder_positions.get(&name) {
+            return at;
+        }
+        let at = self.folders.len();
+        self.folder_positions.insert(name.clone(), at);
+        self.folders.push(Folder { name, lane: Lane::default(), file: None });
+        at
+    }
+
+    /// Starts encoding a run of the folder at `at`.
+    async fn encode(&mut self, at: usize, run: Run) -> Result<(), Failure> {
+        let begun = self.folders[at].file;
+        let file = match begun {
+            Some(file) => file,
+            None => self.begin_file(at).await?,
+        };
+        self.folders[at].file = (!run.ends_file).then_some(file);
+        self.queue(file, run, begun.is_none()).await
+    }
+
+    async fn begin_file(&mut self, at: usize) -> Result<usize, Failure> {
+        let open = |folder: &Folder| folder.file.map_or(0, |_| folder.lane.file_bytes().max(1));
+        if self.folders.iter().filter(|folder| open(folder) > 0).count() >= OPEN_FILES_MAX
+            && let Some(other) = largest(&self.folders, open)
+            && let Some(file) = self.folders[other].file.take()
+        {
+            let run = self.folders[other].lane.cut(&self.rules, true);
+            self.queue(file, run, false).await?;
+        }
+        let index = self.files.len();
+        let name = file_name(&self.staging.write_id, index, &self.spec.format);
+        let path = match self.folders[at].name.as_str() {
+            "" => name,
+            folder => format!("{folder}/{name}"),
+        };
+        let Some(columns) = &self.columns else {
+            return Err(InternalError::new("a file was begun before its columns").into());
+        };
+        let encoder = columns.encoder.file()?;
+        let staged = self.staging.create(path).await?;
+        self.files.push(Some(OpenFile { encoder, staged, rows: 0 }));
+        Ok(index)
+    }
+
+    /// Queues a run of `file`; waits while as many are encoded as there are CPUs.
+    async fn queue(&mut self, file: usize, run: Run, first: bool) -> Result<(), Failure> {
+        while self.runs.len() >= self.runs_max {
+            self.append_next().await?;
+        }
+        let (rows, ends_file) = (run.rows, run.ends_file);
+        let encoder = self.columns.as_ref().map(|columns| Arc::clone(&columns.encoder));
+        let running = encoder.filter(|_| rows > 0).map(|encoder| {
+            let encoding = async move { encoder.encode(&run.batches, first) };
+            AbortOnDropHandle::new(Handle::current().spawn(encoding))
+        });
+        self.runs.push_back(RunningEncode { file, rows, ends_file, running });
+        Ok(())
+    }
+
+    /// Waits for the oldest run and appends it to its file.
+    async fn append_next(&mut self) -> Result<(), Failure> {
+        let Some(run) = self.runs.pop_front() else { return Ok(()) };
+        let Some(open) = self.files[run.file].as_mut() else {
+            return Err(InternalError::new("a run came to a file that had ended").into());
+        };
+        if let Some(running) = run.running {
+            let encoded = running
+                .await
+                .map_err(|error| InternalError::caused_by("an encoder stopped", error))??;
+            let bytes = open.encoder.append(encoded)?;
+            open.rows += run.rows as u64;
+            open.staged.append(bytes).await?;
+        }
+        if run.ends_file
+            && let Some(mut open) = self.files[run.file].take()
+        {
+            let last = open.encoder.finish()?;
+            open.staged.append(last).await?;
+            let (entry, bytes) = open.staged.seal().await?;
+            self.written.push((run.file, Written { entry, rows: open.rows, bytes }));
+        }
+        Ok(())
+    }
+}
+
+impl Columns {
+    fn new(spec: &WriteSpec, first: &RecordBatch) -> Result<Self, Failure> {
+        let fit = Fit::new(&first.schema());
+        let partitions = Partitions::new(fit.schema(), &spec.partition_columns)?;
+        check_columns(partitions.file_schema(), &spec.format)?;
+        let encoder = Encoder::new(&spec.format, Arc::clone(partitions.file_schema()))?;
+        Ok(Self { fit, partitions, encoder: Arc::new(encoder) })
+    }
+}
+
+/// Position of the folder of which `size` is greatest, when it is not 0.
+fn largest(folders: &[Folder], size: impl Fn(&Folder) -> usize) -> Option<usize> {
+    let sizes = folders.iter().map(size).enumerate();
+    sizes.filter(|(_, size)| *size > 0).max_by_key(|(_, size)| *size).map(|(at, _)| at)
+}
