@@ -7,9 +7,10 @@ the place of the fault stands in attributes and in the text.
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from typing import Any
+
+from raceline._exceptions import unpack
 
 __all__ = [
     "CancelledError",
@@ -187,7 +188,7 @@ def build(
     """
     place = {name: value for name, value in fields.items() if hasattr(RacelineError, name)}
     cls = _CLASSES.get(kind.replace("_", "").lower(), InternalError)
-    cause = None if exception is None else _restore(exception)
+    cause = None if exception is None else unpack(exception)
     if cause is None or cls is not UdfError:
         return cls(text, **place)
     cls = udf_error_class(type(cause))
@@ -199,12 +200,3 @@ def build(
     error._text = text
     error.__cause__ = cause
     return error
-
-
-def _restore(exception: bytes) -> BaseException | None:
-    """The user's exception, or None where its type cannot be rebuilt here."""
-    try:
-        restored = pickle.loads(exception)  # noqa: S301 (from a worker of this session)
-    except Exception:  # noqa: BLE001 (it runs the user's code; the text says all without it)
-        return None
-    return restored if isinstance(restored, BaseException) else None

@@ -20,7 +20,7 @@ __all__ = ["Expr", "col", "lit"]
 class Expr:
     """A value computed from the columns of a row; made by :func:`col` and :func:`lit`.
 
-    ``+ - * / // %``, ``== != < <= > >=``, ``& | ~`` and unary ``-`` build larger expressions;
+    ``+ - * / // % **``, ``== != < <= > >=``, ``& | ~`` and unary ``-`` build larger expressions;
     the other side may be a plain value.
 
     Example:
@@ -50,6 +50,9 @@ class Expr:
             "an expression has no truth value before it is run",
             hint="combine expressions by `&`, `|` and `~`, each side in parentheses",
         )
+
+    def _unary(self, op: str) -> Expr:
+        return Expr(self._native.unary(op))
 
     def _binary(self, op: str, other: Any) -> Expr:
         return Expr(self._native.binary(op, _native_of(other)))
@@ -90,15 +93,15 @@ class Expr:
         return self._reflected("/", other)
 
     def __floordiv__(self, other: Any) -> Expr:
-        """Quotient, rounded down."""
+        """Quotient, rounded down, as float64."""
         return self._binary("//", other)
 
     def __rfloordiv__(self, other: Any) -> Expr:
-        """Quotient, rounded down, with the plain value on the left."""
+        """Quotient, rounded down, as float64, with the plain value on the left."""
         return self._reflected("//", other)
 
     def __mod__(self, other: Any) -> Expr:
-        """Remainder."""
+        """Remainder ``a - b * (a // b)``, as float64."""
         return self._binary("%", other)
 
     def __rmod__(self, other: Any) -> Expr:
@@ -147,15 +150,95 @@ class Expr:
 
     def __invert__(self) -> Expr:
         """Whether it does not hold; missing where it is missing."""
-        return Expr(self._native.unary("~"))
+        return self._unary("~")
 
     def __neg__(self) -> Expr:
         """The negative value."""
-        return Expr(self._native.unary("-"))
+        return self._unary("negate")
+
+    def __pow__(self, exponent: Any) -> Expr:
+        """Power; of integers an integer."""
+        return self._binary("**", exponent)
+
+    def __rpow__(self, base: Any) -> Expr:
+        """Power with the plain value on the left."""
+        return self._reflected("**", base)
+
+    def power(self, exponent: Any) -> Expr:
+        """Power; of integers an integer."""
+        return self._binary("**", exponent)
 
     def negate(self) -> Expr:
         """The negative value."""
         return -self
+
+    def abs(self) -> Expr:
+        """The absolute value."""
+        return self._unary("abs")
+
+    def sign(self) -> Expr:
+        """-1, 0 or 1."""
+        return self._unary("sign")
+
+    def ceil(self) -> Expr:
+        """The least whole number that is not less."""
+        return self._unary("ceil")
+
+    def floor(self) -> Expr:
+        """The greatest whole number that is not greater."""
+        return self._unary("floor")
+
+    def round(self) -> Expr:
+        """The nearest whole number; of two the even one."""
+        return self._unary("round")
+
+    def trunc(self) -> Expr:
+        """The whole part."""
+        return self._unary("trunc")
+
+    def ln(self) -> Expr:
+        """Natural logarithm, float64; NaN where it is not defined."""
+        return self._unary("ln")
+
+    def log10(self) -> Expr:
+        """Logarithm to base 10, float64; NaN where it is not defined."""
+        return self._unary("log10")
+
+    def log2(self) -> Expr:
+        """Logarithm to base 2, float64; NaN where it is not defined."""
+        return self._unary("log2")
+
+    def exp(self) -> Expr:
+        """Exponential function, float64."""
+        return self._unary("exp")
+
+    def sin(self) -> Expr:
+        """Sine of radians, float64."""
+        return self._unary("sin")
+
+    def cos(self) -> Expr:
+        """Cosine of radians, float64."""
+        return self._unary("cos")
+
+    def tan(self) -> Expr:
+        """Tangent of radians, float64."""
+        return self._unary("tan")
+
+    def asin(self) -> Expr:
+        """Angle in radians of a sine, float64; NaN where it is not defined."""
+        return self._unary("asin")
+
+    def acos(self) -> Expr:
+        """Angle in radians of a cosine, float64; NaN where it is not defined."""
+        return self._unary("acos")
+
+    def atan(self) -> Expr:
+        """Angle in radians of a tangent, float64."""
+        return self._unary("atan")
+
+    def is_nan(self) -> Expr:
+        """Whether the value is NaN; missing where it is missing."""
+        return self._unary("is_nan")
 
     def is_null(self) -> Expr:
         """Whether the value is missing; never missing itself. NaN is a value.
@@ -166,14 +249,14 @@ class Expr:
             >>> rows.filter(expr=col("a").is_null()).count()
             1
         """
-        return Expr(self._native.unary("is_null"))
+        return self._unary("is_null")
 
     def is_not_null(self) -> Expr:
         """Whether the value is not missing; never missing itself. NaN is a value."""
-        return Expr(self._native.unary("is_not_null"))
+        return self._unary("is_not_null")
 
     def is_in(self, values: Iterable[Any]) -> Expr:
-        """Whether the value is one of ``values``.
+        """Whether the value is one of ``values``; never missing.
 
         Args:
             values: Plain values.
@@ -186,7 +269,7 @@ class Expr:
         return Expr(self._native.is_in(list(values)))
 
     def not_in(self, values: Iterable[Any]) -> Expr:
-        """Whether the value is none of ``values``."""
+        """Whether the value is none of ``values``; never missing."""
         return ~self.is_in(values)
 
     def alias(self, name: str) -> Expr:

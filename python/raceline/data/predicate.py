@@ -1,8 +1,8 @@
 """Predicates written as text, for ``filter(expr="...")``.
 
 The grammar is Ray Data's: comparisons, ``and``, ``or``, ``not``, ``in`` and ``not in`` with
-literals, arithmetic, and the calls ``is_null``, ``is_not_null``, ``is_valid`` and ``is_in``. A
-dotted name ``a.b`` is the column named "a.b".
+literals, arithmetic, and the calls ``is_null``, ``is_not_null``, ``is_valid``, ``is_nan`` and
+``is_in``. A dotted name ``a.b`` is the column named "a.b".
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ _ARITHMETIC: dict[type[ast.operator], Callable[[Expr, Any], Any]] = {
     ast.Div: operator.truediv,
     ast.FloorDiv: operator.floordiv,
     ast.Mod: operator.mod,
+    ast.Pow: operator.pow,
     ast.BitAnd: operator.and_,
     ast.BitOr: operator.or_,
 }
@@ -39,6 +40,7 @@ _CALLS: dict[str, Callable[..., Expr]] = {
     "is_null": Expr.is_null,
     "is_not_null": Expr.is_not_null,
     "is_valid": Expr.is_not_null,
+    "is_nan": Expr.is_nan,
     "is_in": Expr.is_in,
 }
 
