@@ -22,8 +22,11 @@ const CLOSE_WAIT_MAX: Duration = Duration::from_secs(15);
 /// How long dropping an execution waits.
 const DROP_WAIT_MAX: Duration = Duration::from_secs(2);
 
-/// A queue holds at least this many batches of the target size.
+/// The queues hold at least this many batches of the target size together.
 const QUEUED_BATCHES_MIN: u64 = 16;
+
+/// One queue holds this many batches of the target size for each thread that computes.
+const AHEAD_BATCHES: u64 = 4;
 
 /// Batches are not cut smaller than this, in bytes, however small the queues.
 const TARGET_BATCH_BYTES_MIN: u64 = 64 * 1024;
@@ -36,7 +39,8 @@ pub struct ExecutionOptions {
     /// Larger outputs are cut by rows to about this many bytes; less where the queues are
     /// small. Default: 8 MiB.
     pub target_batch_bytes: u64,
-    /// Bytes that all queues may hold together; `None` is what the machine says.
+    /// Bytes that all queues may hold together; `None` is what the machine says. Besides, no
+    /// queue holds more than four target batches for each thread that computes.
     pub queue_bytes: Option<u64>,
 }
 
@@ -61,10 +65,12 @@ pub fn execute(
     let compiled = graph.compile(root, machine.resources())?;
     let queue_bytes = options.queue_bytes.unwrap_or(machine.options().queue_bytes);
     let target_max = (queue_bytes / QUEUED_BATCHES_MIN).max(TARGET_BATCH_BYTES_MIN);
+    let target_batch_bytes = options.target_batch_bytes.clamp(1, target_max);
     let limits = Limits {
         resources: machine.resources().clone(),
         queue_bytes,
-        target_batch_bytes: options.target_batch_bytes.clamp(1, target_max),
+        ahead_bytes: AHEAD_BATCHES * machine.options().compute_threads as u64 * target_batch_bytes,
+        target_batch_bytes,
         preserve_order: options.preserve_order,
     };
     let shell = Shell::start(Arc::clone(machine), compiled, &limits);
@@ -214,5 +220,53 @@ impl ExecutionHandle {
 impl std::fmt::Debug for ExecutionHandle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ExecutionHandle").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use raceline_types::{ErrorKind, Resources};
+
+    use super::*;
+    use crate::emit::Emit;
+    use crate::machine::MachineOptions;
+    use crate::region::{PortStream, Region};
+    use crate::scheduler::Event;
+
+    #[derive(Debug)]
+    struct Hang;
+
+    #[async_trait]
+    impl Region for Hang {
+        fn name(&self) -> Arc<str> {
+            "Hang".into()
+        }
+
+        async fn run(&self, _: Vec<PortStream>, _: &mut dyn Emit) -> Result<(), Failure> {
+            std::future::pending().await
+        }
+    }
+
+    #[test]
+    fn a_broken_scheduler_is_an_error_and_no_hang() {
+        let machine = Machine::new(MachineOptions {
+            resources: Resources::new(1.0, 0.0, 0).unwrap(),
+            queue_bytes: 1024,
+            compute_threads: 1,
+            io_threads: 1,
+        })
+        .unwrap();
+        let mut graph = Graph::new();
+        let root = graph.region(vec![], Arc::new(Hang));
+        let mut execution = execute(&machine, graph, root, &ExecutionOptions::default()).unwrap();
+        let waited = execution.blocking_next(Duration::from_millis(10));
+        assert!(matches!(waited, Waited::TimedOut));
+        execution.handle.shell.on(Event::Closed { stage: 77 });
+        let Waited::Batch(Err(failure)) = execution.blocking_next(Duration::from_secs(5)) else {
+            panic!("it fails")
+        };
+        assert_eq!(failure.kind(), ErrorKind::Internal);
+        execution.blocking_close().unwrap();
     }
 }

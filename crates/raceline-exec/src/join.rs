@@ -115,6 +115,7 @@ fn join_origins(batches: &[Batch]) -> Vec<Span> {
 }
 
 /// `batch` in pieces of about `target_bytes` at most, cut by rows; a single row is never cut.
+/// Rows are taken to weigh alike.
 pub(crate) fn cut(batch: Batch, target_bytes: u64) -> Vec<Morsel<Batch>> {
     let bytes = weight(&batch);
     let rows = batch.rows();
@@ -127,7 +128,8 @@ pub(crate) fn cut(batch: Batch, target_bytes: u64) -> Vec<Morsel<Batch>> {
         .step_by(piece_rows)
         .map(|first| {
             let item = batch.slice(first, piece_rows.min(rows - first));
-            Morsel { first_row: 0, rows: item.rows(), bytes: weight(&item), item }
+            let bytes = bytes / rows as u64 * item.rows() as u64 + CARRY_BYTES;
+            Morsel { first_row: 0, rows: item.rows(), bytes, item }
         })
         .collect()
 }
@@ -213,6 +215,8 @@ mod tests {
         let rows: Vec<usize> =
             cut(ids(0, 1000, false), 2000).iter().map(|piece| piece.rows).collect();
         assert_eq!(rows, [200, 200, 200, 200, 200]);
+        let bytes: u64 = cut(ids(0, 1000, false), 2000).iter().map(|piece| piece.bytes).sum();
+        assert!((8_000..8_000 + 6 * CARRY_BYTES).contains(&bytes), "{bytes}");
         assert_eq!(cut(ids(0, 1, false), 1).len(), 1, "a row is never cut");
     }
 }

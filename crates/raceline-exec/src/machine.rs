@@ -36,7 +36,9 @@ impl Machine {
     ///
     /// # Errors
     /// [`ExecError::Runtime`] when the system refuses threads.
-    pub fn new(options: MachineOptions) -> Result<Arc<Self>, Failure> {
+    pub fn new(mut options: MachineOptions) -> Result<Arc<Self>, Failure> {
+        options.compute_threads = options.compute_threads.max(1);
+        options.io_threads = options.io_threads.max(1);
         let io = OwnedRuntime::start("raceline-io", options.io_threads)?;
         let compute = OwnedRuntime::start("raceline-compute", options.compute_threads)?;
         Ok(Arc::new(Self { options, io, compute }))
@@ -74,7 +76,7 @@ struct OwnedRuntime(Option<Runtime>);
 impl OwnedRuntime {
     fn start(name: &'static str, threads: usize) -> Result<Self, Failure> {
         let runtime = Builder::new_multi_thread()
-            .worker_threads(threads.max(1))
+            .worker_threads(threads)
             .thread_name(name)
             .enable_all()
             .build()

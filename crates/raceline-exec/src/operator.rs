@@ -22,7 +22,9 @@ pub enum BatchShape {
 /// How many batches of an operator may run at once and what each of them takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PoolShape {
-    /// Resources of one running batch (or of one stateful worker, for as long as it lives).
+    /// Resources of one running batch. The graph takes them for as long as the batch runs;
+    /// [`Operator::limit_workers`] sees to it that the GPUs and custom resources of workers
+    /// that live on between batches fit the machine too.
     pub resources: Resources,
     /// At most this many at once; `None` is bounded by resources alone.
     pub concurrency_max: Option<usize>,

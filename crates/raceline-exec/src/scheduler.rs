@@ -11,7 +11,8 @@
 //!    its head; only the head's output reaches the consumer.
 //! 3. *Bytes.* Work starts with a permit, its stage's mean output, and is charged with its
 //!    input. Output beyond the permit needs room in the [`Budget`].
-//!    The head need not share what room there is.
+//!    A queue holds no more than it may be ahead of its consumer, half of that by work other
+//!    than the head. The head need not share what room there is.
 //! 4. *Overdraft.* The head may always start; its output is always admitted while the consumer
 //!    has nothing to work on. Overdraft stops all other starts.
 //! 5. *Importance.* Stages whose output somebody waits for come first, then those nearest to
@@ -118,6 +119,8 @@ pub(crate) struct Limits {
     pub resources: Resources,
     /// Shared budget of queues, permits and running inputs.
     pub queue_bytes: u64,
+    /// What one queue may hold ahead of its consumer: more would not make it faster.
+    pub ahead_bytes: u64,
     /// Size to which outputs are cut, and the guess for work without history.
     pub target_batch_bytes: u64,
     /// Whether outputs keep input order.
@@ -131,6 +134,7 @@ pub(crate) struct Scheduler<T> {
     root: usize,
     budget: Budget,
     tokens: Tokens,
+    ahead_bytes: u64,
     target_batch_bytes: u64,
     queued_bytes: u64,
     queued_bytes_peak: u64,
@@ -161,6 +165,7 @@ impl<T: Clone> Scheduler<T> {
             root,
             budget: Budget::new(limits.queue_bytes),
             tokens: Tokens::new(&limits.resources),
+            ahead_bytes: limits.ahead_bytes,
             target_batch_bytes: limits.target_batch_bytes.max(1),
             queued_bytes: 0,
             queued_bytes_peak: 0,

@@ -169,7 +169,7 @@ impl Shell {
         let (polled, deeds) = {
             let mut held = self.lock();
             let (polled, deeds) = self.poll_slot(&mut held, producer, cx);
-            if held.scheduler.is_live(consumer) {
+            if held.scheduler.is_live(consumer) && held.failure.is_none() {
                 (polled.map(|batch| batch.map(Ok)), deeds)
             } else {
                 (Poll::Ready(Some(Err(ExecError::Cancelled.into()))), deeds)
@@ -317,8 +317,9 @@ impl Shell {
                 }
             }
             Action::Close { stage } => {
-                held.close_asked[stage] = true;
-                deeds.push(Deed::Close(stage));
+                if !std::mem::replace(&mut held.close_asked[stage], true) {
+                    deeds.push(Deed::Close(stage));
+                }
             }
             Action::Finish => {
                 held.ended_at = Some(self.began.elapsed());

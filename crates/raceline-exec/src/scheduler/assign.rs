@@ -28,11 +28,13 @@ impl<T: Clone> Scheduler<T> {
         let permitted = work.permit_bytes.min(output.bytes);
         let extra = output.bytes - permitted;
         let is_next = self.is_next(id);
-        // A hungry consumer's next output is overdraft where there is no room.
-        let admitted = extra == 0
+        let has_room = extra == 0
             || self.budget.admits(stage.charged_bytes, extra)
-            || (is_next && (self.budget.has_room(extra) || !stage.edge.has_unit()));
-        if !admitted {
+            || (is_next && self.budget.has_room(extra));
+        let may_queue = has_room && self.may_be_ahead(stage, is_next, output.bytes);
+        // A hungry consumer's next output is overdraft where there is no room.
+        let overdraws = is_next && !stage.edge.has_unit();
+        if !may_queue && !overdraws {
             return;
         }
         self.charge(id.stage, extra);
@@ -48,6 +50,12 @@ impl<T: Clone> Scheduler<T> {
         self.queued_bytes_peak = self.queued_bytes_peak.max(self.queued_bytes);
         let dropped = stage.edge.push(id.ordinal, output);
         self.free_queued(id.stage, dropped);
+    }
+
+    /// Whether `stage` may queue `bytes` more ahead of its consumer.
+    fn may_be_ahead(&self, stage: &Stage<T>, is_next: bool, bytes: u64) -> bool {
+        let most = if is_next { self.ahead_bytes } else { self.ahead_bytes / 2 };
+        stage.edge.queued_bytes().saturating_add(bytes) <= most
     }
 
     /// Whether the consumer gets this output before those of the stage's other work.
@@ -184,10 +192,12 @@ impl<T: Clone> Scheduler<T> {
             StageKind::Operator(_) => self.stages[this.plan.inputs[0]].edge.has_unit(),
             StageKind::Region => this.next_ordinal == 0,
         };
+        let expected = self.expected_bytes(stage);
         has_input
             && this.works.len() < this.plan.concurrency_max
             && (this.next_is_head()
-                || self.budget.admits(this.charged_bytes, self.expected_bytes(stage)))
+                || (self.budget.admits(this.charged_bytes, expected)
+                    && self.may_be_ahead(this, false, expected)))
     }
 
     fn expected_bytes(&self, stage: usize) -> u64 {

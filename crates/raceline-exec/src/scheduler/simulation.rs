@@ -83,6 +83,7 @@ impl World {
         let limits = Limits {
             resources: Resources::new(cpus, 1.0, 0).unwrap(),
             queue_bytes: rng.pick(&[1, 100, 1_000, 10_000, 1_000_000]),
+            ahead_bytes: rng.pick(&[1, 200, 5_000, u64::MAX]),
             target_batch_bytes: rng.pick(&[10, 100, 1_000]),
             preserve_order: !rng.chance(20),
         };

@@ -28,6 +28,21 @@ async fn a_slow_consumer_holds_the_source_back() {
     assert!(snapshot.queued_bytes_peak <= 256 * KIB + 2 * batch, "{snapshot:?}");
 }
 
+/// However much the queues may hold together, one is not filled with all that there is.
+#[tokio::test]
+async fn a_queue_is_only_so_far_ahead() {
+    let machine = machine(2.0);
+    let mut graph = Graph::new();
+    let read = graph.source(Arc::new(Counting::new(64, 16, 8 * 1024)), vec![]);
+    let target_batch_bytes = 256 * KIB;
+    let options = ExecutionOptions { target_batch_bytes, ..ExecutionOptions::default() };
+    let mut execution = execute(&machine, graph, read, &options).unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let queued = execution.snapshot().queued_bytes;
+    assert!((KIB * KIB..=2 * 4 * target_batch_bytes).contains(&queued), "{queued} bytes");
+    assert_eq!(drain(&mut execution).await.0.len(), 64 * 16 * 8 * 1024);
+}
+
 #[tokio::test]
 async fn a_thousandfold_output_stays_within_the_queue() {
     let machine = machine(2.0);
