@@ -1,0 +1,69 @@
+//! [`Runtime`] for chains of Python functions.
+
+use arrow::array::RecordBatch;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyIterator, PyList};
+use raceline_worker::{Runtime, Stopped, UserError};
+
+use super::batch::WorkerBatch;
+
+/// A chain of Python functions, once it is loaded. The interpreter's lock is taken for Python
+/// code alone: threads of the user's functions run while a batch is sent.
+#[derive(Default)]
+pub(super) struct PythonRuntime {
+    chain: Option<Py<PyAny>>,
+}
+
+impl Runtime for PythonRuntime {
+    fn load(&mut self, chain: &[Vec<u8>]) -> Result<(), UserError> {
+        attached(|py| {
+            let payloads = PyList::new(py, chain.iter().map(|bytes| PyBytes::new(py, bytes)))?;
+            let chain = py.import("raceline._chain")?.getattr("Chain")?.call1((payloads,))?;
+            self.chain = Some(chain.unbind());
+            Ok(())
+        })
+    }
+
+    fn call(
+        &mut self,
+        input: RecordBatch,
+        emit: &mut dyn FnMut(RecordBatch) -> Result<(), Stopped>,
+    ) -> Result<(), UserError> {
+        let outputs = attached(|py| {
+            let chain = self.chain.as_ref().expect("the engine loads before it calls").bind(py);
+            let outputs = chain.call_method1("run", (WorkerBatch { inner: input },))?.try_iter()?;
+            Ok(outputs.unbind())
+        })?;
+        while let Some(batch) = attached(|py| next_batch(py, &outputs))? {
+            if emit(batch) == Err(Stopped) {
+                return attached(|py| outputs.bind(py).call_method0("close").map(drop));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn next_batch(py: Python<'_>, outputs: &Py<PyIterator>) -> PyResult<Option<RecordBatch>> {
+    let Some(batch) = outputs.bind(py).clone().next() else { return Ok(None) };
+    Ok(Some(batch?.cast::<WorkerBatch>()?.get().inner.clone()))
+}
+
+#[expect(clippy::result_large_err, reason = "errors are rare and of the trait's type")]
+fn attached<T>(work: impl FnOnce(Python<'_>) -> PyResult<T>) -> Result<T, UserError> {
+    Python::attach(|py| work(py).map_err(|error| described(py, &error)))
+}
+
+/// What the engine tells the user, by `raceline._chain.describe`.
+fn described(py: Python<'_>, error: &PyErr) -> UserError {
+    let describe = || -> PyResult<UserError> {
+        let described =
+            py.import("raceline._chain")?.getattr("describe")?.call1((error.value(py),))?;
+        let (type_name, message, traceback, exception, row, function) = described.extract()?;
+        Ok(UserError { type_name, message, traceback, exception, row, function })
+    };
+    describe().unwrap_or_else(|failed| UserError {
+        type_name: error.get_type(py).to_string(),
+        message: format!("{error} (and it could not be described: {failed})"),
+        ..UserError::default()
+    })
+}

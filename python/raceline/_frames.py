@@ -1,0 +1,106 @@
+"""Batches as pandas data frames and PyArrow tables, and data frames as columns.
+
+pandas and PyArrow are optional: each function imports what it needs when it is called.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+_EXTENSION_NAME = b"ARROW:extension:name"
+# Columns whose values are Python objects in a frame: tensors and pickled objects.
+_OBJECT_EXTENSIONS = frozenset(
+    [b"arrow.fixed_shape_tensor", b"arrow.variable_shape_tensor", b"raceline.object"]
+)
+
+
+class ArrowBatch(Protocol):
+    """What the conversions need of a batch."""
+
+    def numpy(self, writable: bool = False) -> dict[str, Any]:
+        """A dict of column name to array."""
+        ...
+
+    def __arrow_c_array__(self, requested_schema: Any = None) -> tuple[Any, Any]:
+        """The batch by Arrow's C interface."""
+        ...
+
+
+def to_arrow(batch: ArrowBatch) -> pa.Table:
+    """The batch as a ``pyarrow.Table`` over the same memory.
+
+    Raises:
+        ImportError: PyArrow is not installed.
+    """
+    try:
+        import pyarrow as pa
+    except ImportError as error:
+        raise ImportError(
+            'a PyArrow table needs PyArrow: pip install "raceline[pyarrow]"'
+        ) from error
+    return pa.table(batch)
+
+
+def to_pandas(batch: ArrowBatch) -> pd.DataFrame:
+    """The batch as a data frame of Arrow-backed columns; null is ``pandas.NA``.
+
+    Tensor columns hold an array a row, object columns the objects.
+
+    Raises:
+        ImportError: pandas or PyArrow is not installed.
+    """
+    try:
+        import pandas as pd
+        import pyarrow as pa
+    except ImportError as error:
+        raise ImportError(
+            'a data frame needs pandas and PyArrow: pip install "raceline[pandas]"'
+        ) from error
+    table = pa.table(batch)
+    objects = [field.name for field in table.schema if _is_object(field, pa)]
+    frame: pd.DataFrame = table.drop_columns(objects).to_pandas(types_mapper=pd.ArrowDtype)
+    if objects:
+        arrays = batch.numpy()
+        index = pd.RangeIndex(len(table))
+        for name in objects:
+            frame[name] = pd.Series(list(arrays[name]), index=index, dtype=object)
+        return frame.reindex(columns=table.column_names)
+    return frame
+
+
+def _is_object(field: pa.Field, pa: Any) -> bool:
+    if isinstance(field.type, pa.FixedShapeTensorType):
+        return True
+    return (field.metadata or {}).get(_EXTENSION_NAME) in _OBJECT_EXTENSIONS
+
+
+def columns_of(frame: pd.DataFrame) -> dict[str, Any]:
+    """The columns of a data frame without its index, each as :func:`column_of` gives it."""
+    return {str(name): column_of(frame.iloc[:, at]) for at, name in enumerate(frame.columns)}
+
+
+def column_of(series: Any) -> Any:
+    """A pandas column (or index, or array) as an Arrow array, a NumPy array or a list.
+
+    What pandas counts as missing is null. Without PyArrow, columns that NumPy cannot hold are
+    taken value by value.
+    """
+    import pandas as pd
+
+    if series.dtype != object:
+        try:
+            import pyarrow as pa
+        except ImportError:
+            if isinstance(series.dtype.type, type) and series.dtype.kind in "biu":
+                return series.to_numpy()
+        else:
+            return pa.array(series, from_pandas=True)
+    return [None if _is_missing(value, pd) else value for value in series]
+
+
+def _is_missing(value: Any, pd: Any) -> bool:
+    return value is None or value is pd.NA or (isinstance(value, float) and value != value)

@@ -1,0 +1,88 @@
+"""User functions as payloads: how they travel from the user's process to workers.
+
+A payload is opaque to the engine. Workers load it by :class:`raceline._chain.Chain`.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import pickle
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import cloudpickle
+
+Kind: TypeAlias = Literal["map", "flat_map", "filter", "map_batches", "key"]
+Function: TypeAlias = Callable[..., Any]
+
+
+class Call(NamedTuple):
+    """How a function is called.
+
+    Attributes:
+        batch_size: Rows of a batch; ``None`` takes batches as they come.
+        batch_format: ``"numpy"`` (also ``"default"``), ``"pandas"``, ``"pyarrow"``; ``None`` is
+            Arrow as it is.
+        zero_copy_batch: Whether NumPy columns may be read-only views.
+        row_is_value: On batches of one column, the row is its value.
+        key_column: Name of the column that a key function makes.
+    """
+
+    fn_args: Sequence[Any] = ()
+    fn_kwargs: Mapping[str, Any] | None = None
+    fn_constructor_args: Sequence[Any] = ()
+    fn_constructor_kwargs: Mapping[str, Any] | None = None
+    batch_size: int | None = None
+    batch_format: str | None = "default"
+    zero_copy_batch: bool = True
+    row_is_value: bool = False
+    key_column: str = "key"
+
+
+class Header(NamedTuple):
+    """What a worker reads before it touches the user's code.
+
+    Attributes:
+        body: The pickled pair of function and :class:`Call`.
+        cwd: The working directory of the user's process.
+        path: Its ``sys.path``.
+    """
+
+    kind: Kind
+    name: str
+    body: bytes
+    cwd: str
+    path: list[str]
+
+
+def function_name(function: Any) -> str:
+    """What a person would call a function, a class or a callable object."""
+    if isinstance(function, functools.partial):
+        return function_name(function.func)
+    return getattr(function, "__name__", None) or type(function).__name__
+
+
+def dumps(kind: Kind, fn: Function, /, **options: Any) -> bytes:
+    """The payload of a function.
+
+    Args:
+        kind: What the function takes and returns.
+        fn: The function, or a class whose objects are called; each worker makes one object.
+        options: How it is called: the fields of :class:`Call`.
+
+    Raises:
+        TypeError: The function or one of its arguments cannot be pickled.
+    """
+    name = function_name(fn)
+    call = Call(**options)
+    try:
+        body = cloudpickle.dumps((fn, call))
+    except Exception as error:
+        raise TypeError(
+            f"`{name}` cannot be sent to a worker process: {error}\n"
+            "  hint: make what cannot be pickled (a lock, a connection, a model) inside the "
+            "function, or in the constructor of a callable class"
+        ) from error
+    return pickle.dumps(Header(kind, name, body, os.getcwd(), sys.path))

@@ -1,0 +1,78 @@
+"""The template process: ``python -m raceline._worker``, started by the engine.
+
+It imports what every function needs, runs no user code and has one thread. For each worker that
+the engine asks for it forks itself; the fork serves batches until the engine ends it.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import sys
+import traceback
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from raceline._native import WorkerRequest, WorkerTemplate
+
+# One worker is one CPU: libraries must not start a thread for each core.
+_THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
+
+
+def main() -> None:
+    """Forks workers until the engine is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for variable in _THREAD_VARIABLES:
+        os.environ.setdefault(variable, "1")
+
+    import cloudpickle  # noqa: F401  # loaded here once, for all forks
+    import numpy  # noqa: F401
+
+    from raceline import _chain  # noqa: F401
+    from raceline._native import WorkerTemplate
+
+    template = WorkerTemplate()
+    # What is loaded now stays: the forks' collections need not look at it, nor copy its pages.
+    gc.collect()
+    gc.freeze()
+    while (request := template.next_fork()) is not None:
+        try:
+            pid = os.fork()
+        except OSError as error:
+            template.report_failure(request, error.errno or 0)
+            continue
+        if pid == 0:
+            _work(template, request)
+        template.report(request, pid)
+
+
+def _work(template: WorkerTemplate, request: WorkerRequest) -> None:
+    """Runs the worker; does not return."""
+    status = 1
+    try:
+        os.environ.update(request.env)
+        # Forks of one process would all draw the same random numbers.
+        if (random := sys.modules.get("numpy.random")) is not None:
+            random.seed()
+        template.serve(request)
+        status = 0
+    except BaseException:  # noqa: BLE001  # the process ends here
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+if __name__ == "__main__":
+    # Output goes to the engine line by line.
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    main()
