@@ -9,6 +9,8 @@ mod compiled;
 mod engine;
 mod error;
 mod filter;
+#[cfg(test)]
+mod fixture;
 mod missing;
 mod pool;
 mod port;
@@ -18,7 +20,7 @@ mod scan;
 mod sort;
 
 pub use aggregate::AggregateRegion;
-pub use compiled::{CompiledOperator, Evaluation, describe, evaluate_program};
+pub use compiled::{CompiledOperator, Evaluation, evaluate_program};
 pub use engine::{Engine, EngineOptions};
 pub use error::{FileError, RelationalError};
 pub use filter::FilterOperator;

@@ -1,0 +1,230 @@
+use arrow::array::{Float64Array, Int64Array};
+use proptest::prelude::*;
+
+use super::*;
+
+/// Computes `operation` and checks that trouble is told as such.
+fn computed(operation: Operation, arguments: &[ColumnarValue]) -> Option<ArrayRef> {
+    match evaluate(operation, arguments, 1) {
+        Ok(value) => Some(value.into_array(1).unwrap()),
+        Err(error) => {
+            assert!(Trouble::is_cause_of(&error), "{error}");
+            None
+        }
+    }
+}
+
+fn int(value: i64) -> ColumnarValue {
+    ColumnarValue::Array(Arc::new(Int64Array::from(vec![value])))
+}
+
+fn float(value: f64) -> ColumnarValue {
+    ColumnarValue::Array(Arc::new(Float64Array::from(vec![value])))
+}
+
+fn text(value: &str) -> ColumnarValue {
+    ColumnarValue::Array(Arc::new(StringArray::from(vec![value])))
+}
+
+fn integer_result(operation: Operation, left: i64, right: i64) -> Option<i64> {
+    computed(operation, &[int(left), int(right)])
+        .map(|array| array.as_primitive::<Int64Type>().value(0))
+}
+
+fn float_result(operation: Operation, left: f64, right: f64) -> Option<f64> {
+    computed(operation, &[float(left), float(right)])
+        .map(|array| array.as_primitive::<Float64Type>().value(0))
+}
+
+/// What Python's unbounded ints give, when it fits 64 bits.
+fn unbounded(op: BinaryOp, left: i64, right: i64) -> Option<i64> {
+    let (left, right) = (i128::from(left), i128::from(right));
+    let floor = || left.div_euclid(right) - i128::from(right < 0 && left.rem_euclid(right) != 0);
+    let exact = match op {
+        BinaryOp::Add => left + right,
+        BinaryOp::Subtract => left - right,
+        BinaryOp::Multiply => left * right,
+        BinaryOp::FloorDivide if right != 0 => floor(),
+        BinaryOp::Modulo if right != 0 => left - right * floor(),
+        BinaryOp::Power => left.checked_pow(u32::try_from(right).ok()?)?,
+        BinaryOp::And => left & right,
+        BinaryOp::Or => left | right,
+        BinaryOp::Xor => left ^ right,
+        _ => return None,
+    };
+    i64::try_from(exact).ok()
+}
+
+fn any_integer() -> impl Strategy<Value = i64> {
+    prop_oneof![
+        any::<i64>(),
+        -9..9_i64,
+        prop::sample::select(vec![i64::MIN, i64::MIN + 1, i64::MAX, 1 << 53, -(1 << 53) - 1]),
+    ]
+}
+
+fn any_float() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        any::<f64>(),
+        -9.0..9.0_f64,
+        prop::sample::select(vec![
+            0.0,
+            -0.0,
+            1.0,
+            -1.0,
+            0.1,
+            f64::NAN,
+            f64::INFINITY,
+            f64::NEG_INFINITY,
+            f64::MAX,
+            f64::MIN_POSITIVE,
+            5e-324,
+        ]),
+    ]
+}
+
+fn any_operator() -> impl Strategy<Value = BinaryOp> {
+    prop::sample::select(vec![
+        BinaryOp::Add,
+        BinaryOp::Subtract,
+        BinaryOp::Multiply,
+        BinaryOp::FloorDivide,
+        BinaryOp::Modulo,
+        BinaryOp::Power,
+        BinaryOp::And,
+        BinaryOp::Or,
+        BinaryOp::Xor,
+    ])
+}
+
+proptest! {
+    #[test]
+    fn python_ints_are_unbounded_ints_or_trouble(
+        op in any_operator(), left in any_integer(), right in any_integer(),
+    ) {
+        let expected = unbounded(op, left, right);
+        let found = integer_result(Operation::PyInt(op), left, right);
+        // Huge exponents of -1, 0 and 1 fit but are left to Python.
+        if op == BinaryOp::Power && found.is_none() {
+            prop_assert!(expected.is_none() || u32::try_from(right).is_err());
+        } else {
+            prop_assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
+    fn numpy_ints_wrap(left in any_integer(), right in any_integer()) {
+        let sum = integer_result(Operation::NpInt(BinaryOp::Add), left, right);
+        prop_assert_eq!(sum, Some(left.wrapping_add(right)));
+        let product = integer_result(Operation::NpInt(BinaryOp::Multiply), left, right);
+        prop_assert_eq!(product, Some(left.wrapping_mul(right)));
+    }
+
+    #[test]
+    fn a_constant_operand_is_as_good_as_a_column(
+        op in any_operator(), left in any_integer(), right in any_integer(),
+    ) {
+        let scalar = |value: i64| ColumnarValue::Scalar(ScalarValue::Int64(Some(value)));
+        let expected = integer_result(Operation::PyInt(op), left, right);
+        for arguments in [
+            [int(left), scalar(right)],
+            [scalar(left), int(right)],
+            [scalar(left), scalar(right)],
+        ] {
+            let found = computed(Operation::PyInt(op), &arguments)
+                .map(|array| array.as_primitive::<Int64Type>().value(0));
+            prop_assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
+    fn float_quotient_and_remainder_agree(left in any_float(), right in any_float()) {
+        let quotient = float_result(Operation::PyFloat(BinaryOp::FloorDivide), left, right);
+        let remainder = float_result(Operation::PyFloat(BinaryOp::Modulo), left, right);
+        prop_assert_eq!(quotient.is_none(), right == 0.0);
+        prop_assert_eq!(remainder.is_none(), right == 0.0);
+        if let Some(remainder) = remainder
+            && left.is_finite()
+            && right.is_finite()
+        {
+            prop_assert_eq!(remainder.is_sign_negative(), right.is_sign_negative());
+            prop_assert!(remainder.abs() <= right.abs());
+        }
+    }
+
+    #[test]
+    fn numpy_floats_that_would_warn_are_trouble(left in any_float(), right in any_float()) {
+        let quotient = float_result(Operation::NpFloat(BinaryOp::Divide), left, right);
+        let exact = left / right;
+        let operands_nan = left.is_nan() || right.is_nan();
+        match quotient {
+            Some(found) => prop_assert_eq!(found.to_bits(), exact.to_bits()),
+            None => prop_assert!(!exact.is_finite() && !operands_nan),
+        }
+        prop_assert!(quotient.is_none() || right != 0.0 || operands_nan || left.is_infinite());
+    }
+
+    #[test]
+    fn strings_order_by_code_point(left in "\\PC{0,4}", right in "\\PC{0,4}") {
+        let less = computed(Operation::CompareStr(CompareOp::Less), &[text(&left), text(&right)]);
+        let by_code_point = left.chars().lt(right.chars());
+        prop_assert_eq!(less.unwrap().as_boolean().value(0), by_code_point);
+        let joined = computed(Operation::Concat, &[text(&left), text(&right)]).unwrap();
+        prop_assert_eq!(joined.as_string::<i32>().value(0), format!("{left}{right}"));
+    }
+}
+
+#[test]
+fn one_row_in_trouble_troubles_all() {
+    let left = ColumnarValue::Array(Arc::new(Int64Array::from(vec![1, i64::MAX, 3])));
+    let one = ColumnarValue::Scalar(ScalarValue::Int64(Some(1)));
+    assert!(computed(Operation::PyInt(BinaryOp::Add), &[left, one]).is_none());
+}
+
+#[test]
+fn null_operands_are_trouble_and_false() {
+    let null = ColumnarValue::Array(Arc::new(Int64Array::from(vec![None])));
+    assert!(computed(Operation::PyInt(BinaryOp::Add), &[null.clone(), int(1)]).is_none());
+    assert!(computed(Operation::CompareInt(CompareOp::Equal), &[int(1), null.clone()]).is_none());
+    assert!(computed(Operation::NpColumn, std::slice::from_ref(&null)).is_none());
+    let truth = computed(Operation::Truth, &[null]).unwrap();
+    assert!(truth.null_count() == 0 && !truth.as_boolean().value(0));
+}
+
+#[test]
+fn nan_is_true_and_equals_nothing() {
+    let nan = float(f64::NAN);
+    assert!(computed(Operation::Truth, std::slice::from_ref(&nan)).unwrap().as_boolean().value(0));
+    for (op, expected) in [(CompareOp::Equal, false), (CompareOp::NotEqual, true)] {
+        let found = computed(Operation::CompareFloat(op), &[nan.clone(), nan.clone()]).unwrap();
+        assert_eq!(found.as_boolean().value(0), expected);
+    }
+}
+
+#[test]
+fn ints_beyond_53_bits_are_no_exact_floats() {
+    let exact = |value| computed(Operation::ExactFloat, &[int(value)]).is_some();
+    assert!(exact(1 << 53) && exact(-(1 << 53)));
+    assert!(!exact((1 << 53) + 1) && !exact(i64::MIN));
+}
+
+#[test]
+fn powers_that_raise_or_leave_the_reals_are_trouble() {
+    let power = |base, exponent| float_result(Operation::PyFloat(BinaryOp::Power), base, exponent);
+    assert_eq!(power(-2.0, 3.0), Some(-8.0));
+    assert_eq!(power(4.0, 0.5), Some(2.0));
+    for (base, exponent) in [(-8.0, 0.5), (0.0, -1.0), (1e200, 2.0), (1e-200, 2.0)] {
+        assert_eq!(power(base, exponent), None, "{base} ** {exponent}");
+    }
+}
+
+#[test]
+fn empty_batches_have_empty_results() {
+    let none = ColumnarValue::Array(Arc::new(Int64Array::from(Vec::<i64>::new())));
+    let two = ColumnarValue::Scalar(ScalarValue::Int64(Some(2)));
+    let result = evaluate(Operation::PyInt(BinaryOp::FloorDivide), &[none, two], 0).unwrap();
+    assert_eq!(result.into_array(0).unwrap().len(), 0);
+    let flags = ColumnarValue::Array(Arc::new(BooleanArray::from(Vec::<bool>::new())));
+    let result = evaluate(Operation::Logic(BinaryOp::And), &[flags.clone(), flags], 0).unwrap();
+    assert_eq!(result.into_array(0).unwrap().len(), 0);
+}

@@ -1,0 +1,209 @@
+//! The compiler's typed values: an expression and what is known of the Python value it stands
+//! for.
+
+use arrow::datatypes::{DataType, Field};
+use datafusion_common::ScalarValue;
+use datafusion_expr::{Case, Expr, cast, lit};
+
+use super::decline::Decline;
+use super::program::Constant;
+
+/// Nodes that one expression may have, so that repeated use of a local variable cannot blow up.
+const SIZE_MAX: usize = 400;
+
+/// The Python type of a value, or the element type of a NumPy array.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Always `None`.
+    Null,
+    /// `bool`.
+    Bool,
+    /// `int`, as 64 bits.
+    Int,
+    /// `float`.
+    Float,
+    /// `str`.
+    Str,
+    /// A column that can only be handed on.
+    Opaque,
+}
+
+impl Kind {
+    /// The Arrow type that holds it.
+    pub(super) fn data_type(self) -> DataType {
+        match self {
+            Self::Null | Self::Opaque => DataType::Null,
+            Self::Bool => DataType::Boolean,
+            Self::Int => DataType::Int64,
+            Self::Float => DataType::Float64,
+            Self::Str => DataType::Utf8,
+        }
+    }
+
+    /// What Python calls it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Null => "None",
+            Self::Bool => "bool",
+            Self::Int => "int",
+            Self::Float => "float",
+            Self::Str => "str",
+            Self::Opaque => "an array of another type",
+        }
+    }
+}
+
+/// An expression with the Python type of its value.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Term {
+    pub(super) expr: Expr,
+    pub(super) kind: Kind,
+    /// Whether it is a NumPy array (one element a row) and not a Python scalar.
+    pub(super) array: bool,
+    /// Whether a row of it can be `None`.
+    pub(super) nullable: bool,
+    /// The value, when the program holds it.
+    pub(super) constant: Option<Constant>,
+    /// Nodes of `expr`.
+    size: usize,
+}
+
+impl Term {
+    /// A column as its Python values.
+    pub(super) fn column(expr: Expr, kind: Kind, array: bool) -> Self {
+        Self { expr, kind, array, nullable: !array, constant: None, size: 1 }
+    }
+
+    /// A constant that is not a tuple.
+    pub(super) fn constant(constant: &Constant) -> Option<Self> {
+        let (expr, kind) = match constant {
+            Constant::None => (lit(ScalarValue::Null), Kind::Null),
+            Constant::Bool(value) => (lit(*value), Kind::Bool),
+            Constant::Int(value) => (lit(*value), Kind::Int),
+            Constant::Float(value) => (lit(*value), Kind::Float),
+            Constant::Str(value) => (lit(value.as_str()), Kind::Str),
+            Constant::Tuple(_) => return None,
+        };
+        Some(Self {
+            expr,
+            kind,
+            array: false,
+            nullable: kind == Kind::Null,
+            constant: Some(constant.clone()),
+            size: 1,
+        })
+    }
+
+    /// A constant truth.
+    pub(super) fn truth(value: bool) -> Self {
+        Self {
+            expr: lit(value),
+            kind: Kind::Bool,
+            array: false,
+            nullable: false,
+            constant: Some(Constant::Bool(value)),
+            size: 1,
+        }
+    }
+
+    /// The result of an operation on `operands`; never null.
+    ///
+    /// # Errors
+    /// When the expression grows out of bounds.
+    pub(super) fn computed(expr: Expr, kind: Kind, operands: &[&Self]) -> Result<Self, Decline> {
+        let size = 1 + operands.iter().map(|term| term.size).sum::<usize>();
+        if size > SIZE_MAX {
+            return Err(Decline::new("its expression is too large"));
+        }
+        let array = operands.iter().any(|term| term.array);
+        Ok(Self { expr, kind, array, nullable: false, constant: None, size })
+    }
+
+    /// This value as another kind, by a conversion that cannot fail: bool to int, bool or int to
+    /// float (rounded to even, as Python and NumPy do).
+    pub(super) fn cast_to(&self, kind: Kind) -> Expr {
+        if self.kind == kind {
+            self.expr.clone()
+        } else {
+            cast(self.expr.clone(), kind.data_type())
+        }
+    }
+
+    /// Whether the value is a Python `bool` or `int`.
+    pub(super) fn is_integral(&self) -> bool {
+        matches!(self.kind, Kind::Bool | Kind::Int)
+    }
+
+    /// The value that is `then` where `condition` holds and `otherwise` elsewhere.
+    ///
+    /// # Errors
+    /// When the two have different types: what the column becomes would then depend on the rows.
+    pub(super) fn choose(condition: &Self, then: &Self, otherwise: &Self) -> Result<Self, Decline> {
+        let kind = match (then.kind, otherwise.kind) {
+            (left, right) if left == right => left,
+            (Kind::Null, other) | (other, Kind::Null) => other,
+            (left, right) => {
+                return Err(Decline::new(format!(
+                    "its result is {} for some rows and {} for others",
+                    left.name(),
+                    right.name()
+                )));
+            }
+        };
+        let typed = |term: &Self| {
+            if term.kind == Kind::Null && kind != Kind::Null {
+                ScalarValue::try_from(kind.data_type()).map_or_else(|_| term.expr.clone(), lit)
+            } else {
+                term.expr.clone()
+            }
+        };
+        let expr = Expr::Case(Case {
+            expr: None,
+            when_then_expr: vec![(Box::new(condition.expr.clone()), Box::new(typed(then)))],
+            else_expr: Some(Box::new(typed(otherwise))),
+        });
+        let mut chosen = Self::computed(expr, kind, &[condition, then, otherwise])?;
+        chosen.nullable = then.nullable || otherwise.nullable;
+        Ok(chosen)
+    }
+}
+
+/// What a Python row function sees of a column: the kind of its values, when each value converts
+/// exactly and converts back to one type.
+pub(super) fn row_kind(field: &Field) -> Option<Kind> {
+    if field.extension_type_name().is_some() {
+        return None;
+    }
+    match field.data_type() {
+        DataType::Boolean => Some(Kind::Bool),
+        DataType::Int8
+        | DataType::Int16
+        | DataType::Int32
+        | DataType::Int64
+        | DataType::UInt8
+        | DataType::UInt16
+        | DataType::UInt32 => Some(Kind::Int),
+        DataType::Float32 | DataType::Float64 => Some(Kind::Float),
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Some(Kind::Str),
+        _ => None,
+    }
+}
+
+/// What a NumPy batch function sees of a column: the element type of its array when it has no
+/// nulls, [`Kind::Opaque`] for other numbers and strings, which come back as they went.
+pub(super) fn array_kind(field: &Field) -> Option<Kind> {
+    if field.extension_type_name().is_some() {
+        return None;
+    }
+    match field.data_type() {
+        DataType::Boolean => Some(Kind::Bool),
+        DataType::Int64 => Some(Kind::Int),
+        DataType::Float64 => Some(Kind::Float),
+        data_type if data_type.is_primitive() && data_type.is_numeric() => {
+            let plain = data_type.is_integer() || *data_type == DataType::Float32;
+            plain.then_some(Kind::Opaque)
+        }
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Some(Kind::Opaque),
+        _ => None,
+    }
+}
