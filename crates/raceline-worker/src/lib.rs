@@ -1,1 +1,40 @@
-//! placeholder
+//! Foreign functions in processes, whatever their language.
+//!
+//! The engine half forks workers from a *template* process, sends them record batches through
+//! shared memory and hands on what they return. The child half, linked into the language's own
+//! process, serves them: a language implements [`Runtime`] and forks; everything else is here.
+//!
+//! ```text
+//! engine                         template             worker
+//! ProcessOperator ─ Pool         TemplateLoop         serve(socket, Runtime)
+//!        │           └ Worker ────── control socket ──────┘  │
+//!        └ Template ─── socket ───┘     shared memory ◄──────┘
+//! ```
+//!
+//! What a session leaves behind is nothing: workers end with the socket that the engine holds,
+//! also when they are busy, and shared memory has no name.
+
+mod child;
+mod device;
+mod error;
+mod fork;
+mod operator;
+mod output;
+mod pack;
+mod pool;
+mod process;
+mod segment;
+mod template;
+mod transfer;
+mod user_error;
+mod wire;
+mod worker;
+
+pub use child::{Runtime, Stopped, serve};
+pub use device::GpuLedger;
+pub use error::{Exit, UdfError, WorkerError};
+pub use fork::{ForkRequest, TemplateLoop};
+pub use operator::{ProcessOperator, ProcessSpec, TemplateSource};
+pub use output::LineSink;
+pub use template::{Launcher, Template};
+pub use user_error::UserError;

@@ -1,0 +1,234 @@
+//! The child half of a worker: loads functions and runs them over batches until it is stopped.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use arrow::record_batch::RecordBatch;
+
+use crate::process::{Channel, end_when_closed};
+use crate::transfer::{ReceiveError, SendError, Transfer};
+use crate::user_error::UserError;
+use crate::wire::{self, Fault, FromWorker, PackedBatch, SegmentRef, ToWorker};
+
+/// Outputs of one call that may be on their way before the engine asks for more. The engine
+/// asks when it takes in an output and has handed on the one before it, so this must be at
+/// least 2.
+const OUTPUTS_IN_FLIGHT: usize = 2;
+
+/// The engine wants no more output of this call. The function should end; what it returns or
+/// raises then is dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stopped;
+
+/// What a language implements to run its functions.
+///
+/// # Contract
+/// `load` is called once, before the first `call`. After a call that failed, the next one may
+/// come. A worker works on one batch at a time, all in the thread that called [`serve`].
+///
+/// # Order
+/// What `call` emits reaches the engine in the order of the calls to `emit`.
+///
+/// # Memory
+/// The input lies in the engine's memory, mapped read-only. The engine reuses it when the last
+/// array, buffer or slice of it is dropped, however long that takes and in whichever thread.
+/// `emit` copies its batch once into this process's shared memory, and waits while two outputs
+/// of the call are on their way.
+///
+/// # Cancellation
+/// When the engine gives up on a call, it kills the process. `emit` returns [`Stopped`] when
+/// the connection ended first, or when no shared memory was left; the call should then return.
+///
+/// # Errors
+/// A [`UserError`] is for what the user's code raised. The worker lives on after it.
+///
+/// # Example
+/// ```
+/// use arrow::record_batch::RecordBatch;
+/// use raceline_worker::{Runtime, Stopped, UserError};
+///
+/// /// Returns each batch as it is.
+/// struct Echo;
+///
+/// impl Runtime for Echo {
+///     fn load(&mut self, _chain: &[Vec<u8>]) -> Result<(), UserError> {
+///         Ok(())
+///     }
+///     fn call(
+///         &mut self,
+///         input: RecordBatch,
+///         emit: &mut dyn FnMut(RecordBatch) -> Result<(), Stopped>,
+///     ) -> Result<(), UserError> {
+///         let _stopped = emit(input);
+///         Ok(())
+///     }
+/// }
+/// ```
+pub trait Runtime {
+    /// Loads the functions of `chain`, in order; constructors run here.
+    ///
+    /// # Errors
+    /// What a constructor raised.
+    fn load(&mut self, chain: &[Vec<u8>]) -> Result<(), UserError>;
+
+    /// Runs the chain over one batch and emits any number of batches, as they come.
+    ///
+    /// # Errors
+    /// What a function raised.
+    fn call(
+        &mut self,
+        input: RecordBatch,
+        emit: &mut dyn FnMut(RecordBatch) -> Result<(), Stopped>,
+    ) -> Result<(), UserError>;
+}
+
+/// Serves the engine at the other end of `socket` until it stops this worker or is gone.
+///
+/// From here on a thread of its own ends the process at once when the engine is gone, also
+/// while `runtime` is busy. After `Ok` the process should end without delay: the engine kills it
+/// after 300 ms.
+///
+/// # Errors
+/// When the socket fails or the engine speaks out of turn.
+pub fn serve(socket: OwnedFd, runtime: &mut dyn Runtime) -> io::Result<()> {
+    end_when_closed(socket.as_fd())?;
+    Session::new(socket).run(runtime)
+}
+
+/// The connection to the engine.
+struct Session {
+    channel: Channel,
+    transfer: Transfer,
+    outputs_in_flight: usize,
+    ended: bool,
+}
+
+/// Why an emit did not send.
+enum EmitFailure {
+    /// For the engine to report.
+    Fault(Fault),
+    /// The engine is gone.
+    Gone,
+    /// The connection failed.
+    Io(io::Error),
+}
+
+impl Session {
+    fn new(socket: OwnedFd) -> Self {
+        let channel = Channel::new(socket.into());
+        Self { channel, transfer: Transfer::default(), outputs_in_flight: 0, ended: false }
+    }
+
+    fn run(&mut self, runtime: &mut dyn Runtime) -> io::Result<()> {
+        while !self.ended {
+            match self.receive()? {
+                None | Some(ToWorker::Stop) => self.ended = true,
+                Some(ToWorker::Continue { released }) => self.transfer.take_back(released)?,
+                Some(ToWorker::Load { chain }) => {
+                    let answer = match runtime.load(&chain) {
+                        Ok(()) => FromWorker::Loaded,
+                        Err(error) => self.failed(Fault::User(error)),
+                    };
+                    self.send(&answer)?;
+                }
+                Some(ToWorker::Call { batch, released }) => {
+                    let answer = self.call(runtime, &batch, released)?;
+                    if !self.ended {
+                        self.send(&answer)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn call(
+        &mut self,
+        runtime: &mut dyn Runtime,
+        batch: &PackedBatch,
+        released: Vec<SegmentRef>,
+    ) -> io::Result<FromWorker> {
+        self.outputs_in_flight = 0;
+        self.transfer.take_back(released)?;
+        let Self { channel, transfer, .. } = self;
+        let input = match transfer.unpack(batch, || channel.take_descriptor()) {
+            Ok(input) => input,
+            Err(ReceiveError::Arrow(error)) => {
+                return Ok(self.failed(Fault::Input(error.to_string())));
+            }
+            Err(ReceiveError::Segment(error)) => return Err(error),
+        };
+        let mut failure = None;
+        let result = runtime.call(input, &mut |output| {
+            if failure.is_none() {
+                failure = self.emit(&output).err();
+            }
+            if failure.is_none() { Ok(()) } else { Err(Stopped) }
+        });
+        match (failure, result) {
+            (Some(EmitFailure::Io(error)), _) => Err(error),
+            (Some(EmitFailure::Gone), _) => {
+                self.ended = true;
+                Ok(self.done())
+            }
+            (Some(EmitFailure::Fault(fault)), _) => Ok(self.failed(fault)),
+            (None, Err(error)) => Ok(self.failed(Fault::User(error))),
+            (None, Ok(())) => Ok(self.done()),
+        }
+    }
+
+    fn emit(&mut self, output: &RecordBatch) -> Result<(), EmitFailure> {
+        while self.outputs_in_flight >= OUTPUTS_IN_FLIGHT {
+            match self.receive().map_err(EmitFailure::Io)? {
+                Some(ToWorker::Continue { released }) => {
+                    self.outputs_in_flight -= 1;
+                    self.transfer.take_back(released).map_err(EmitFailure::Io)?;
+                }
+                None | Some(ToWorker::Stop) => return Err(EmitFailure::Gone),
+                Some(ToWorker::Load { .. } | ToWorker::Call { .. }) => {
+                    let error = io::Error::other("the engine sent work in the middle of a call");
+                    return Err(EmitFailure::Io(error));
+                }
+            }
+        }
+        let (batch, file) = self.transfer.pack(output).map_err(|error| {
+            EmitFailure::Fault(match error {
+                SendError::Arrow(error) => Fault::User(invalid_output(&error.to_string())),
+                SendError::Memory { bytes, source } => {
+                    let errno = source.raw_os_error().unwrap_or(libc::ENOMEM);
+                    Fault::Memory { bytes: bytes as u64, errno }
+                }
+            })
+        })?;
+        let message = FromWorker::Output { batch, released: self.transfer.released() };
+        let frame = wire::encode(&message).map_err(EmitFailure::Io)?;
+        let file = file.as_ref().map(AsFd::as_fd);
+        self.channel.send(&frame, file.as_slice()).map_err(EmitFailure::Io)?;
+        self.outputs_in_flight += 1;
+        Ok(())
+    }
+
+    fn failed(&self, fault: Fault) -> FromWorker {
+        FromWorker::Failed { fault, released: self.transfer.released() }
+    }
+
+    fn done(&self) -> FromWorker {
+        FromWorker::Done { released: self.transfer.released() }
+    }
+
+    fn receive(&mut self) -> io::Result<Option<ToWorker>> {
+        self.channel.receive()?.map(|frame| wire::decode(&frame)).transpose()
+    }
+
+    fn send(&self, message: &FromWorker) -> io::Result<()> {
+        self.channel.send(&wire::encode(message)?, &[])
+    }
+}
+
+fn invalid_output(message: &str) -> UserError {
+    UserError {
+        type_name: "ValueError".to_owned(),
+        message: format!("the output is not valid Arrow: {message}"),
+        ..UserError::default()
+    }
+}

@@ -1,0 +1,230 @@
+//! The errors of worker processes.
+
+use std::io;
+use std::sync::Arc;
+
+use arrow::error::ArrowError;
+use raceline_types::{Diagnostic, ErrorKind};
+use thiserror::Error;
+
+use crate::user_error::UserError;
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// With this exit code.
+    Code(i32),
+    /// By this signal.
+    Signal(i32),
+    /// It is gone, and its parent could not tell how.
+    Unknown,
+}
+
+impl std::fmt::Display for Exit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "exit code {code}"),
+            Self::Signal(signal) => match SIGNAL_NAMES.iter().find(|(known, _)| known == signal) {
+                Some((_, name)) => write!(f, "signal {name}"),
+                None => write!(f, "signal {signal}"),
+            },
+            Self::Unknown => f.write_str("unknown exit status"),
+        }
+    }
+}
+
+/// A user's function raised.
+#[derive(Clone, Debug, Error)]
+#[error("function `{function}` raised {}", summary(&.error.type_name, &.error.message))]
+pub struct UdfError {
+    /// Name of the stage.
+    pub stage: Arc<str>,
+    /// Name of the function, or of the stage when the function is not known.
+    pub function: String,
+    /// What it raised.
+    pub error: UserError,
+    /// Whether it raised while it was constructed, before it saw a row.
+    pub in_constructor: bool,
+}
+
+fn summary(type_name: &str, message: &str) -> String {
+    if message.is_empty() { type_name.to_owned() } else { format!("{type_name}: {message}") }
+}
+
+impl Diagnostic for UdfError {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Udf
+    }
+
+    fn detail(&self) -> Option<String> {
+        let UserError { traceback, row, .. } = &self.error;
+        let row = row.map(|row| format!("row {row} of the batch that the function was given"));
+        let traceback = Some(traceback.trim_end().to_owned()).filter(|text| !text.is_empty());
+        let parts: Vec<String> = row.into_iter().chain(traceback).collect();
+        (!parts.is_empty()).then(|| parts.join("\n"))
+    }
+
+    fn hint(&self) -> Option<String> {
+        self.in_constructor.then(|| {
+            "the error came from the constructor, which runs once in every worker before the \
+             first batch"
+                .to_owned()
+        })
+    }
+}
+
+/// A worker process, or what lies between it and the engine, failed.
+#[derive(Debug, Error)]
+pub enum WorkerError {
+    /// The template process could not be started.
+    #[error("cannot start the worker template `{program}`")]
+    Start {
+        /// Its program.
+        program: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The template process ended though the session still needs it.
+    #[error("the worker template ended early: {exit}")]
+    TemplateEnded {
+        /// How it ended.
+        exit: Exit,
+        /// The last of what it printed.
+        output: String,
+    },
+    /// A worker could not be forked.
+    #[error("cannot start a worker process for `{stage}`: {message}")]
+    Fork {
+        /// Name of the stage.
+        stage: Arc<str>,
+        /// What the template says.
+        message: String,
+    },
+    /// A worker ended in the middle of its work.
+    #[error("worker process {pid} of `{stage}` died: {exit}")]
+    Died {
+        /// Name of the stage.
+        stage: Arc<str>,
+        /// Process id.
+        pid: u32,
+        /// How it ended.
+        exit: Exit,
+        /// Rows of the batch it was working on; `None` while it was loading its functions.
+        rows: Option<usize>,
+        /// Whether the worker held state, so that the batch was not tried again.
+        stateful: bool,
+    },
+    /// What a worker returned is no valid Arrow data.
+    #[error("`{stage}` returned data that is not valid Arrow")]
+    Output {
+        /// Name of the stage.
+        stage: Arc<str>,
+        /// What is wrong.
+        #[source]
+        source: ArrowError,
+    },
+    /// Shared memory for a batch could not be had.
+    #[error("cannot get {bytes} bytes of shared memory for `{stage}`")]
+    Memory {
+        /// Name of the stage.
+        stage: Arc<str>,
+        /// Size of the batch.
+        bytes: usize,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// All GPUs of the session are taken.
+    #[error("no GPU is free for a worker of `{stage}`, which asks for {asked}")]
+    NoGpu {
+        /// Name of the stage.
+        stage: Arc<str>,
+        /// GPUs of one worker.
+        asked: f64,
+    },
+    /// The socket to a worker failed, or it spoke out of turn.
+    #[error("the connection to worker process {pid} of `{stage}` failed")]
+    Connection {
+        /// Name of the stage.
+        stage: Arc<str>,
+        /// Process id.
+        pid: u32,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// What ends processes by signal in practice.
+const SIGNAL_NAMES: [(i32, &str); 9] = [
+    (libc::SIGABRT, "SIGABRT"),
+    (libc::SIGBUS, "SIGBUS"),
+    (libc::SIGFPE, "SIGFPE"),
+    (libc::SIGHUP, "SIGHUP"),
+    (libc::SIGILL, "SIGILL"),
+    (libc::SIGKILL, "SIGKILL"),
+    (libc::SIGPIPE, "SIGPIPE"),
+    (libc::SIGSEGV, "SIGSEGV"),
+    (libc::SIGTERM, "SIGTERM"),
+];
+
+const SIGKILL: i32 = libc::SIGKILL;
+
+impl Diagnostic for WorkerError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Died { exit: Exit::Signal(SIGKILL) | Exit::Unknown, .. }
+            | Self::Start { .. }
+            | Self::TemplateEnded { .. }
+            | Self::Fork { .. }
+            | Self::Memory { .. }
+            | Self::NoGpu { .. } => ErrorKind::Resource,
+            Self::Died { .. } | Self::Output { .. } => ErrorKind::Udf,
+            Self::Connection { .. } => ErrorKind::Internal,
+        }
+    }
+
+    fn detail(&self) -> Option<String> {
+        match self {
+            Self::TemplateEnded { output, .. } if !output.is_empty() => Some(output.clone()),
+            Self::Died { rows, stateful, .. } => {
+                let when = match rows {
+                    Some(rows) => format!("it was working on a batch of {rows} rows"),
+                    None => "it was loading its functions".to_owned(),
+                };
+                let lost = ", and its state is lost, so the batch was not tried again";
+                Some(if *stateful && rows.is_some() { when + lost } else { when })
+            }
+            _ => None,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Died { exit: Exit::Signal(SIGKILL), .. } => {
+                "the kernel kills a process this way when memory runs out: lower `batch_size` or \
+                 `concurrency`, or give the function less to hold"
+            }
+            Self::Died { exit: Exit::Signal(_), .. } => {
+                "native code that the function calls crashed: run the function on one batch \
+                 outside of Raceline to find out which"
+            }
+            Self::Died { exit: Exit::Code(_), .. } => {
+                "the function ended its own process: raise an exception instead"
+            }
+            Self::Died { exit: Exit::Unknown, .. } => {
+                "the template process that started it is gone: start the session anew"
+            }
+            Self::Start { .. } => "check that the program exists and may be run",
+            Self::TemplateEnded { .. } => "start the session anew",
+            Self::Fork { .. } => "check the limits on processes and memory (`ulimit -a`)",
+            Self::Memory { .. } => "lower `batch_size`, or free memory",
+            Self::NoGpu { .. } => {
+                "lower `num_gpus` or `concurrency`, or declare more: `raceline.init(num_gpus=…)`"
+            }
+            Self::Output { .. } | Self::Connection { .. } => return None,
+        };
+        Some(hint.to_owned())
+    }
+}

@@ -1,0 +1,11 @@
+//! What the operating system does for us: sockets that carry descriptors, sessions, signals.
+
+mod channel;
+mod rights;
+mod system;
+
+pub(crate) use channel::{AsyncChannel, Channel};
+pub(crate) use system::{
+    end_when_closed, end_with_parent, enter_own_session, exit_now, ignore_interrupts,
+    inherited_socket, kill_with_group, print_to, reap, wait_readable,
+};

@@ -1,0 +1,245 @@
+//! The control protocol: every message between the engine, the template and a worker.
+//!
+//! Data never travels here: a batch is a segment of shared memory and the layout that finds its
+//! arrays inside. Messages are postcard, framed by the channel. Both ends are the same build of
+//! this crate, so there are no versions. Nothing outside of this module derives `Serialize`.
+
+use std::io;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::error::Exit;
+use crate::segment::Segment;
+use crate::user_error::UserError;
+
+/// Engine to template.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum ToTemplate {
+    /// Fork a worker. Two descriptors travel along: its control socket, then the pipe for what
+    /// it prints.
+    Fork {
+        /// Comes back in the answer.
+        request: u32,
+        /// Position of the worker in its pool.
+        index: u32,
+        /// Name of its stage.
+        stage: String,
+        /// Environment variables to set.
+        env: Vec<(String, String)>,
+    },
+    /// This worker was killed: reap it soon.
+    Reap {
+        /// Its process id.
+        pid: u32,
+    },
+}
+
+/// Template to engine.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum FromTemplate {
+    /// A worker runs.
+    Forked {
+        /// From the order.
+        request: u32,
+        /// Its process id.
+        pid: u32,
+    },
+    /// A worker could not be forked.
+    ForkFailed {
+        /// From the order.
+        request: u32,
+        /// Why.
+        message: String,
+    },
+    /// A worker ended and was reaped.
+    Exited {
+        /// Its process id.
+        pid: u32,
+        /// Its exit code, unless a signal ended it.
+        code: Option<i32>,
+        /// The signal that ended it.
+        signal: Option<i32>,
+    },
+}
+
+/// Engine to worker.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum ToWorker {
+    /// Load the functions; answered by `Loaded` or `Failed`.
+    Load {
+        /// What the runtime loads, in order.
+        chain: Vec<Vec<u8>>,
+    },
+    /// Run the chain over a batch; answered by any number of `Output`, then `Done` or `Failed`.
+    Call {
+        /// The batch.
+        batch: PackedBatch,
+        /// Segments of the worker that the engine no longer views.
+        released: Vec<SegmentRef>,
+    },
+    /// One more output may be sent.
+    Continue {
+        /// Segments of the worker that the engine no longer views.
+        released: Vec<SegmentRef>,
+    },
+    /// End.
+    Stop,
+}
+
+/// Worker to engine.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum FromWorker {
+    /// The functions are loaded.
+    Loaded,
+    /// One output of the call.
+    Output {
+        /// The batch.
+        batch: PackedBatch,
+        /// Segments of the engine that the worker no longer views.
+        released: Vec<SegmentRef>,
+    },
+    /// The call is done.
+    Done {
+        /// Segments of the engine that the worker no longer views.
+        released: Vec<SegmentRef>,
+    },
+    /// The load or the call failed; the worker can go on.
+    Failed {
+        /// Why.
+        fault: Fault,
+        /// Segments of the engine that the worker no longer views.
+        released: Vec<SegmentRef>,
+    },
+}
+
+/// Why a load or a call failed.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Fault {
+    /// A user's function raised.
+    User(#[serde(with = "UserErrorForm")] UserError),
+    /// There was no shared memory for an output.
+    Memory {
+        /// Size of the output.
+        bytes: u64,
+        /// The operating system's error number.
+        errno: i32,
+    },
+    /// A batch from the engine could not be read: a fault of this crate.
+    Input(String),
+}
+
+/// The form of [`UserError`] in a message.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "UserError")]
+struct UserErrorForm {
+    type_name: String,
+    message: String,
+    traceback: String,
+    exception: Option<Vec<u8>>,
+    row: Option<u64>,
+    function: Option<String>,
+}
+
+/// A batch in a segment.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct PackedBatch {
+    /// Where its bytes are.
+    pub(crate) segment: SegmentRef,
+    /// Size of the segment's file when it is new; its descriptor travels along.
+    pub(crate) new_file_bytes: Option<u64>,
+    /// Its schema.
+    pub(crate) schema: SchemaRef,
+    /// Its arrays.
+    pub(crate) layout: BatchLayout,
+}
+
+/// A schema, sent once and named by a slot from then on.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct SchemaRef {
+    /// Slot in the reader's table.
+    pub(crate) slot: u32,
+    /// The schema as an Arrow IPC flatbuffer when the slot is set or set anew.
+    pub(crate) ipc: Option<Vec<u8>>,
+}
+
+/// Where the arrays of a batch are inside of its segment.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct BatchLayout {
+    /// Rows of the batch.
+    pub(crate) rows: u64,
+    /// Arrays, depth first: each before its children.
+    pub(crate) arrays: Vec<ArrayLayout>,
+    /// Buffers of the arrays in the same order; an array's validity bitmap comes first.
+    pub(crate) buffers: Vec<BufferLayout>,
+}
+
+/// One array. Its type is the schema's.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ArrayLayout {
+    /// Number of values.
+    pub(crate) len: u64,
+    /// Values to skip at the start (run-end encoded arrays only).
+    pub(crate) offset: u64,
+    /// Whether it has a validity bitmap.
+    pub(crate) has_nulls: bool,
+    /// Number of buffers beside the validity bitmap.
+    pub(crate) buffers: u32,
+}
+
+/// One buffer, in bytes from the start of the segment.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct BufferLayout {
+    /// First byte.
+    pub(crate) offset: u64,
+    /// Size without padding.
+    pub(crate) bytes: u64,
+}
+
+/// The form of a segment in a message.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SegmentRef {
+    file: u32,
+    offset: u64,
+    bytes: u64,
+}
+
+impl From<Segment> for SegmentRef {
+    fn from(Segment { file, offset, bytes }: Segment) -> Self {
+        Self { file, offset, bytes }
+    }
+}
+
+impl From<SegmentRef> for Segment {
+    fn from(SegmentRef { file, offset, bytes }: SegmentRef) -> Self {
+        Self { file, offset, bytes }
+    }
+}
+
+impl FromTemplate {
+    /// The message that tells how a worker ended.
+    pub(crate) fn exited(pid: u32, exit: Exit) -> Self {
+        let (code, signal) = match exit {
+            Exit::Code(code) => (Some(code), None),
+            Exit::Signal(signal) => (None, Some(signal)),
+            Exit::Unknown => (None, None),
+        };
+        Self::Exited { pid, code, signal }
+    }
+}
+
+/// A message as bytes.
+///
+/// # Errors
+/// When it cannot be encoded, which no message above can cause.
+pub(crate) fn encode(message: &impl Serialize) -> io::Result<Vec<u8>> {
+    postcard::to_stdvec(message).map_err(io::Error::other)
+}
+
+/// The message in a frame.
+///
+/// # Errors
+/// When the bytes are no such message.
+pub(crate) fn decode<M: DeserializeOwned>(frame: &[u8]) -> io::Result<M> {
+    postcard::from_bytes(frame).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}

@@ -1,0 +1,289 @@
+//! One worker process, seen from the engine.
+
+use std::io::{self, ErrorKind};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use raceline_exec::Emit;
+use raceline_types::{Batch, Failure, InternalError};
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::device::GpuShare;
+use crate::error::{UdfError, WorkerError};
+use crate::operator::ProcessSpec;
+use crate::output::{LineSplitter, forward};
+use crate::process::AsyncChannel;
+use crate::template::{ForkOrder, Forked, Process, Template};
+use crate::transfer::{ReceiveError, SendError, Transfer};
+use crate::user_error::UserError;
+use crate::wire::{self, Fault, FromWorker, PackedBatch, SegmentRef, ToWorker};
+
+/// How long a worker may take to end when it is asked to.
+const STOP_GRACE: Duration = Duration::from_millis(300);
+
+/// How long the last lines of a worker that ended may take to arrive.
+const LAST_LINES: Duration = Duration::from_millis(100);
+
+/// A worker with its functions loaded. Dropping it kills the process.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    spec: Arc<ProcessSpec>,
+    process: Process,
+    channel: AsyncChannel,
+    transfer: Transfer,
+    output: JoinHandle<io::Result<()>>,
+    /// Held for as long as the process lives.
+    _gpus: Option<GpuShare>,
+}
+
+/// How a call failed.
+#[derive(Debug)]
+pub(crate) enum CallFailure {
+    /// The function raised; the worker can go on.
+    Raised(Failure),
+    /// The worker died before it returned anything.
+    DiedSilent(Failure),
+    /// Anything else; the worker is in the middle of something and must be dropped.
+    Broken(Failure),
+}
+
+impl Worker {
+    /// Forks a worker and loads the chain into it. A dropped start leaves no process.
+    pub(crate) async fn start(
+        template: &Template,
+        spec: &Arc<ProcessSpec>,
+        index: u32,
+        gpus: Option<GpuShare>,
+    ) -> Result<Self, Failure> {
+        let visible = gpus.as_ref().map(ToString::to_string);
+        let env = visible.into_iter().map(|ids| ("CUDA_VISIBLE_DEVICES".to_owned(), ids));
+        let order = ForkOrder { index, stage: Arc::clone(&spec.name), env: env.collect() };
+        let Forked { process, socket, output } = template.fork(order).await?;
+        let pid = process.pid();
+        let connection =
+            |source| WorkerError::Connection { stage: Arc::clone(&spec.name), pid, source };
+        let channel = AsyncChannel::new(socket).map_err(connection)?;
+        let prefix = format!("({} pid={pid}) ", spec.name);
+        let lines = LineSplitter::new(prefix, template.lines());
+        let output = Handle::current().spawn(forward(output.into(), lines));
+        let spec = Arc::clone(spec);
+        let transfer = Transfer::default();
+        let mut worker = Self { spec, process, channel, transfer, output, _gpus: gpus };
+        worker.load().await?;
+        Ok(worker)
+    }
+
+    async fn load(&mut self) -> Result<(), Failure> {
+        let chain = self.spec.chain.iter().map(|payload| payload.to_vec()).collect();
+        if let Err(error) = self.send(&ToWorker::Load { chain }).await {
+            return Err(self.lost(error, None).await);
+        }
+        match self.receive().await {
+            Ok(FromWorker::Loaded) => Ok(()),
+            Ok(FromWorker::Failed { fault: Fault::User(error), .. }) => {
+                Err(self.raised(error, true).into())
+            }
+            Ok(_) => Err(self.out_of_turn()),
+            Err(error) => Err(self.lost(error, None).await),
+        }
+    }
+
+    /// Runs the chain over `input` and hands on what comes. A dropped call leaves the worker in
+    /// the middle of it: drop the worker then.
+    pub(crate) async fn call(
+        &mut self,
+        input: &Batch,
+        out: &mut dyn Emit,
+    ) -> Result<(), CallFailure> {
+        let (batch, file) = self.transfer.pack(&input.data).map_err(|error| {
+            CallFailure::Raised(match error {
+                SendError::Arrow(error) => {
+                    InternalError::caused_by("a batch for a worker is not valid", error).into()
+                }
+                SendError::Memory { bytes, source } => self.no_memory(bytes, source),
+            })
+        })?;
+        let message = ToWorker::Call { batch, released: self.transfer.released() };
+        let file = file.as_ref().map(AsFd::as_fd);
+        let sent = match wire::encode(&message) {
+            Ok(frame) => self.channel.send(&frame, file.as_slice()).await,
+            Err(error) => Err(error),
+        };
+        let mut outputs = 0;
+        let mut answer = match sent {
+            Ok(()) => self.receive().await,
+            Err(error) => Err(error),
+        };
+        loop {
+            match answer {
+                Ok(FromWorker::Output { batch, released }) => {
+                    self.take_back(released).map_err(CallFailure::Broken)?;
+                    let output = self.unpack(&batch).map_err(CallFailure::Broken)?;
+                    if outputs > 0 {
+                        self.ask_for_more().await.map_err(CallFailure::Broken)?;
+                    }
+                    outputs += 1;
+                    let output = Batch::new(output, input.origin.clone());
+                    out.emit(output).await.map_err(CallFailure::Broken)?;
+                }
+                Ok(FromWorker::Done { released }) => {
+                    return self.take_back(released).map_err(CallFailure::Broken);
+                }
+                Ok(FromWorker::Failed { fault, released }) => {
+                    self.take_back(released).map_err(CallFailure::Broken)?;
+                    return Err(CallFailure::Raised(self.fault(fault, input)));
+                }
+                Ok(FromWorker::Loaded) => return Err(CallFailure::Broken(self.out_of_turn())),
+                Err(error) => {
+                    let failure = self.lost(error, Some(input.rows())).await;
+                    let died = matches!(failure.downcast_ref(), Some(WorkerError::Died { .. }));
+                    return Err(if died && outputs == 0 {
+                        CallFailure::DiedSilent(failure)
+                    } else {
+                        CallFailure::Broken(failure)
+                    });
+                }
+            }
+            answer = self.receive().await;
+        }
+    }
+
+    /// Asks the worker to end, waits up to 300 ms, then kills it.
+    pub(crate) async fn stop(mut self) {
+        if self.send(&ToWorker::Stop).await.is_ok() {
+            // Either it closed its end, or it did not in time; both lead to the same end.
+            let _ended = timeout(STOP_GRACE, self.receive()).await.is_ok();
+        }
+        self.end().await;
+    }
+
+    /// Ends the process and takes in its last lines.
+    async fn end(&mut self) -> crate::error::Exit {
+        let exit = self.process.end().await;
+        if timeout(LAST_LINES, &mut self.output).await.is_err() {
+            self.output.abort();
+        }
+        exit
+    }
+
+    fn unpack(&mut self, batch: &PackedBatch) -> Result<arrow::array::RecordBatch, Failure> {
+        let Self { channel, transfer, .. } = self;
+        transfer.unpack(batch, || channel.take_descriptor()).map_err(|error| match error {
+            ReceiveError::Arrow(source) => {
+                WorkerError::Output { stage: Arc::clone(&self.spec.name), source }.into()
+            }
+            ReceiveError::Segment(source) => self.broken(source),
+        })
+    }
+
+    async fn ask_for_more(&mut self) -> Result<(), Failure> {
+        let message = ToWorker::Continue { released: self.transfer.released() };
+        match self.send(&message).await {
+            Ok(()) => Ok(()),
+            Err(error) if is_gone(&error) => Ok(()),
+            Err(error) => Err(self.broken(error)),
+        }
+    }
+
+    fn take_back(&mut self, released: Vec<SegmentRef>) -> Result<(), Failure> {
+        self.transfer.take_back(released).map_err(|error| self.broken(error))
+    }
+
+    fn fault(&self, fault: Fault, input: &Batch) -> Failure {
+        match fault {
+            Fault::User(error) => {
+                let row = error.row.and_then(|row| row_of_split(input, row));
+                let failure = Failure::from(self.raised(error, false));
+                row.map_or(failure.clone(), |row| failure.at_rows(row, row))
+            }
+            Fault::Memory { bytes, errno } => {
+                let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+                self.no_memory(bytes, io::Error::from_raw_os_error(errno))
+            }
+            Fault::Input(message) => {
+                InternalError::new(format!("a worker cannot read its input: {message}")).into()
+            }
+        }
+    }
+
+    fn raised(&self, error: UserError, in_constructor: bool) -> UdfError {
+        let function = error.function.clone().unwrap_or_else(|| self.spec.name.to_string());
+        UdfError { stage: Arc::clone(&self.spec.name), function, error, in_constructor }
+    }
+
+    fn no_memory(&self, bytes: usize, source: io::Error) -> Failure {
+        WorkerError::Memory { stage: Arc::clone(&self.spec.name), bytes, source }.into()
+    }
+
+    /// The failure for a connection that ended with `error`: the worker died, or it is broken.
+    async fn lost(&mut self, error: io::Error, rows: Option<usize>) -> Failure {
+        if !is_gone(&error) {
+            return self.broken(error);
+        }
+        let exit = self.end().await;
+        WorkerError::Died {
+            stage: Arc::clone(&self.spec.name),
+            pid: self.process.pid(),
+            exit,
+            rows,
+            stateful: self.spec.stateful,
+        }
+        .into()
+    }
+
+    fn broken(&self, source: io::Error) -> Failure {
+        let (stage, pid) = (Arc::clone(&self.spec.name), self.process.pid());
+        WorkerError::Connection { stage, pid, source }.into()
+    }
+
+    fn out_of_turn(&self) -> Failure {
+        self.broken(io::Error::other("the worker spoke out of turn"))
+    }
+
+    async fn send(&self, message: &ToWorker) -> io::Result<()> {
+        self.channel.send(&wire::encode(message)?, &[]).await
+    }
+
+    /// The next message; an unexpected end when the worker is gone. The end of the process
+    /// counts too: a process that the worker forked may hold the socket open for longer.
+    async fn receive(&mut self) -> io::Result<FromWorker> {
+        let Self { channel, process, .. } = self;
+        let frame = tokio::select! {
+            biased;
+            frame = channel.receive() => frame?,
+            _exit = process.ended() => None,
+        };
+        let frame = frame.ok_or_else(|| io::Error::from(ErrorKind::UnexpectedEof))?;
+        wire::decode(&frame)
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.output.abort();
+    }
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    use ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof)
+}
+
+/// The row of its split that row `row` of `input` is, when rows map one to one.
+fn row_of_split(input: &Batch, row: u64) -> Option<u64> {
+    let covered: u64 = input.origin.iter().map(|span| span.rows).sum();
+    if covered != input.rows() as u64 {
+        return None;
+    }
+    let mut before = 0;
+    for span in &input.origin {
+        if row < before + span.rows {
+            return Some(span.first_row + (row - before));
+        }
+        before += span.rows;
+    }
+    None
+}

@@ -1,0 +1,181 @@
+//! The child half: a template that forks, and a runtime with one function for each test.
+#![expect(unsafe_code, reason = "forks, as a language's runtime would")]
+
+use std::sync::Arc;
+use std::time::Duration;
+use std::{io, process, thread};
+
+use arrow::array::{Array, AsArray, Int64Array, RecordBatch};
+use arrow::datatypes::Int64Type;
+use raceline_worker::{Runtime, Stopped, TemplateLoop, UserError, serve};
+
+/// What a process does that the harness started as a template; nothing in the test run itself.
+#[test]
+fn template_entry() {
+    match TemplateLoop::from_env() {
+        Ok(None) => {}
+        Ok(Some(_)) if std::env::var_os("TEST_TEMPLATE_FAILS").is_some() => {
+            eprintln!("no module named `raceline`");
+            end(3)
+        }
+        Ok(Some(template)) => end(run_template(template).map_or(1, |()| 0)),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn run_template(mut template: TemplateLoop) -> io::Result<()> {
+    while let Some(request) = template.next_fork()? {
+        // SAFETY: the test harness has one other thread, which waits and holds no lock.
+        match unsafe { libc::fork() } {
+            -1 => template.report_failure(request, &io::Error::last_os_error())?,
+            0 => {
+                let mut functions = Functions::default();
+                functions.env = request.env.clone();
+                let socket = template.enter_worker(request)?;
+                end(serve(socket, &mut functions).map_or(1, |()| 0))
+            }
+            pid => template.report(request, u32::try_from(pid).unwrap())?,
+        }
+    }
+    Ok(())
+}
+
+/// Ends the process without the test harness noticing.
+fn end(code: i32) -> ! {
+    // SAFETY: it takes no pointers.
+    unsafe { libc::_exit(code) }
+}
+
+#[derive(Default)]
+struct Functions {
+    name: String,
+    argument: String,
+    env: Vec<(String, String)>,
+    calls: i64,
+    kept: Vec<RecordBatch>,
+}
+
+impl Runtime for Functions {
+    fn load(&mut self, chain: &[Vec<u8>]) -> Result<(), UserError> {
+        let text = String::from_utf8(chain[0].clone()).unwrap();
+        let (name, argument) = text.split_once(' ').unwrap_or((&text, ""));
+        (self.name, self.argument) = (name.to_owned(), argument.to_owned());
+        match name {
+            "raise_in_constructor" => Err(raised("no weights")),
+            "die_in_constructor" => end(7),
+            "slow_constructor" => {
+                thread::sleep(Duration::from_millis(300));
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn call(
+        &mut self,
+        input: RecordBatch,
+        emit: &mut dyn FnMut(RecordBatch) -> Result<(), Stopped>,
+    ) -> Result<(), UserError> {
+        self.calls += 1;
+        let output = match self.name.as_str() {
+            "echo" | "slow_constructor" => input,
+            "keep" => {
+                let sum: i64 =
+                    self.kept.iter().map(|batch| ids(batch).iter().flatten().sum::<i64>()).sum();
+                self.kept.push(input.clone());
+                column_of(&input, vec![sum])
+            }
+            "double" => column_of(&input, ids(&input).iter().flatten().map(|id| id * 2).collect()),
+            "raise" => return Err(raised("bad row")),
+            "kill" => signal_self(libc::SIGKILL),
+            "segfault" => signal_self(libc::SIGSEGV),
+            "exit" => end(3),
+            "kill_once" => match std::fs::File::create_new(&self.argument) {
+                Ok(_) => signal_self(libc::SIGKILL),
+                Err(_) => input,
+            },
+            "kill_after_output" => {
+                let _stopped = emit(input);
+                signal_self(libc::SIGKILL)
+            }
+            "sleep" => {
+                thread::sleep(Duration::from_secs(60));
+                input
+            }
+            "fork_and_die" => {
+                // The grandchild holds the sockets open for longer than its parent lives.
+                let slept = process::Command::new("sleep").arg("60").spawn();
+                drop(slept.unwrap());
+                signal_self(libc::SIGKILL)
+            }
+            "many" => {
+                for part in 0..100 {
+                    if emit(column_of(&input, vec![part; 1000])).is_err() {
+                        return Ok(());
+                    }
+                }
+                return Ok(());
+            }
+            "pid" => column_of(&input, vec![i64::from(process::id())]),
+            "gpus" => {
+                let gpu = self.env.iter().find(|(name, _)| name == "CUDA_VISIBLE_DEVICES");
+                column_of(&input, vec![gpu.map_or(-1, |(_, ids)| ids.parse().unwrap())])
+            }
+            "print" => {
+                println!("hello");
+                eprintln!("from\rthe worker");
+                input
+            }
+            "not_utf8" => bad_strings(),
+            other => panic!("no function {other}"),
+        };
+        let _stopped = emit(output);
+        Ok(())
+    }
+}
+
+fn raised(message: &str) -> UserError {
+    UserError {
+        type_name: "ValueError".to_owned(),
+        message: message.to_owned(),
+        traceback: "  File \"job.py\", line 3, in embed\n".to_owned(),
+        exception: Some(vec![1, 2, 3]),
+        row: Some(2),
+        function: Some("embed".to_owned()),
+    }
+}
+
+fn ids(batch: &RecordBatch) -> &Int64Array {
+    batch.column(0).as_primitive::<Int64Type>()
+}
+
+fn column_of(like: &RecordBatch, values: Vec<i64>) -> RecordBatch {
+    let column = Arc::new(Int64Array::from(values));
+    RecordBatch::try_new(like.schema(), vec![column]).unwrap()
+}
+
+fn bad_strings() -> RecordBatch {
+    use arrow::array::{ArrayData, make_array};
+    use arrow::buffer::Buffer;
+    use arrow::datatypes::{DataType, Field, Schema};
+
+    let data = ArrayData::builder(DataType::Utf8)
+        .len(1)
+        .add_buffer(Buffer::from_slice_ref([0_i32, 1]))
+        .add_buffer(Buffer::from_slice_ref([0xff_u8]));
+    // SAFETY: it is not: the test is that the engine finds out. Nobody reads it as text here.
+    let column = make_array(unsafe { data.build_unchecked() });
+    assert_eq!(column.len(), 1);
+    let schema = Schema::new(vec![Field::new("s", DataType::Utf8, false)]);
+    RecordBatch::try_new(Arc::new(schema), vec![column]).unwrap()
+}
+
+fn signal_self(signal: i32) -> ! {
+    // SAFETY: both take no pointers.
+    unsafe {
+        libc::signal(signal, libc::SIG_DFL);
+        libc::kill(libc::getpid(), signal);
+    }
+    thread::sleep(Duration::from_secs(60));
+    unreachable!("the signal ends the process")
+}

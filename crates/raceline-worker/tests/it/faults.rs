@@ -1,0 +1,142 @@
+//! What goes wrong in a worker reaches the caller as a typed error, and nothing stays behind.
+
+use raceline_exec::{Operator, PoolShape};
+use raceline_types::{Diagnostic, ErrorKind, NANOS_PER_UNIT, Resources};
+use raceline_worker::{Exit, Launcher, ProcessSpec, Template, UdfError, WorkerError};
+
+use crate::harness::{Session, batch, launcher, run, spec};
+
+#[tokio::test]
+async fn an_exception_arrives_whole_and_the_worker_lives_on() {
+    let session = Session::start();
+    let operator = session.operator(spec("raise"));
+    let failure = run(&operator, batch(100..105)).await.unwrap_err();
+    assert_eq!(failure.kind(), ErrorKind::Udf);
+    assert_eq!(
+        failure.render(),
+        "function `embed` raised ValueError: bad row\n  rows: 102\nrow 2 of the batch that the \
+         function was given\n  File \"job.py\", line 3, in embed"
+    );
+    let error: &UdfError = failure.downcast_ref().unwrap();
+    assert_eq!(error.error.exception.as_deref(), Some(&[1, 2, 3][..]));
+    assert!(run(&operator, batch(0..5)).await.is_err());
+    assert_eq!(operator.workers(), 1);
+    operator.close().await;
+}
+
+#[tokio::test]
+async fn a_constructor_that_raises_fails_open_once() {
+    let session = Session::start();
+    let pool = PoolShape { workers_min: 3, ..PoolShape::inline() };
+    let operator = session.operator(ProcessSpec { pool, ..spec("raise_in_constructor") });
+    let failure = operator.open().await.unwrap_err();
+    assert_eq!(failure.to_string(), "function `embed` raised ValueError: no weights");
+    assert!(failure.error().hint().unwrap().contains("constructor"));
+    assert_eq!(operator.workers(), 0);
+}
+
+#[tokio::test]
+async fn a_constructor_that_ends_its_process_is_told_with_its_code() {
+    let session = Session::start();
+    let failure = session.fails("die_in_constructor").await;
+    let Some(WorkerError::Died { exit, rows: None, .. }) = failure.downcast_ref() else {
+        panic!("{failure:?}")
+    };
+    assert_eq!(*exit, Exit::Code(7));
+}
+
+#[tokio::test]
+async fn a_killed_worker_is_tried_again_once_and_then_named() {
+    let session = Session::start();
+    let failure = session.fails("kill").await;
+    assert_eq!(failure.kind(), ErrorKind::Resource);
+    let text = failure.render();
+    assert!(text.contains("of `MapBatches(test)` died: signal SIGKILL"), "{text}");
+    assert!(text.contains("it was working on a batch of 5 rows"), "{text}");
+    assert!(text.contains("memory runs out"), "{text}");
+}
+
+#[tokio::test]
+async fn a_batch_whose_worker_was_killed_once_succeeds() {
+    let session = Session::start();
+    let folder = tempfile::tempdir().unwrap();
+    let function = format!("kill_once {}", folder.path().join("killed").display());
+    let operator = session.operator(spec(&function));
+    assert_eq!(run(&operator, batch(0..5)).await.unwrap()[0].rows(), 5);
+    operator.close().await;
+}
+
+#[tokio::test]
+async fn a_stateful_worker_is_never_tried_again() {
+    let session = Session::start();
+    let folder = tempfile::tempdir().unwrap();
+    let function = format!("kill_once {}", folder.path().join("killed").display());
+    let operator = session.operator(ProcessSpec { stateful: true, ..spec(&function) });
+    let failure = run(&operator, batch(0..5)).await.unwrap_err();
+    assert!(failure.render().contains("its state is lost"), "{failure:?}");
+}
+
+#[tokio::test]
+async fn a_worker_that_died_after_an_output_is_not_tried_again() {
+    let session = Session::start();
+    let failure = session.fails("kill_after_output").await;
+    assert!(failure.to_string().ends_with("died: signal SIGKILL"), "{failure}");
+}
+
+#[tokio::test]
+async fn a_crash_and_an_exit_blame_the_function() {
+    let session = Session::start();
+    for (function, end) in [("segfault", "signal SIGSEGV"), ("exit", "exit code 3")] {
+        let failure = session.fails(function).await;
+        assert_eq!(failure.kind(), ErrorKind::Udf);
+        assert!(failure.to_string().ends_with(&format!("died: {end}")), "{failure}");
+    }
+}
+
+#[tokio::test]
+async fn a_death_is_noticed_though_a_grandchild_holds_the_socket() {
+    let session = Session::start();
+    let failure = session.fails("fork_and_die").await;
+    assert!(failure.to_string().ends_with("died: signal SIGKILL"), "{failure}");
+}
+
+#[tokio::test]
+async fn invalid_output_is_refused() {
+    let session = Session::start();
+    let failure = session.fails("not_utf8").await;
+    assert_eq!(failure.kind(), ErrorKind::Udf);
+    assert_eq!(failure.to_string(), "`MapBatches(test)` returned data that is not valid Arrow");
+    assert!(failure.render().contains("UTF8"), "{failure:?}");
+}
+
+#[tokio::test]
+async fn a_gpu_that_nobody_declared_is_an_error() {
+    let session = Session::start();
+    let resources = Resources { gpu_nanos: NANOS_PER_UNIT, ..Resources::default() };
+    let pool = PoolShape { resources, concurrency_max: None, workers_min: 1 };
+    let operator = session.operator(ProcessSpec { pool, ..spec("gpus") });
+    let failure = operator.open().await.unwrap_err();
+    assert_eq!(
+        failure.to_string(),
+        "no GPU is free for a worker of `MapBatches(test)`, which asks for 1"
+    );
+}
+
+#[test]
+fn a_program_that_is_not_there_is_named() {
+    let error = Template::start(&Launcher::new("/nowhere/python")).unwrap_err();
+    assert_eq!(error.to_string(), "cannot start the worker template `/nowhere/python`");
+    assert_eq!(error.kind(), ErrorKind::Resource);
+}
+
+#[tokio::test]
+async fn a_template_that_ends_early_shows_what_it_printed() {
+    let lines = std::sync::Arc::default();
+    let mut launcher = launcher(&lines);
+    launcher.env.push(("TEST_TEMPLATE_FAILS".into(), "1".into()));
+    let session = Session { template: Template::start(&launcher).unwrap(), lines };
+    let failure = session.fails("echo").await;
+    assert_eq!(failure.to_string(), "the worker template ended early: exit code 3");
+    assert!(failure.render().contains("no module named `raceline`"), "{failure:?}");
+    assert!(!session.template.is_running());
+}

@@ -1,0 +1,12 @@
+//! Worker processes end to end: this very binary is the template and the workers.
+
+#[cfg(test)]
+mod child;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod harness;
+#[cfg(test)]
+mod life;
+#[cfg(test)]
+mod transport;

@@ -1,0 +1,147 @@
+//! Batches reach the function and come back.
+
+use std::time::Instant;
+
+use raceline_exec::{Operator, PoolShape};
+use raceline_types::{NANOS_PER_UNIT, Resources};
+use raceline_worker::{GpuLedger, ProcessSpec};
+
+use crate::harness::{Session, batch, run, spec, values, worker_pid};
+
+#[tokio::test]
+async fn a_batch_comes_back_with_its_origin() {
+    let session = Session::start();
+    let operator = session.operator(spec("double"));
+    let input = batch(10..15);
+    let output = run(&operator, input.clone()).await.unwrap();
+    assert_eq!(values(&output[0].data), [20, 22, 24, 26, 28]);
+    assert_eq!(output[0].origin, input.origin);
+    operator.close().await;
+}
+
+#[tokio::test]
+async fn many_outputs_keep_their_order_and_their_bytes() {
+    let session = Session::start();
+    let operator = session.operator(spec("many"));
+    // Kept together, so none of their segments may be written again.
+    for _ in 0..2 {
+        let outputs = run(&operator, batch(0..5)).await.unwrap();
+        assert_eq!(outputs.len(), 100);
+        for (part, output) in (0..).zip(&outputs) {
+            assert_eq!(values(&output.data), vec![part; 1000]);
+        }
+    }
+    operator.close().await;
+}
+
+#[tokio::test]
+async fn what_either_side_keeps_never_changes() {
+    let session = Session::start();
+    let (keeper, echo) = (session.operator(spec("keep")), session.operator(spec("echo")));
+    let (mut kept, mut sum) = (Vec::new(), 0);
+    for round in 0..50 {
+        // Large enough to stay in the segment on both sides.
+        let input = batch(round * 10_000..(round + 1) * 10_000);
+        let output = run(&keeper, input.clone()).await.unwrap();
+        assert_eq!(values(&output[0].data), [sum]);
+        sum += values(&input.data).iter().sum::<i64>();
+        kept.push((run(&echo, input.clone()).await.unwrap(), input));
+    }
+    for (output, input) in &kept {
+        assert_eq!(output[0].data, input.data);
+    }
+    keeper.close().await;
+    echo.close().await;
+}
+
+#[tokio::test]
+async fn an_idle_worker_is_used_before_a_new_one_is_started() {
+    let session = Session::start();
+    let operator = session.operator(spec("pid"));
+    let first = worker_pid(&operator).await;
+    for _ in 0..5 {
+        assert_eq!(worker_pid(&operator).await, first);
+    }
+    assert_eq!(operator.workers(), 1);
+    operator.close().await;
+    assert_eq!(operator.workers(), 0);
+}
+
+#[tokio::test]
+async fn constructors_run_side_by_side() {
+    let session = Session::start();
+    let pool = PoolShape { workers_min: 4, ..PoolShape::inline() };
+    let operator = session.operator(ProcessSpec { pool, ..spec("slow_constructor") });
+    let start = Instant::now();
+    operator.open().await.unwrap();
+    assert!(start.elapsed().as_millis() < 900, "took {:?}", start.elapsed());
+    assert_eq!(operator.workers(), 4);
+    operator.close().await;
+}
+
+#[tokio::test]
+async fn no_more_workers_than_the_concurrency() {
+    let session = Session::start();
+    let pool = PoolShape { concurrency_max: Some(2), ..PoolShape::inline() };
+    let operator = session.operator(ProcessSpec { pool, ..spec("slow_constructor") });
+    let runs = (0..6).map(|_| run(&operator, batch(0..3)));
+    for output in futures::future::join_all(runs).await {
+        assert_eq!(output.unwrap()[0].rows(), 3);
+    }
+    assert_eq!(operator.workers(), 2);
+    operator.close().await;
+}
+
+#[tokio::test]
+async fn each_worker_sees_its_own_gpu() {
+    let session = Session::start();
+    let gpus = GpuLedger::numbered(2);
+    let resources = Resources { gpu_nanos: NANOS_PER_UNIT, ..Resources::default() };
+    let pool = PoolShape { resources, concurrency_max: None, workers_min: 3 };
+    let operator = session.operator(ProcessSpec { pool, gpus, ..spec("gpus") });
+    operator.open().await.unwrap();
+    assert_eq!(operator.workers(), 2, "two fit, the third has to wait");
+    let runs = (0..2).map(|_| run(&operator, batch(0..1)));
+    let mut seen = Vec::new();
+    for output in futures::future::join_all(runs).await {
+        seen.extend(values(&output.unwrap()[0].data));
+    }
+    seen.sort_unstable();
+    assert_eq!(seen, [0, 1]);
+    operator.close().await;
+}
+
+#[tokio::test]
+async fn what_a_worker_prints_is_passed_on_with_its_stage() {
+    let session = Session::start();
+    let operator = session.operator(spec("print"));
+    run(&operator, batch(0..1)).await.unwrap();
+    operator.close().await;
+    let lines = session.lines.lock().unwrap().clone();
+    let text = |wanted: &str| {
+        lines
+            .iter()
+            .any(|line| line.starts_with("(MapBatches(test) pid=") && line.ends_with(wanted))
+    };
+    assert!(text(") hello") && text(") the worker"), "{lines:?}");
+}
+
+#[tokio::test]
+#[ignore = "a measurement: run it with --ignored --nocapture"]
+async fn measure_the_round_trip_of_10_mb() {
+    let session = Session::start();
+    let operator = session.operator(spec("echo"));
+    for rows in [1_000, 1_250_000] {
+        let input = batch(0..rows);
+        let rounds = 50_u32;
+        run(&operator, input.clone()).await.unwrap();
+        let start = Instant::now();
+        for _ in 0..rounds {
+            let output = run(&operator, input.clone()).await.unwrap();
+            assert_eq!(output[0].rows(), input.rows());
+        }
+        let each = start.elapsed() / rounds;
+        println!("{} bytes there and back: {each:?}", input.bytes());
+    }
+    operator.close().await;
+}
