@@ -257,7 +257,7 @@ def test_a_function_that_raises_names_itself_and_the_row(form):
     assert error.rows == (7, 7)
     assert error.stage
     assert "in divide" in error.detail
-    assert "_udf.py" not in error.detail
+    assert "_chain.py" not in error.detail
 
 
 def test_the_user_s_own_exception_keeps_its_type_and_fields():
