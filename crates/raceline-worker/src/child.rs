@@ -69,12 +69,14 @@ pub trait Runtime {
     ///
     /// # Errors
     /// What a constructor raised.
+    #[expect(clippy::result_large_err, reason = "made once, when a user's code failed")]
     fn load(&mut self, chain: &[Vec<u8>]) -> Result<(), UserError>;
 
     /// Runs the chain over one batch and emits any number of batches, as they come.
     ///
     /// # Errors
     /// What a function raised.
+    #[expect(clippy::result_large_err, reason = "made once, when a user's code failed")]
     fn call(
         &mut self,
         input: RecordBatch,
@@ -106,7 +108,7 @@ struct Session {
 /// Why an emit did not send.
 enum EmitFailure {
     /// For the engine to report.
-    Fault(Fault),
+    Fault(Box<Fault>),
     /// The engine is gone.
     Gone,
     /// The connection failed.
@@ -171,7 +173,7 @@ impl Session {
                 self.ended = true;
                 Ok(self.done())
             }
-            (Some(EmitFailure::Fault(fault)), _) => Ok(self.failed(fault)),
+            (Some(EmitFailure::Fault(fault)), _) => Ok(self.failed(*fault)),
             (None, Err(error)) => Ok(self.failed(Fault::User(error))),
             (None, Ok(())) => Ok(self.done()),
         }
@@ -192,13 +194,13 @@ impl Session {
             }
         }
         let (batch, file) = self.transfer.pack(output).map_err(|error| {
-            EmitFailure::Fault(match error {
+            EmitFailure::Fault(Box::new(match error {
                 SendError::Arrow(error) => Fault::User(invalid_output(&error.to_string())),
                 SendError::Memory { bytes, source } => {
                     let errno = source.raw_os_error().unwrap_or(libc::ENOMEM);
                     Fault::Memory { bytes: bytes as u64, errno }
                 }
-            })
+            }))
         })?;
         let message = FromWorker::Output { batch, released: self.transfer.released() };
         let frame = wire::encode(&message).map_err(EmitFailure::Io)?;

@@ -114,7 +114,9 @@ impl TemplateLoop {
     /// When the socket fails.
     pub fn report(&mut self, request: ForkRequest, pid: u32) -> io::Result<()> {
         self.workers.push(pid);
-        self.send(&FromTemplate::Forked { request: request.request, pid })
+        let ForkRequest { request, socket, output, .. } = request;
+        drop((socket, output));
+        self.send(&FromTemplate::Forked { request, pid })
     }
 
     /// Tells the engine that the fork failed.
@@ -123,7 +125,9 @@ impl TemplateLoop {
     /// When the socket fails.
     pub fn report_failure(&mut self, request: ForkRequest, error: &io::Error) -> io::Result<()> {
         let message = error.to_string();
-        self.send(&FromTemplate::ForkFailed { request: request.request, message })
+        let ForkRequest { request, socket, output, .. } = request;
+        drop((socket, output));
+        self.send(&FromTemplate::ForkFailed { request, message })
     }
 
     /// Turns the forked child into a worker: leaves what belongs to the template, starts a

@@ -93,7 +93,9 @@ mod tests {
         let kept = Arc::clone(&lines);
         let sink: LineSink = Arc::new(move |line| kept.lock().unwrap().push(line.to_owned()));
         let mut splitter = LineSplitter::new("> ".to_owned(), sink);
-        pieces.iter().for_each(|piece| splitter.feed(piece));
+        for piece in pieces {
+            splitter.feed(piece);
+        }
         splitter.finish();
         lines.lock().unwrap().clone()
     }

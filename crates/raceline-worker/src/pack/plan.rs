@@ -226,7 +226,9 @@ impl PackPlan {
         let whole_bytes = sources.iter().map(Buffer::len).sum();
         if referred_bytes > whole_bytes || i32::try_from(referred_bytes).is_err() {
             self.add_bytes(views);
-            sources.iter().for_each(|source| self.add_bytes(source.clone()));
+            for source in sources {
+                self.add_bytes(source.clone());
+            }
             return Ok(());
         }
         self.count_and_place(views.len());

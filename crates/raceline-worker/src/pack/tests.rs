@@ -168,6 +168,12 @@ fn whole_array(data_type: &DataType, len: usize, dice: &mut Dice) -> ArrayRef {
             let offsets = OffsetBuffer::from_lengths(lengths);
             Arc::new(MapArray::new(Arc::clone(entries), offsets, pairs, dice.nulls(len), false))
         }
+        _ => mixed_array(data_type, len, dice),
+    }
+}
+
+fn mixed_array(data_type: &DataType, len: usize, dice: &mut Dice) -> ArrayRef {
+    match data_type {
         DataType::RunEndEncoded(_, values) => {
             let mut ends = Vec::new();
             let mut end = 0;
@@ -204,12 +210,21 @@ fn whole_array(data_type: &DataType, len: usize, dice: &mut Dice) -> ArrayRef {
             let keys = Int16Array::new(keys.into(), dice.nulls(len));
             Arc::new(DictionaryArray::new(keys, values))
         }
-        DataType::Utf8View => Arc::new(StringViewArray::from_iter(
-            (0..len).map(|_| (dice.below(4) > 0).then(|| String::from_utf8(dice.bytes()).unwrap())),
-        )),
-        DataType::BinaryView => Arc::new(BinaryViewArray::from_iter(
-            (0..len).map(|_| (dice.below(4) > 0).then(|| dice.bytes())),
-        )),
+        _ => flat_array(data_type, len, dice),
+    }
+}
+
+fn flat_array(data_type: &DataType, len: usize, dice: &mut Dice) -> ArrayRef {
+    match data_type {
+        DataType::Utf8View => {
+            let text = |dice: &mut Dice| String::from_utf8(dice.bytes()).unwrap();
+            let value = |_| (dice.below(4) > 0).then(|| text(dice));
+            Arc::new((0..len).map(value).collect::<StringViewArray>())
+        }
+        DataType::BinaryView => {
+            let value = |_| (dice.below(4) > 0).then(|| dice.bytes());
+            Arc::new((0..len).map(value).collect::<BinaryViewArray>())
+        }
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Binary | DataType::LargeBinary => {
             let values: Vec<Option<Vec<u8>>> =
                 (0..len).map(|_| (dice.below(4) > 0).then(|| dice.bytes())).collect();

@@ -59,9 +59,11 @@ pub(super) fn send_with_rights(
             (*header).cmsg_level = libc::SOL_SOCKET;
             (*header).cmsg_type = libc::SCM_RIGHTS;
             (*header).cmsg_len = length as _;
-            let data = libc::CMSG_DATA(header).cast::<RawFd>();
-            for (index, descriptor) in descriptors.iter().enumerate() {
-                data.add(index).write_unaligned(descriptor.as_raw_fd());
+            let mut place = libc::CMSG_DATA(header);
+            for descriptor in descriptors {
+                let raw = descriptor.as_raw_fd().to_ne_bytes();
+                place.copy_from_nonoverlapping(raw.as_ptr(), raw.len());
+                place = place.add(raw.len());
             }
         }
     }
@@ -95,13 +97,15 @@ pub(super) fn receive_with_rights(
         let mut header = libc::CMSG_FIRSTHDR(&raw const message);
         while !header.is_null() {
             if (*header).cmsg_level == libc::SOL_SOCKET && (*header).cmsg_type == libc::SCM_RIGHTS {
-                let data = libc::CMSG_DATA(header).cast::<RawFd>();
+                let data = libc::CMSG_DATA(header);
                 let before = libc::CMSG_LEN(0) as usize;
                 let count = ((*header).cmsg_len as usize - before) / size_of::<RawFd>();
                 for index in 0..count {
-                    // The kernel made these descriptors for this process alone.
-                    let descriptor = data.add(index).read_unaligned();
-                    descriptors.push_back(OwnedFd::from_raw_fd(descriptor));
+                    let mut raw = [0; size_of::<RawFd>()];
+                    let place = data.add(index * raw.len());
+                    raw.as_mut_ptr().copy_from_nonoverlapping(place, raw.len());
+                    // The kernel made this descriptor for this process alone.
+                    descriptors.push_back(OwnedFd::from_raw_fd(RawFd::from_ne_bytes(raw)));
                 }
             }
             header = libc::CMSG_NXTHDR(&raw const message, header);

@@ -157,6 +157,9 @@ impl Template {
 
     /// Ends the template and with it every worker, and waits for that: up to 300 ms, then it is
     /// killed. Workers that start afterwards fail. Calling it again does nothing.
+    ///
+    /// # Panics
+    /// When the thread that listens to the template panicked.
     pub fn shutdown(&self) {
         let monitor = self.monitor.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(monitor) = monitor else { return };

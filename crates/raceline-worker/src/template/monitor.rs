@@ -60,10 +60,10 @@ impl Monitor {
         // The rest of what it printed is a bonus.
         while matches!(self.output.read_available(), Ok(true)) {}
         self.output.lines.finish();
-        let mut tail = String::from_utf8_lossy(&self.output.tail).trim_end().to_owned();
-        if let Some(error) = failure {
-            tail = format!("{tail}\nits socket failed: {error}").trim_start().to_owned();
-        }
+        let printed = String::from_utf8_lossy(&self.output.tail).trim_end().to_owned();
+        let failure = failure.map(|error| format!("its socket failed: {error}"));
+        let parts = [Some(printed).filter(|text| !text.is_empty()), failure];
+        let tail = parts.into_iter().flatten().collect::<Vec<_>>().join("\n");
         let mut state = self.shared.state();
         state.ended = Some((exit, tail.clone()));
         let pending = std::mem::take(&mut state.pending);

@@ -29,8 +29,8 @@ fn run_template(mut template: TemplateLoop) -> io::Result<()> {
         match unsafe { libc::fork() } {
             -1 => template.report_failure(request, &io::Error::last_os_error())?,
             0 => {
-                let mut functions = Functions::default();
-                functions.env = request.env.clone();
+                let env = request.env.clone();
+                let mut functions = Functions { env, ..Functions::default() };
                 let socket = template.enter_worker(request)?;
                 end(serve(socket, &mut functions).map_or(1, |()| 0))
             }
@@ -99,7 +99,7 @@ impl Runtime for Functions {
                 signal_self(libc::SIGKILL)
             }
             "sleep" => {
-                thread::sleep(Duration::from_secs(60));
+                thread::sleep(Duration::from_mins(1));
                 input
             }
             "fork_and_die" => {
@@ -176,6 +176,6 @@ fn signal_self(signal: i32) -> ! {
         libc::signal(signal, libc::SIG_DFL);
         libc::kill(libc::getpid(), signal);
     }
-    thread::sleep(Duration::from_secs(60));
+    thread::sleep(Duration::from_mins(1));
     unreachable!("the signal ends the process")
 }

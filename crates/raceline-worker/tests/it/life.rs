@@ -68,7 +68,7 @@ async fn shutdown_ends_busy_workers() {
         tokio::time::sleep(Duration::from_millis(200)).await;
         let workers = workers_of(template);
         assert_eq!(workers.len(), 2);
-        let ended = session.template.clone();
+        let ended = std::sync::Arc::clone(&session.template);
         tokio::task::spawn_blocking(move || ended.shutdown()).await.unwrap();
         workers
     };
