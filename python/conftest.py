@@ -3,11 +3,12 @@
 import pytest
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _quiet_session():
-    """One session without progress for the whole test run."""
+@pytest.fixture(scope="module", autouse=True)
+def _session():
+    """A session of known size for each module; the engine starts when a test needs it."""
     import raceline
 
-    raceline.init(num_cpus=2, num_gpus=8, progress=False, ignore_reinit_error=True)
+    raceline.shutdown()
+    raceline.init(num_cpus=2, num_gpus=8, progress=False)
     yield
     raceline.shutdown()
