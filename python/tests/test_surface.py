@@ -50,6 +50,7 @@ def test_the_type_checker_sees_the_same_top_level_names():
         for statement in node.body
         if isinstance(statement, ast.ImportFrom)
         for alias in statement.names
+        if alias.asname
     }
     assert typed == set(raceline.__all__) - {"__version__"}
 
