@@ -5,6 +5,7 @@
 //! equal text. [`datafusion_expr::Expr`] is *the* expression type.
 
 mod aggregate;
+pub mod expression;
 pub mod lambda;
 mod node;
 mod scan;
