@@ -7,7 +7,7 @@ use std::sync::Arc;
 use raceline_types::{Diagnostic, ErrorKind};
 use thiserror::Error;
 
-use crate::store::NoContact;
+use crate::store::{METADATA_HOSTS, NoContact};
 
 /// A path that cannot be used, a store that does not answer, files that are not there.
 #[derive(Debug, Error)]
@@ -211,16 +211,23 @@ impl Target {
                 _ => ConnectError::NoCredentials { uri, source: Box::new(error) },
             };
         }
+        // A failed listing has no kind of its own: only its text tells what the service said.
+        let text = error.to_string();
+        if let Some((bucket, endpoint)) = &self.remote
+            && text.contains("NoSuchBucket")
+        {
+            let endpoint = Arc::clone(endpoint);
+            return ConnectError::NoBucket { bucket: bucket.to_string(), endpoint };
+        }
+        if remote && METADATA_HOSTS.iter().any(|host| text.contains(host)) {
+            return ConnectError::NoCredentials { uri, source: Box::new(error) };
+        }
+        let refused = ["status code: 401", "status code: 403"];
+        if remote && refused.iter().any(|status| text.contains(status)) {
+            return ConnectError::Denied { uri, remote, source: Box::new(error) };
+        }
         match error {
-            object_store::Error::NotFound { source, .. } => {
-                match (&self.remote, source.to_string().contains("NoSuchBucket")) {
-                    (Some((bucket, endpoint)), true) => ConnectError::NoBucket {
-                        bucket: bucket.to_string(),
-                        endpoint: Arc::clone(endpoint),
-                    },
-                    _ => ConnectError::Missing { uri },
-                }
-            }
+            object_store::Error::NotFound { .. } => ConnectError::Missing { uri },
             error @ (object_store::Error::PermissionDenied { .. }
             | object_store::Error::Unauthenticated { .. }) => {
                 ConnectError::Denied { uri, remote, source: Box::new(error) }

@@ -16,7 +16,7 @@ use thiserror::Error;
 use tokio::runtime::Handle;
 
 /// Addresses at which clouds tell a machine its own credentials.
-const METADATA_HOSTS: [&str; 2] = ["169.254.169.254", "169.254.170.2"];
+pub(crate) const METADATA_HOSTS: [&str; 2] = ["169.254.169.254", "169.254.170.2"];
 
 /// No connection to a service was ever made.
 #[derive(Debug, Error)]

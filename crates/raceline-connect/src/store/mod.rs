@@ -6,6 +6,6 @@ mod location;
 mod registry;
 mod s3;
 
-pub(crate) use contact::NoContact;
+pub(crate) use contact::{METADATA_HOSTS, NoContact};
 pub(crate) use glob::{Coverage, Glob};
 pub use registry::{Located, Stores};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use parquet::arrow::ArrowSchemaConverter;
@@ -59,7 +59,7 @@ impl Fit {
             let column = batch.column(position);
             if column.data_type() == field.data_type() {
                 columns.push(Arc::clone(column));
-            } else if column.null_count() == column.len()
+            } else if column.logical_null_count() == column.len()
                 || meaning(column.data_type()) == meaning(field.data_type())
             {
                 columns.push(cast(column, field.data_type()).map_err(encode_error)?);

@@ -1,0 +1,130 @@
+//! Against an S3 server, by hand:
+//! `RACELINE_TEST_S3=http://127.0.0.1:5000 cargo test -p raceline-connect -- --ignored s3::`.
+//! The server has the empty bucket `raceline-test` and takes the credentials `a` and `b`; one at
+//! `RACELINE_TEST_S3_STRICT` takes none.
+
+use std::collections::BTreeMap;
+
+use futures::TryStreamExt;
+use object_store::path::Path;
+use object_store::{ObjectStoreExt, PutPayload};
+use raceline_connect::{FileColumns, Listing, TextReader};
+use raceline_plan::{FileFormat, SaveMode, TextReadOptions, WriteFormat};
+use raceline_types::{ErrorKind, Failure};
+
+use super::fixture::{Place, TEXT, read, table, texts};
+
+const BUCKET: &str = "s3://raceline-test";
+
+fn options(variable: &str) -> BTreeMap<String, String> {
+    let endpoint = std::env::var(variable).unwrap();
+    let pairs = [("endpoint", endpoint.as_str()), ("key", "a"), ("secret", "b")];
+    pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
+}
+
+async fn listed(place: &Place, path: &str) -> Result<Vec<String>, Failure> {
+    let mut scan = place.scan(FileFormat::Binary, &[]);
+    scan.paths = vec![format!("{BUCKET}/{path}")];
+    scan.storage_options = options("RACELINE_TEST_S3");
+    let files = Listing::new(place.stores.clone(), &scan)?.files();
+    files.map_ok(|file| file.location.to_string()).try_collect().await
+}
+
+#[tokio::test]
+#[ignore = "needs a local S3 server"]
+async fn objects_are_listed_and_read() {
+    let place = Place::local();
+    let located = place.stores.resolve(BUCKET, &options("RACELINE_TEST_S3")).unwrap();
+    // More than one page of results.
+    let puts = (0..1100).map(|at| {
+        let (store, path) = (located.store.clone(), format!("many/k={}/{at:04}.txt", at % 2));
+        async move {
+            let payload = PutPayload::from(format!("line {at}\n"));
+            store.put(&Path::parse(path).unwrap(), payload).await.map(drop)
+        }
+    });
+    let puts = futures::stream::iter(puts.map(Ok::<_, object_store::Error>));
+    puts.try_for_each_concurrent(16, |put| put).await.unwrap();
+
+    assert_eq!(listed(&place, "many").await.unwrap().len(), 1100);
+    assert_eq!(listed(&place, "many/k=1/*.txt").await.unwrap().len(), 550);
+    assert_eq!(listed(&place, "m*/k=0/001*").await.unwrap().len(), 5);
+    assert_eq!(listed(&place, "many/k=0/0002.txt").await.unwrap(), ["many/k=0/0002.txt"]);
+    let missing = listed(&place, "nothing").await.unwrap_err();
+    assert_eq!(missing.to_string(), "no such file or folder: `s3://raceline-test/nothing`");
+    assert_eq!(missing.kind(), ErrorKind::NotFound);
+
+    let mut scan = place.scan(TEXT, &[]);
+    scan.paths = vec![format!("{BUCKET}/many/k=1")];
+    scan.storage_options = options("RACELINE_TEST_S3");
+    let splits = place.splits(&scan).await.unwrap();
+    let columns = FileColumns::new(TextReader::content(), &["k".into()], true, None).unwrap();
+    let options = TextReadOptions { drop_empty_lines: true };
+    let reader = TextReader::new(place.stores.clone(), options, columns);
+    let batches = read(&reader, &splits).await.unwrap();
+    let lines = texts(&batches, "text");
+    assert_eq!((lines.len(), lines[0].as_deref()), (550, Some("line 1")));
+    assert_eq!(texts(&batches, "path")[0].as_deref(), Some("raceline-test/many/k=1/0001.txt"));
+}
+
+#[tokio::test]
+#[ignore = "needs a local S3 server"]
+async fn writes_appear_together_and_are_replaced() {
+    let place = Place::local();
+    let mut spec = place.spec("", WriteFormat::Csv);
+    spec.path = format!("{BUCKET}/out");
+    spec.storage_options = options("RACELINE_TEST_S3");
+    spec.rows_per_file_max = Some(700_000);
+    spec.mode = SaveMode::Overwrite;
+    for _ in 0..2 {
+        // Enough for several parts of an upload.
+        let batches = (0..20).map(|at| Ok(table(at * 50_000, 50_000))).collect();
+        place.write_somewhere(spec.clone(), batches).await.unwrap();
+        let files = listed(&place, "out").await.unwrap();
+        assert_eq!(files.len(), 2, "{files:?}");
+        let mut rows = 0;
+        for file in &files {
+            let located = place.stores.resolve(BUCKET, &spec.storage_options).unwrap();
+            let path = Path::parse(file).unwrap();
+            let bytes = located.store.get(&path).await.unwrap().bytes().await.unwrap();
+            rows += bytes.iter().filter(|byte| **byte == b'\n').count() - 1;
+        }
+        assert_eq!(rows, 1_000_000);
+    }
+    let failing = vec![
+        Ok(table(0, 10)),
+        Err(Failure::from(raceline_types::InternalError::new("input failed"))),
+    ];
+    spec.path = format!("{BUCKET}/failed");
+    place.write_somewhere(spec, failing).await.unwrap_err();
+    assert_eq!(listed(&place, "failed").await.unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[tokio::test]
+#[ignore = "needs a local S3 server"]
+async fn refusals_are_told_apart() {
+    let place = Place::local();
+    let failure = async |path: &str, options: BTreeMap<String, String>| {
+        let mut scan = place.scan(FileFormat::Binary, &[]);
+        (scan.paths, scan.storage_options) = (vec![path.to_owned()], options);
+        place.splits(&scan).await.unwrap_err()
+    };
+    let gone = failure("s3://no-such-bucket/x", options("RACELINE_TEST_S3")).await;
+    assert_eq!(gone.to_string(), "no such bucket: `no-such-bucket`");
+    assert_eq!(gone.kind(), ErrorKind::NotFound);
+    // A file is asked for by itself, a pattern by a listing.
+    for (path, uri) in [("x", "x"), ("*.csv", "")] {
+        let path = format!("s3://raceline-test/{path}");
+        let refused = failure(&path, options("RACELINE_TEST_S3_STRICT")).await;
+        let message = format!("access to `s3://raceline-test/{uri}` was refused");
+        assert_eq!(refused.to_string(), message);
+        assert_eq!(refused.kind(), ErrorKind::PermissionDenied);
+    }
+    let mut nobody = options("RACELINE_TEST_S3");
+    nobody.remove("key");
+    nobody.remove("secret");
+    let start = std::time::Instant::now();
+    let failure = failure("s3://raceline-test/x", nobody).await;
+    assert_eq!(failure.to_string(), "no credentials for `s3://raceline-test/x`");
+    assert!(start.elapsed() < std::time::Duration::from_secs(10), "{:?}", start.elapsed());
+}
