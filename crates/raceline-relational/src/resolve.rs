@@ -68,10 +68,13 @@ fn physical(
     let columns = Arc::new(DFSchema::try_from(Arc::clone(schema))?);
     let context = SimplifyContext::builder().with_schema(Arc::clone(&columns)).build();
     let simplifier = ExprSimplifier::new(context);
-    let coerced = simplifier.coerce(expr.clone(), &columns)?;
-    let simplified = simplifier.simplify(coerced)?;
+    // Functions that turn into bare operators leave their arguments to be coerced once more.
+    let mut expr = expr.clone();
+    for _ in 0..2 {
+        expr = simplifier.simplify(simplifier.coerce(expr, &columns)?)?;
+    }
     create_physical_expr(
-        &simplified,
+        &expr,
         &columns,
         &ExecutionProps::new(),
         &PhysicalPlanningContext::default(),

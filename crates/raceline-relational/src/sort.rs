@@ -113,3 +113,6 @@ fn restore(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, Failu
     RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
         .map_err(|error| InternalError::caused_by("sorted columns changed type", error).into())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,306 @@
-//! Tests of aggregates.
+//! Tests of aggregates: against a naive one, and the edges of its contract.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, Float64Array, Int32Array, Int64Array, NullArray, RecordBatch,
+    StringArray, StringViewArray,
+};
+use arrow::datatypes::{DataType, Field, Float64Type, Int64Type, Schema, SchemaRef};
+use futures::{StreamExt, stream};
+use proptest::prelude::*;
+use raceline_exec::Region;
+use raceline_plan::{Aggregate, AggregateKind};
+use raceline_types::{Batch, ErrorKind, Failure};
+
+use super::AggregateRegion;
+use crate::error::RelationalError;
+use crate::fixture::{Collected, block_on, engine, run};
+
+const MEMORY_BYTES: usize = 256 << 20;
+
+fn aggregate(kind: AggregateKind, ignore_nulls: bool) -> Aggregate {
+    let mut one = Aggregate::new(kind, Some("value".into()), ignore_nulls);
+    one.name = format!("{kind}_{ignore_nulls}");
+    one
+}
+
+fn all_kinds() -> Vec<Aggregate> {
+    let kinds = [
+        AggregateKind::Count,
+        AggregateKind::Sum,
+        AggregateKind::Min,
+        AggregateKind::Max,
+        AggregateKind::Mean,
+        AggregateKind::Std { ddof: 1 },
+    ];
+    kinds.into_iter().flat_map(|kind| [true, false].map(|nulls| aggregate(kind, nulls))).collect()
+}
+
+fn region(partitions: usize, keys: &[&str], aggregates: Vec<Aggregate>) -> AggregateRegion {
+    let keys = keys.iter().map(|key| (*key).to_owned()).collect();
+    AggregateRegion::new(engine(partitions, MEMORY_BYTES), keys, aggregates)
+}
+
+fn table(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
+    RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, c)| (name, c, true)))
+        .unwrap()
+}
+
+/// The aggregates of one group, naively, in the order of [`all_kinds`].
+fn naive(values: &[Option<f64>]) -> Vec<Option<f64>> {
+    let there: Vec<f64> = values.iter().flatten().copied().filter(|one| !one.is_nan()).collect();
+    let is_complete = there.len() == values.len();
+    let (n, rows) = (there.len() as f64, values.len() as f64);
+    let mean = there.iter().sum::<f64>() / n;
+    let squares: f64 = there.iter().map(|one| (one - mean).powi(2)).sum();
+    let some = |value: f64| Some(value).filter(|_| !there.is_empty());
+    let std = if there.len() == 1 { f64::NAN } else { (squares / (n - 1.0)).sqrt() };
+    let kinds = [
+        some(there.iter().sum()),
+        some(there.iter().copied().fold(f64::INFINITY, f64::min)),
+        some(there.iter().copied().fold(f64::NEG_INFINITY, f64::max)),
+        some(mean),
+        some(std),
+    ];
+    let values = kinds.into_iter().flat_map(|kind| [kind, kind.filter(|_| is_complete)]);
+    [Some(n), Some(rows)].into_iter().chain(values).collect()
+}
+
+fn close(a: Option<f64>, b: Option<f64>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => {
+            (a.is_nan() && b.is_nan()) || (a - b).abs() <= 1e-6 * (1.0 + a.abs().max(b.abs()))
+        }
+        (a, b) => a == b,
+    }
+}
+
+/// Groups by key bits (None: missing), each with its aggregates.
+type Groups = BTreeMap<Option<u64>, Vec<Option<f64>>>;
+
+fn bits(key: Option<f64>) -> Option<u64> {
+    key.filter(|key| !key.is_nan()).map(|key| (key + 0.0).to_bits())
+}
+
+fn groups_of(batch: &RecordBatch, keys: usize) -> Groups {
+    let mut groups = Groups::new();
+    for row in 0..batch.num_rows() {
+        let value = |column: &ArrayRef| {
+            let floats = arrow::compute::cast(column, &DataType::Float64).unwrap();
+            let floats = floats.as_primitive::<Float64Type>();
+            floats.is_valid(row).then(|| floats.value(row))
+        };
+        let key = if keys == 0 { None } else { bits(value(batch.column(0))) };
+        let values = batch.columns()[keys..].iter().map(value).collect();
+        assert!(groups.insert(key, values).is_none(), "a group occurs twice");
+    }
+    groups
+}
+
+fn check_against_naive(rows: &[(Option<f64>, Option<f64>)], partitions: usize, keys: &[&str]) {
+    let batches: Vec<RecordBatch> = rows
+        .chunks(7)
+        .map(|rows| {
+            let key: Float64Array = rows.iter().map(|row| row.0).collect();
+            let value: Float64Array = rows.iter().map(|row| row.1).collect();
+            table(vec![("key", Arc::new(key)), ("value", Arc::new(value))])
+        })
+        .collect();
+    let region = region(partitions, keys, all_kinds());
+    let found = groups_of(&run(&region, batches).unwrap().rows(), keys.len());
+    let mut expected: BTreeMap<Option<u64>, Vec<Option<f64>>> = BTreeMap::new();
+    for (key, value) in rows {
+        let key = if keys.is_empty() { None } else { bits(*key) };
+        expected.entry(key).or_default().push(*value);
+    }
+    assert_eq!(found.len(), expected.len());
+    for (key, values) in expected {
+        let (found, expected) = (&found[&key], naive(&values));
+        let same = found.iter().zip(&expected).all(|(a, b)| close(*a, *b));
+        assert!(same, "group {key:?} of {values:?}: {found:?} is not {expected:?}");
+    }
+}
+
+fn number() -> impl Strategy<Value = Option<f64>> {
+    let few = prop::sample::select(vec![0.0, -0.0, 1.0, -2.5, f64::NAN, -f64::NAN]);
+    prop_oneof![3 => few.prop_map(Some), 1 => Just(None), 2 => (-100.0..100.0).prop_map(Some)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn groups_are_those_of_a_naive_aggregate_at_any_width(
+        rows in prop::collection::vec((number(), number()), 1..60),
+        partitions in 1_usize..4,
+    ) {
+        check_against_naive(&rows, partitions, &["key"]);
+        check_against_naive(&rows, partitions, &[]);
+    }
+}
+
+#[test]
+fn an_empty_table_gives_no_groups_and_one_row_without_keys() {
+    let key: ArrayRef = Arc::new(StringArray::from(Vec::<Option<&str>>::new()));
+    let value: ArrayRef = Arc::new(Int64Array::from(Vec::<i64>::new()));
+    let empty = table(vec![("key", key), ("value", value)]);
+    let grouped = run(&region(2, &["key"], all_kinds()), vec![empty.clone()]).unwrap().rows();
+    assert_eq!(grouped.num_rows(), 0);
+    assert_eq!(grouped.schema().field(0).data_type(), &DataType::Utf8);
+    assert_eq!(grouped.schema().field(3).name(), "sum_true");
+    let whole = run(&region(2, &[], all_kinds()), vec![empty]).unwrap().rows();
+    check_empty_row(&whole);
+}
+
+#[test]
+fn a_port_without_a_batch_gives_nothing_and_one_row_without_keys() {
+    assert!(run(&region(2, &["key"], all_kinds()), vec![]).unwrap().0.is_empty());
+    check_empty_row(&run(&region(2, &[], all_kinds()), vec![]).unwrap().rows());
+}
+
+fn check_empty_row(row: &RecordBatch) {
+    assert_eq!(row.num_rows(), 1);
+    assert_eq!(row.column(0).as_primitive::<Int64Type>().value(0), 0);
+    assert_eq!(row.column(1).as_primitive::<Int64Type>().value(0), 0);
+    assert!(row.columns()[2..].iter().all(|column| column.is_null(0)));
+}
+
+#[test]
+fn rows_without_columns_are_counted() {
+    let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(5));
+    let bare =
+        RecordBatch::try_new_with_options(Arc::new(Schema::empty()), vec![], &options).unwrap();
+    let count = Aggregate::new(AggregateKind::Count, None, false);
+    let rows = run(&region(2, &[], vec![count]), vec![bare.clone(), bare]).unwrap().rows();
+    assert_eq!(rows.schema().field(0).name(), "count()");
+    assert_eq!(rows.column(0).as_primitive::<Int64Type>().values(), &[10]);
+}
+
+fn sum_of(value: ArrayRef) -> Result<RecordBatch, Failure> {
+    let sum = Aggregate::new(AggregateKind::Sum, Some("value".into()), true);
+    Ok(run(&region(2, &[], vec![sum]), vec![table(vec![("value", value)])])?.rows())
+}
+
+#[test]
+fn an_integer_sum_is_int64_and_never_wraps() {
+    let small = sum_of(Arc::new(Int32Array::from(vec![i32::MAX, i32::MAX]))).unwrap();
+    assert_eq!(small.column(0).as_primitive::<Int64Type>().value(0), 2 * i64::from(i32::MAX));
+    let edge = sum_of(Arc::new(Int64Array::from(vec![i64::MAX, -1, 1]))).unwrap();
+    assert_eq!(edge.column(0).as_primitive::<Int64Type>().value(0), i64::MAX);
+    let beyond = sum_of(Arc::new(Int64Array::from(vec![i64::MAX, 1]))).unwrap_err();
+    assert_eq!(
+        beyond.render(),
+        "`sum(value)` exceeds 64 bits\n  hint: cast the column to float64 first"
+    );
+}
+
+#[test]
+fn string_views_are_keys_and_have_extremes() {
+    let key: ArrayRef = Arc::new(StringViewArray::from(vec![
+        Some("a string beyond twelve bytes"),
+        None,
+        Some("b"),
+    ]));
+    let value: ArrayRef = Arc::new(StringViewArray::from(vec!["another string beyond", "y", "x"]));
+    let extremes = [AggregateKind::Min, AggregateKind::Max].map(|kind| aggregate(kind, true));
+    let batch = table(vec![("key", key), ("value", value)]);
+    let rows = run(&region(3, &["key"], extremes.to_vec()), vec![batch.clone(), batch]).unwrap();
+    let mut lines: Vec<String> = Vec::new();
+    let rows = rows.rows();
+    let text: Vec<_> = rows
+        .columns()
+        .iter()
+        .map(|column| arrow::compute::cast(column, &DataType::Utf8).unwrap())
+        .collect();
+    for row in 0..rows.num_rows() {
+        let cell = |column: &ArrayRef| {
+            column.as_string::<i32>().iter().nth(row).flatten().map(str::to_owned)
+        };
+        lines
+            .push(text.iter().map(|c| cell(c).unwrap_or("-".into())).collect::<Vec<_>>().join("|"));
+    }
+    lines.sort();
+    let long = "a string beyond twelve bytes|another string beyond|another string beyond";
+    assert_eq!(lines, ["-|y|y", long, "b|x|x"]);
+}
+
+#[test]
+fn wrong_columns_and_types_are_named() {
+    let value: ArrayRef = Arc::new(StringArray::from(vec!["x"]));
+    let batch = table(vec![("value", value)]);
+    let sum = run(&region(1, &[], vec![aggregate(AggregateKind::Sum, true)]), vec![batch.clone()]);
+    assert_eq!(
+        sum.err().unwrap().to_string(),
+        "cannot compute `sum` of column `value` of type `Utf8`"
+    );
+    let keyed = run(&region(1, &["valeu"], all_kinds()), vec![batch]).err().unwrap();
+    assert_eq!(keyed.kind(), ErrorKind::ColumnNotFound);
+    assert_eq!(
+        keyed.render(),
+        "no column `valeu`\n  columns: `value`\n  hint: did you mean `value`?"
+    );
+}
+
+#[test]
+fn a_failure_of_the_port_comes_out_unchanged() {
+    let value: ArrayRef = Arc::new(Int64Array::from(vec![1]));
+    let first = Ok(Batch::without_origin(table(vec![("value", value)])));
+    let planted = RelationalError::NewColumn { column: "planted".into() };
+    let port = stream::iter([first, Err(Failure::from(planted).at_uri("a.parquet"))]).boxed();
+    let region = region(2, &["value"], all_kinds());
+    let failure = block_on(region.run(vec![port], &mut Collected::default())).unwrap_err();
+    assert_eq!(failure.place().uri.as_deref(), Some("a.parquet"));
+    let found = failure.downcast_ref::<RelationalError>();
+    assert!(matches!(found, Some(RelationalError::NewColumn { column }) if column == "planted"));
+}
+
+#[test]
+fn unknown_types_widen_and_others_must_not_change() {
+    let typed: ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));
+    let unknown: ArrayRef = Arc::new(NullArray::new(3));
+    let batches = [unknown, Arc::clone(&typed)].map(|value| table(vec![("value", value)]));
+    let count = vec![aggregate(AggregateKind::Count, true), aggregate(AggregateKind::Sum, true)];
+    let [first, second] = batches.clone();
+    for order in [vec![first.clone(), second.clone()], vec![second, first]] {
+        let rows = run(&region(2, &[], count.clone()), order).unwrap().rows();
+        assert_eq!(rows.column(0).as_primitive::<Int64Type>().value(0), 2);
+        assert_eq!(rows.column(1).as_primitive::<Int64Type>().value(0), 3);
+    }
+    let floats: ArrayRef = Arc::new(Float64Array::from(vec![0.5]));
+    let mixed = vec![table(vec![("value", typed)]), table(vec![("value", floats)])];
+    assert_eq!(
+        run(&region(2, &[], count), mixed).err().unwrap().to_string(),
+        "column `value` is `Int64` in one batch and `Float64` in a later one"
+    );
+}
+
+#[test]
+fn the_schema_is_known_before_the_run() {
+    let schema: SchemaRef = Arc::new(Schema::new(vec![
+        Field::new("key", DataType::Utf8, false),
+        Field::new("value", DataType::Int32, false),
+    ]));
+    let output = AggregateRegion::output_schema(&schema, &["key".into()], &all_kinds()).unwrap();
+    let key: ArrayRef = Arc::new(StringArray::from(vec!["a"]));
+    let value: ArrayRef = Arc::new(Int32Array::from(vec![1]));
+    let batch = RecordBatch::try_new(schema, vec![key, value]).unwrap();
+    assert_eq!(
+        run(&region(1, &["key"], all_kinds()), vec![batch]).unwrap().rows().schema(),
+        output
+    );
+}
+
+#[test]
+fn groups_beyond_the_memory_are_spilled_and_exact() {
+    let count = Aggregate::new(AggregateKind::Count, None, false);
+    let tight = AggregateRegion::new(engine(2, 12 << 20), vec!["key".into()], vec![count]);
+    let batches = (0..20_i64).map(|batch| {
+        let keys = Int64Array::from_iter_values((0..50_000).map(|row| batch % 10 * 50_000 + row));
+        table(vec![("key", Arc::new(keys) as ArrayRef)])
+    });
+    let rows = run(&tight, batches.collect()).unwrap().rows();
+    assert_eq!(rows.num_rows(), 500_000);
+    assert!(rows.column(1).as_primitive::<Int64Type>().values().iter().all(|&count| count == 2));
+}

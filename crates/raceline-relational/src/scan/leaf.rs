@@ -16,6 +16,7 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::Expr;
 use datafusion::parquet::file::metadata::ParquetMetaData;
 use object_store::{ObjectMeta, ObjectStore};
+use raceline_plan::expression::relaxed;
 use raceline_plan::{FileFormat, FileSplit};
 use raceline_types::Failure;
 
@@ -136,7 +137,7 @@ impl Target<'_> {
         let mut source =
             ParquetSource::new(table.clone()).with_parquet_file_reader_factory(Arc::new(readers));
         if let Some(predicate) = request.predicate {
-            let predicate = resolve(predicate, table.table_schema());
+            let predicate = resolve(&relaxed(predicate), table.table_schema());
             source = source.with_predicate(predicate.map_err(|error| carry(error.into()))?);
         }
         let rows = batch_rows(row_bytes(&footer, &own));
