@@ -11,7 +11,9 @@ mod kernel;
 #[cfg(test)]
 mod tests;
 
-use datafusion_common::{Column, ScalarValue};
+use arrow::datatypes::DataType;
+use datafusion_common::Column;
+pub use datafusion_common::ScalarValue;
 use datafusion_expr::expr::BinaryExpr;
 use datafusion_expr::{Expr, Operator, lit, not};
 use raceline_types::{Diagnostic, ErrorKind, nearest_names};
@@ -95,6 +97,12 @@ pub fn unary(op: &str, value: Expr) -> Result<Expr, UnknownOperator> {
         "is_not_null" => Ok(value.is_not_null()),
         _ => call(op, vec![value]),
     }
+}
+
+/// `value` as `data_type`; a value that does not fit is an error when the plan runs.
+#[must_use]
+pub fn cast(value: Expr, data_type: DataType) -> Expr {
+    datafusion_expr::cast(value, data_type)
 }
 
 /// Whether `value` is one of `list` (`negated`: none of it). Null is in a list only when the list

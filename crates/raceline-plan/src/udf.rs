@@ -23,6 +23,17 @@ pub enum UdfKind {
     Key,
 }
 
+impl UdfKind {
+    /// Whether the output has the columns of the input.
+    #[must_use]
+    pub fn keeps_schema(self) -> bool {
+        match self {
+            Self::Filter => true,
+            Self::Map | Self::FlatMap | Self::MapBatches | Self::Key => false,
+        }
+    }
+}
+
 /// How a batch function sees its batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum BatchFormat {
@@ -41,7 +52,7 @@ pub trait NativeFunction: Send + Sync + 'static {
     ///
     /// # Errors
     /// Whatever the closure fails with.
-    fn call(&self, batch: RecordBatch) -> Result<RecordBatch, Failure>;
+    fn call(&self, batch: &RecordBatch) -> Result<RecordBatch, Failure>;
 }
 
 /// Where the code of a function is.

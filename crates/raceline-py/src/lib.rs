@@ -1,1 +1,45 @@
-//! placeholder
+//! The Python face of the engine: handles, conversions, error mapping, and the worker child.
+//!
+//! Everything public to Python users is in the package `raceline`; this module is its
+//! `raceline._native`. Nothing here plans or schedules.
+
+mod batch;
+mod capsule;
+mod child;
+mod convert;
+mod dataset;
+mod error;
+mod expr;
+mod gil;
+mod lambda;
+mod numpy;
+mod options;
+mod schema;
+mod session;
+mod stream;
+
+use pyo3::prelude::*;
+
+/// The engine, compiled. Its names are not public: use `raceline` and `raceline.data`.
+#[pymodule(name = "_native")]
+mod native {
+    #[pymodule_export]
+    use super::batch::{Batch, columns_to_batch, rows_to_batches};
+    #[pymodule_export]
+    use super::child::{
+        RowCollector, WorkerBatch, WorkerRequest, WorkerTemplate, first_without_truth, row_forms,
+        value_to_batches,
+    };
+    #[pymodule_export]
+    use super::dataset::Dataset;
+    #[pymodule_export]
+    use super::expr::{Expr, col, lit};
+    #[pymodule_export]
+    use super::lambda::evaluate_lambda;
+    #[pymodule_export]
+    use super::schema::Schema;
+    #[pymodule_export]
+    use super::session::Session;
+    #[pymodule_export]
+    use super::stream::Stream;
+}

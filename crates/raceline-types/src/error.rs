@@ -178,6 +178,12 @@ impl fmt::Display for Failure {
     }
 }
 
+impl Error for Failure {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.error.source()
+    }
+}
+
 /// A fault of the engine itself: something that its own code promised cannot happen.
 #[derive(Debug, Error)]
 #[error("internal error: {what}")]

@@ -1,1 +1,44 @@
-//! placeholder
+//! Raceline: a streaming data engine for AI and ETL work.
+//!
+//! A [`Dataset`] is a lazy plan over a [`Session`]. Nothing runs until rows are asked for; then
+//! the plan streams through the machine within the session's memory budget, in order.
+//!
+//! ```
+//! use arrow::array::{Int64Array, RecordBatch};
+//! use raceline::{Session, SessionOptions, col, lit};
+//!
+//! # fn main() -> Result<(), raceline::Failure> {
+//! let session = Session::new(SessionOptions::default())?;
+//! let rows = session.range(1_000).filter(col("id").gt_eq(lit(990_i64))).count()?;
+//! assert_eq!(rows, 10);
+//! # Ok(())
+//! # }
+//! ```
+
+mod dataset;
+mod explain;
+mod memory_limit;
+mod native;
+mod planner;
+mod progress;
+mod region;
+mod run;
+mod session;
+mod source;
+mod stats;
+mod template;
+
+pub use datafusion::logical_expr::{Expr, col, lit};
+pub use dataset::{Dataset, WrittenFile, counted_rows, written_files};
+pub use planner::unify;
+pub use progress::ProgressMode;
+pub use raceline_exec::{Snapshot, StageSnapshot, StageState};
+pub use raceline_plan::{
+    Aggregate, AggregateKind, BatchFormat, CsvReadOptions, FileFormat, FileScan, ImageReadOptions,
+    JsonReadOptions, Node, PartitionStyle, Projection, SaveMode, ScanRequest, SortKey,
+    TextReadOptions, UdfBody, UdfKind, UdfSpec, WriteFormat, WriteSpec,
+};
+pub use raceline_types::{Diagnostic, ErrorKind, Failure, Place, ResourceError, Resources};
+pub use raceline_worker::Launcher;
+pub use run::{Run, Waited};
+pub use session::{Session, SessionOptions};

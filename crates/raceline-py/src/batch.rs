@@ -1,0 +1,100 @@
+//! The batch handle.
+
+use arrow::compute::concat_batches;
+use arrow::record_batch::RecordBatch;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyCapsule, PyDict, PyList, PyMapping, PyTuple};
+
+use crate::capsule::batch_capsules;
+use crate::convert;
+use crate::numpy::Memory;
+
+/// Rows of a dataset in memory; any Arrow library takes it by `__arrow_c_array__`.
+#[pyclass(frozen, module = "raceline._native")]
+pub(crate) struct Batch {
+    inner: RecordBatch,
+}
+
+impl Batch {
+    pub(crate) fn new(inner: RecordBatch) -> Self {
+        Self { inner }
+    }
+}
+
+#[pymethods]
+impl Batch {
+    #[getter]
+    fn num_rows(&self) -> usize {
+        self.inner.num_rows()
+    }
+
+    #[getter]
+    fn column_names(&self) -> Vec<String> {
+        self.inner.schema_ref().fields().iter().map(|field| field.name().clone()).collect()
+    }
+
+    fn slice(&self, first: usize, rows: usize) -> PyResult<Self> {
+        if first.checked_add(rows).is_none_or(|end| end > self.inner.num_rows()) {
+            let have = self.inner.num_rows();
+            let text = format!("rows {first}..{first}+{rows} leave the batch of {have} rows");
+            return Err(PyValueError::new_err(text));
+        }
+        Ok(Self::new(self.inner.slice(first, rows)))
+    }
+
+    fn rows<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        convert::batch_to_rows(py, &self.inner)
+    }
+
+    #[pyo3(signature = (writable = false))]
+    fn numpy<'py>(&self, py: Python<'py>, writable: bool) -> PyResult<Bound<'py, PyDict>> {
+        convert::batch_to_numpy(py, &self.inner, writable)
+    }
+
+    #[pyo3(signature = (requested_schema = None))]
+    fn __arrow_c_array__<'py>(
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<Bound<'py, PyCapsule>>,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        batch_capsules(py, &self.inner, requested_schema)
+    }
+
+    /// One batch of all rows; schemas are united as in [`raceline::unify`].
+    #[staticmethod]
+    #[expect(clippy::needless_pass_by_value, reason = "extracted from Python by value")]
+    fn concat(py: Python<'_>, batches: Vec<PyRef<'_, Self>>) -> PyResult<Self> {
+        let batches: Vec<_> = batches.iter().map(|batch| batch.inner.clone()).collect();
+        let batches = crate::gil::detached(py, || raceline::unify(batches))?;
+        let first =
+            batches.first().ok_or_else(|| PyValueError::new_err("there is no batch to join"))?;
+        concat_batches(first.schema_ref(), &batches)
+            .map(Self::new)
+            .map_err(|error| PyValueError::new_err(error.to_string()))
+    }
+}
+
+/// The record batches of Python objects: our own handles, and whatever exports Arrow.
+pub(crate) fn batches_from_py(objects: &[Bound<'_, PyAny>]) -> PyResult<Vec<RecordBatch>> {
+    let mut batches = Vec::with_capacity(objects.len());
+    for object in objects {
+        match object.cast::<Batch>() {
+            Ok(batch) => batches.push(batch.get().inner.clone()),
+            Err(_) => batches.extend(convert::batches_from_value(object, Memory::Shared)?),
+        }
+    }
+    Ok(batches)
+}
+
+/// The batches of rows, each a mapping of column name to value.
+#[pyfunction]
+pub(crate) fn rows_to_batches(rows: &Bound<'_, PyList>) -> PyResult<Vec<Batch>> {
+    Ok(vec![Batch::new(convert::rows_to_batch(rows)?)])
+}
+
+/// The batch of a mapping of column name to a list or an array with one value a row.
+#[pyfunction]
+pub(crate) fn columns_to_batch(columns: &Bound<'_, PyMapping>) -> PyResult<Batch> {
+    Ok(Batch::new(convert::columns_to_batch(columns, Memory::Copied)?))
+}

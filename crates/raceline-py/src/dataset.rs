@@ -1,0 +1,168 @@
+//! The dataset handle.
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use raceline::{Aggregate, AggregateKind, Projection, SortKey, written_files};
+
+use crate::expr::Expr;
+use crate::gil::{detached, next_batch};
+use crate::options::{read_udf, read_write};
+use crate::schema::Schema;
+use crate::stream::Stream;
+
+/// A lazy dataset. Every transform returns a new one.
+#[pyclass(frozen, module = "raceline._native")]
+pub(crate) struct Dataset {
+    inner: raceline::Dataset,
+}
+
+impl Dataset {
+    pub(crate) fn new(inner: raceline::Dataset) -> Self {
+        Self { inner }
+    }
+}
+
+/// Aggregation as the face hands it over: kind, column, ignore nulls, ddof, output name.
+type AggregateTuple = (String, Option<String>, bool, u32, String);
+
+#[pymethods]
+impl Dataset {
+    fn filter_expr(&self, expr: &Expr) -> Self {
+        Self::new(self.inner.filter(expr.get().clone()))
+    }
+
+    fn select(&self, columns: Vec<String>) -> Self {
+        Self::new(self.inner.project(Projection::Select(columns)))
+    }
+
+    fn drop(&self, columns: Vec<String>) -> Self {
+        Self::new(self.inner.project(Projection::Drop(columns)))
+    }
+
+    fn rename(&self, names: Vec<(String, String)>) -> Self {
+        Self::new(self.inner.project(Projection::Rename(names)))
+    }
+
+    fn with_column(&self, name: &str, expr: &Expr) -> Self {
+        Self::new(self.inner.with_column(name, expr.get().clone()))
+    }
+
+    fn udf(&self, options: &Bound<'_, PyDict>) -> PyResult<Self> {
+        Ok(Self::new(self.inner.udf(read_udf(options)?)))
+    }
+
+    fn limit(&self, n: u64) -> Self {
+        Self::new(self.inner.limit(n))
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "extracted from Python by value")]
+    fn sort(&self, columns: Vec<String>, descending: Vec<bool>) -> PyResult<Self> {
+        if columns.len() != descending.len() {
+            return Err(PyValueError::new_err("`columns` and `descending` differ in length"));
+        }
+        let keys = columns
+            .into_iter()
+            .zip(descending)
+            .map(|(column, descending)| SortKey { column, descending });
+        Ok(Self::new(self.inner.sort(keys.collect())))
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "extracted from Python by value")]
+    fn union(&self, others: Vec<PyRef<'_, Self>>) -> Self {
+        let others: Vec<_> = others.iter().map(|other| other.inner.clone()).collect();
+        Self::new(self.inner.union(&others))
+    }
+
+    fn repartition(&self, n: usize) -> Self {
+        Self::new(self.inner.repartition(n))
+    }
+
+    fn aggregate(&self, keys: Vec<String>, aggs: Vec<AggregateTuple>) -> PyResult<Self> {
+        let aggregates = aggs.into_iter().map(read_aggregate).collect::<PyResult<_>>()?;
+        Ok(Self::new(self.inner.aggregate(keys, aggregates)))
+    }
+
+    /// Writes files; returns (path, rows, bytes) of each.
+    fn write(
+        &self,
+        py: Python<'_>,
+        options: &Bound<'_, PyDict>,
+    ) -> PyResult<Vec<(String, i64, i64)>> {
+        let spec = read_write(options)?;
+        let mut run = Some(detached(py, || self.inner.write_run(spec))?);
+        let mut files = Vec::new();
+        while let Some(batch) = next_batch(py, &mut run)? {
+            files.extend(detached(py, || written_files(&batch))?);
+        }
+        Ok(files.into_iter().map(|file| (file.path, file.rows, file.bytes)).collect())
+    }
+
+    fn execute(&self, py: Python<'_>) -> PyResult<Stream> {
+        let run = detached(py, || self.inner.run())?;
+        Ok(Stream::new(run))
+    }
+
+    fn count(&self, py: Python<'_>) -> PyResult<u64> {
+        if let Some(rows) = detached(py, || self.inner.count_from_metadata())? {
+            return Ok(rows);
+        }
+        let mut run = Some(detached(py, || self.inner.count_run())?);
+        let mut rows = 0;
+        while let Some(batch) = next_batch(py, &mut run)? {
+            rows += detached(py, || raceline::counted_rows(&batch))?;
+        }
+        Ok(rows)
+    }
+
+    fn schema(&self, py: Python<'_>, fetch: bool) -> PyResult<Option<Schema>> {
+        if let Some(schema) = detached(py, || self.inner.schema())? {
+            return Ok(Some(Schema::new(schema)));
+        }
+        if !fetch {
+            return Ok(None);
+        }
+        let mut run = Some(detached(py, || self.inner.limit(1).run())?);
+        let first = next_batch(py, &mut run)?;
+        crate::gil::end(py, &mut run)?;
+        Ok(first.map(|batch| Schema::new(batch.schema())))
+    }
+
+    fn explain(&self, py: Python<'_>) -> PyResult<String> {
+        detached(py, || self.inner.explain())
+    }
+
+    fn stats(&self) -> String {
+        self.inner.stats()
+    }
+
+    fn materialize(&self, py: Python<'_>) -> PyResult<Self> {
+        let mut run = Some(detached(py, || self.inner.run())?);
+        let mut batches = Vec::new();
+        while let Some(batch) = next_batch(py, &mut run)? {
+            batches.push(batch);
+        }
+        let session = self.inner.session();
+        let dataset =
+            detached(py, || raceline::Dataset::from_batches(session, "Materialized", batches))?;
+        Ok(Self::new(dataset))
+    }
+
+    fn plan(&self) -> String {
+        self.inner.plan().to_string()
+    }
+}
+
+fn read_aggregate(parts: AggregateTuple) -> PyResult<Aggregate> {
+    let (kind, column, ignore_nulls, ddof, name) = parts;
+    let kind = match kind.as_str() {
+        "count" => AggregateKind::Count,
+        "sum" => AggregateKind::Sum,
+        "min" => AggregateKind::Min,
+        "max" => AggregateKind::Max,
+        "mean" => AggregateKind::Mean,
+        "std" => AggregateKind::Std { ddof },
+        other => return Err(PyValueError::new_err(format!("unknown aggregation `{other}`"))),
+    };
+    Ok(Aggregate { kind, column, ignore_nulls, name })
+}

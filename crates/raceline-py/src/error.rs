@@ -1,0 +1,48 @@
+//! Failures as Python exceptions. The classes are defined in Python (`raceline.errors`).
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
+use raceline::{ErrorKind, Failure, Place};
+use raceline_worker::UdfError;
+
+/// The Python exception of `failure`: its class by kind, its place as attributes, and a user's
+/// own exception as cause.
+pub(crate) fn to_py_err(py: Python<'_>, failure: &Failure) -> PyErr {
+    build(py, failure).unwrap_or_else(|error| {
+        // The classes could not be imported: say both.
+        PyRuntimeError::new_err(format!("{}\n({error})", failure.render()))
+    })
+}
+
+fn build(py: Python<'_>, failure: &Failure) -> PyResult<PyErr> {
+    let fields = PyDict::new(py);
+    let Place { stage, uri, column, rows } = failure.place();
+    fields.set_item("stage", stage.as_deref())?;
+    fields.set_item("uri", uri.as_deref())?;
+    fields.set_item("column", column.as_deref())?;
+    fields.set_item("rows", *rows)?;
+    fields.set_item("detail", failure.error().detail())?;
+    fields.set_item("hint", failure.error().hint())?;
+    let exception = failure
+        .downcast_ref::<UdfError>()
+        .and_then(|error| error.error.exception.as_deref())
+        .map(|pickled| PyBytes::new(py, pickled));
+    let arguments = (kind_name(failure.kind()), failure.render(), fields, exception);
+    let value = py.import("raceline.errors")?.getattr("build")?.call1(arguments)?;
+    Ok(PyErr::from_value(value))
+}
+
+fn kind_name(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::Plan => "plan",
+        ErrorKind::ColumnNotFound => "column_not_found",
+        ErrorKind::NotFound => "not_found",
+        ErrorKind::PermissionDenied => "permission_denied",
+        ErrorKind::Source => "source",
+        ErrorKind::Udf => "udf",
+        ErrorKind::Resource => "resource",
+        ErrorKind::Cancelled => "cancelled",
+        ErrorKind::Internal => "internal",
+    }
+}

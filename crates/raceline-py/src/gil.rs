@@ -1,0 +1,56 @@
+//! The one door to and from the interpreter: release it, wait, hear signals, map errors.
+
+use std::time::Duration;
+
+use pyo3::prelude::*;
+use raceline::{Failure, Run, Waited};
+
+use crate::error::to_py_err;
+
+/// How long a wait may be deaf to Ctrl-C.
+const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Runs `work` without the interpreter's lock and maps its failure.
+#[expect(clippy::disallowed_methods, reason = "this is the door")]
+pub(crate) fn detached<T: Send>(
+    py: Python<'_>,
+    work: impl FnOnce() -> Result<T, Failure> + Send,
+) -> PyResult<T> {
+    py.detach(work).map_err(|failure| to_py_err(py, &failure))
+}
+
+/// The next batch of `run`, or `None` at its end. Ctrl-C cancels the run and raises
+/// `KeyboardInterrupt`.
+pub(crate) fn next_batch(
+    py: Python<'_>,
+    run: &mut Option<Run>,
+) -> PyResult<Option<arrow::record_batch::RecordBatch>> {
+    loop {
+        let Some(running) = run.as_mut() else { return Ok(None) };
+        match detached(py, || Ok(running.next_within(SIGNAL_INTERVAL)))? {
+            Waited::Batch(batch) => return Ok(Some(batch)),
+            Waited::Failed(failure) => {
+                end(py, run)?;
+                return Err(to_py_err(py, &failure));
+            }
+            Waited::Ended => {
+                end(py, run)?;
+                return Ok(None);
+            }
+            Waited::Pending => {}
+        }
+        if let Err(signal) = py.check_signals() {
+            end(py, run)?;
+            return Err(signal);
+        }
+    }
+}
+
+/// Ends `run` without the interpreter's lock, since it waits for workers and threads.
+pub(crate) fn end(py: Python<'_>, run: &mut Option<Run>) -> PyResult<()> {
+    let running = run.take();
+    detached(py, move || {
+        drop(running);
+        Ok(())
+    })
+}

@@ -1,0 +1,179 @@
+//! The dicts in which the Python face hands over what has many parts.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use raceline::{
+    BatchFormat, CsvReadOptions, FileFormat, FileScan, ImageReadOptions, JsonReadOptions,
+    PartitionStyle, Resources, SaveMode, ScanRequest, TextReadOptions, UdfBody, UdfKind, UdfSpec,
+    WriteFormat, WriteSpec,
+};
+
+use crate::lambda::program_from_py;
+
+/// Rows that are looked at to find the types of CSV and JSON columns.
+const INFER_ROWS: usize = 1000;
+
+/// A required entry of an options dict.
+fn required<'py, T>(options: &Bound<'py, PyDict>, name: &str) -> PyResult<T>
+where
+    T: for<'a> FromPyObject<'a, 'py>,
+{
+    optional(options, name)?
+        .ok_or_else(|| PyValueError::new_err(format!("the option `{name}` is missing")))
+}
+
+/// An entry of an options dict; `None` when it is missing or None.
+fn optional<'py, T>(options: &Bound<'py, PyDict>, name: &str) -> PyResult<Option<T>>
+where
+    T: for<'a> FromPyObject<'a, 'py>,
+{
+    match options.get_item(name)? {
+        Some(value) if !value.is_none() => value.extract().map(Some).map_err(Into::into),
+        _ => Ok(None),
+    }
+}
+
+fn unknown(what: &str, value: &str) -> PyErr {
+    PyValueError::new_err(format!("unknown {what} `{value}`"))
+}
+
+/// A file scan.
+pub(crate) fn read_scan(options: &Bound<'_, PyDict>) -> PyResult<FileScan> {
+    let partitions = match optional::<String>(options, "partitioning")?.as_deref() {
+        Some("hive") => PartitionStyle::Hive,
+        None => PartitionStyle::None,
+        Some(other) => return Err(unknown("partitioning", other)),
+    };
+    let projection = optional(options, "columns")?;
+    Ok(FileScan {
+        format: read_format(options)?,
+        paths: required(options, "paths")?,
+        storage_options: storage_options(options)?,
+        partitions,
+        include_paths: optional(options, "include_paths")?.unwrap_or(false),
+        extensions: optional(options, "extensions")?,
+        schema: None,
+        request: ScanRequest { projection, predicate: None, limit: None },
+    })
+}
+
+fn storage_options(options: &Bound<'_, PyDict>) -> PyResult<BTreeMap<String, String>> {
+    Ok(optional(options, "storage_options")?.unwrap_or_default())
+}
+
+fn read_format(options: &Bound<'_, PyDict>) -> PyResult<FileFormat> {
+    let byte = |name, default: char| -> PyResult<u8> {
+        let text = optional::<char>(options, name)?.unwrap_or(default);
+        u8::try_from(text).map_err(|_| {
+            PyValueError::new_err(format!("`{name}` must be one ASCII character, got `{text}`"))
+        })
+    };
+    Ok(match required::<String>(options, "format")?.as_str() {
+        "parquet" => FileFormat::Parquet,
+        "csv" => FileFormat::Csv(CsvReadOptions {
+            delimiter: byte("delimiter", ',')?,
+            quote: byte("quote", '"')?,
+            has_header: optional(options, "has_header")?.unwrap_or(true),
+            infer_rows: INFER_ROWS,
+        }),
+        "json" => FileFormat::Json(JsonReadOptions { infer_rows: INFER_ROWS }),
+        "text" => FileFormat::Text(TextReadOptions {
+            drop_empty_lines: optional(options, "drop_empty_lines")?.unwrap_or(true),
+        }),
+        "binary" => FileFormat::Binary,
+        "image" => FileFormat::Image(ImageReadOptions {
+            size: optional(options, "size")?,
+            mode: optional(options, "mode")?,
+        }),
+        other => return Err(unknown("format", other)),
+    })
+}
+
+/// A user-defined function.
+pub(crate) fn read_udf(options: &Bound<'_, PyDict>) -> PyResult<UdfSpec> {
+    let kind = match required::<String>(options, "kind")?.as_str() {
+        "map" => UdfKind::Map,
+        "flat_map" => UdfKind::FlatMap,
+        "filter" => UdfKind::Filter,
+        "map_batches" => UdfKind::MapBatches,
+        "key" => UdfKind::Key,
+        other => return Err(unknown("kind", other)),
+    };
+    let batch_format = match optional::<String>(options, "batch_format")?.as_deref() {
+        None | Some("numpy" | "default") => BatchFormat::Numpy,
+        Some("pandas") => BatchFormat::Pandas,
+        Some("pyarrow") => BatchFormat::Arrow,
+        Some(other) => return Err(unknown("batch format", other)),
+    };
+    let payload: Vec<u8> = required(options, "payload")?;
+    let program = match options.get_item("program")? {
+        Some(program) if !program.is_none() => program_from_py(&program)?,
+        _ => Err(optional(options, "decline")?.unwrap_or_else(|| "it was not translated".into())),
+    };
+    let program = program.map(Arc::new).map_err(Arc::from);
+    Ok(UdfSpec {
+        name: required(options, "name")?,
+        kind,
+        body: UdfBody::Foreign { payload: payload.into(), program },
+        stateful: optional(options, "stateful")?.unwrap_or(false),
+        batch_rows: optional(options, "batch_size")?,
+        batch_format,
+        resources: udf_resources(options)?,
+        concurrency_max: optional(options, "concurrency_max")?,
+        workers_min: optional(options, "workers_min")?.unwrap_or(0),
+    })
+}
+
+fn udf_resources(options: &Bound<'_, PyDict>) -> PyResult<Resources> {
+    let amount = |name| optional::<f64>(options, name);
+    let refuse = |error: raceline::ResourceError| PyValueError::new_err(error.to_string());
+    let gpus = amount("num_gpus")?.unwrap_or(0.0);
+    // As in Ray: a function that asks for GPUs alone takes no CPU.
+    let cpus = amount("num_cpus")?.unwrap_or(if gpus > 0.0 { 0.0 } else { 1.0 });
+    let memory = optional::<f64>(options, "memory")?.unwrap_or(0.0);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "`as` saturates, which is what a budget should do"
+    )]
+    let mut resources = Resources::new(cpus, gpus, memory as u64).map_err(refuse)?;
+    let custom: BTreeMap<String, f64> = optional(options, "resources")?.unwrap_or_default();
+    for (name, amount) in custom {
+        let nanos = Resources::new(amount, 0.0, 0).map_err(refuse)?.cpu_nanos;
+        resources.custom_nanos.insert(name, nanos);
+    }
+    Ok(resources)
+}
+
+/// A write.
+pub(crate) fn read_write(options: &Bound<'_, PyDict>) -> PyResult<WriteSpec> {
+    let format = match required::<String>(options, "format")?.as_str() {
+        "parquet" => WriteFormat::Parquet {
+            compression: optional(options, "compression")?.unwrap_or_else(|| "snappy".into()),
+            row_group_rows: optional(options, "row_group_size")?,
+        },
+        "csv" => WriteFormat::Csv,
+        "json" => WriteFormat::Json,
+        other => return Err(unknown("format", other)),
+    };
+    let mode = match optional::<String>(options, "mode")?.as_deref() {
+        None | Some("append") => SaveMode::Append,
+        Some("overwrite") => SaveMode::Overwrite,
+        Some("ignore") => SaveMode::Ignore,
+        Some("error" | "create") => SaveMode::Error,
+        Some(other) => return Err(unknown("mode", other)),
+    };
+    Ok(WriteSpec {
+        format,
+        path: required(options, "path")?,
+        storage_options: storage_options(options)?,
+        mode,
+        partition_columns: optional(options, "partition_cols")?.unwrap_or_default(),
+        rows_per_file_min: optional(options, "min_rows_per_file")?,
+        rows_per_file_max: optional(options, "max_rows_per_file")?,
+    })
+}

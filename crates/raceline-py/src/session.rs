@@ -1,0 +1,134 @@
+//! The session handle.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Mutex;
+
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use raceline::{Launcher, ProgressMode, SessionOptions};
+
+use crate::batch::batches_from_py;
+use crate::dataset::Dataset;
+use crate::gil::detached;
+use crate::options::read_scan;
+
+/// Environment variable that turns the lambda compiler off when it is `off`.
+const LAMBDA_VARIABLE: &str = "RACELINE_LAMBDA";
+
+/// A session: threads, stores, worker processes and the memory budget.
+#[pyclass(frozen, module = "raceline._native")]
+pub(crate) struct Session {
+    inner: Mutex<Option<raceline::Session>>,
+}
+
+impl Session {
+    fn get(&self) -> PyResult<raceline::Session> {
+        let inner = self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        inner.clone().ok_or_else(|| PyRuntimeError::new_err("the session was shut down"))
+    }
+}
+
+#[pymethods]
+impl Session {
+    #[new]
+    #[pyo3(signature = (**options))]
+    fn new(py: Python<'_>, options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        let missing = || PyTypeError::new_err("Session() needs its keyword arguments");
+        let SessionArguments { num_cpus, num_gpus, memory, resources, worker_command, progress } =
+            options.ok_or_else(missing)?.extract()?;
+        let mut command = worker_command.into_iter();
+        let launcher = command.next().map(|program| {
+            let mut launcher = Launcher::new(PathBuf::from(program));
+            launcher.args = command.map(Into::into).collect();
+            launcher
+        });
+        let progress = progress.unwrap_or(true);
+        let options = SessionOptions {
+            cpus: num_cpus,
+            gpus: num_gpus,
+            memory_bytes: memory,
+            custom: resources.unwrap_or_default(),
+            launcher,
+            progress: if progress { ProgressMode::Auto } else { ProgressMode::Off },
+            preserve_order: true,
+            compile_functions: std::env::var_os(LAMBDA_VARIABLE).is_none_or(|value| value != "off"),
+            spill_folder: None,
+        };
+        let session = detached(py, || raceline::Session::new(options))?;
+        Ok(Self { inner: Mutex::new(Some(session)) })
+    }
+
+    fn range(&self, n: u64) -> PyResult<Dataset> {
+        Ok(Dataset::new(self.get()?.range(n)))
+    }
+
+    fn from_batches(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        batches: Vec<Bound<'_, PyAny>>,
+    ) -> PyResult<Dataset> {
+        let session = self.get()?;
+        let name = source_name(name);
+        let batches = batches_from_py(&batches)?;
+        let dataset = detached(py, || raceline::Dataset::from_batches(&session, name, batches))?;
+        Ok(Dataset::new(dataset))
+    }
+
+    fn read_files(&self, options: &Bound<'_, PyDict>) -> PyResult<Dataset> {
+        Ok(Dataset::new(self.get()?.read_files(read_scan(options)?)))
+    }
+
+    fn resources(&self) -> PyResult<BTreeMap<String, f64>> {
+        let session = self.get()?;
+        let total = session.resources();
+        let mut all = BTreeMap::from([
+            ("CPU".to_owned(), total.cpus()),
+            ("GPU".to_owned(), total.gpus()),
+            ("memory".to_owned(), as_units(total.memory_bytes)),
+        ]);
+        all.extend(session.options().custom.clone());
+        Ok(all)
+    }
+
+    /// Ends the worker processes and the threads, as soon as no dataset uses them any more.
+    fn shutdown(&self, py: Python<'_>) -> PyResult<()> {
+        let session = self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        detached(py, move || {
+            if let Some(session) = session {
+                session.end_workers();
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Arguments of a session, as `raceline.init` gathers them.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+struct SessionArguments {
+    num_cpus: Option<f64>,
+    num_gpus: Option<f64>,
+    memory: Option<u64>,
+    resources: Option<BTreeMap<String, f64>>,
+    worker_command: Vec<String>,
+    progress: Option<bool>,
+}
+
+/// The name of an in-memory source, as plans show it.
+fn source_name(name: &str) -> &'static str {
+    match name {
+        "FromItems" => "FromItems",
+        "FromNumpy" => "FromNumpy",
+        "FromPandas" => "FromPandas",
+        "FromArrow" => "FromArrow",
+        _ => "FromBatches",
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "shown to people only")]
+fn as_units(bytes: u64) -> f64 {
+    bytes as f64
+}

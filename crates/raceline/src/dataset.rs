@@ -1,0 +1,318 @@
+//! A lazy dataset: a plan and the session that runs it.
+
+use std::error::Error;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::array::{Array, Int64Array};
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use datafusion::logical_expr::Expr;
+use raceline_plan::{
+    Aggregate, AggregateKind, BatchFormat, Node, Projection, SortKey, Source, UdfBody, UdfKind,
+    UdfSpec, WriteSpec,
+};
+use raceline_types::{Failure, InternalError, Resources};
+
+use crate::explain;
+use crate::native::Closure;
+use crate::planner;
+use crate::run::Run;
+use crate::session::Session;
+
+/// A lazy dataset. Every transform returns a new one; nothing runs until rows, a count, a file
+/// or a schema that only running can tell is asked for.
+///
+/// Order: rows keep the order of the source unless a method says otherwise.
+#[derive(Clone, Debug)]
+pub struct Dataset {
+    session: Session,
+    plan: Arc<Node>,
+    last_run: Arc<Mutex<Option<Snapshot>>>,
+}
+
+/// How the last run of a dataset ended.
+type Snapshot = raceline_exec::Snapshot;
+
+/// A file that a write made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrittenFile {
+    /// Its path or URI.
+    pub path: String,
+    /// Its rows.
+    pub rows: i64,
+    /// Its size in bytes.
+    pub bytes: i64,
+}
+
+impl Dataset {
+    pub(crate) fn new(session: Session, plan: Node) -> Self {
+        Self { session, plan: Arc::new(plan), last_run: Arc::default() }
+    }
+
+    fn then(&self, plan: impl FnOnce(Arc<Node>) -> Node) -> Self {
+        Self::new(self.session.clone(), plan(Arc::clone(&self.plan)))
+    }
+
+    /// The plan as it was built.
+    #[must_use]
+    pub fn plan(&self) -> &Arc<Node> {
+        &self.plan
+    }
+
+    /// The session that runs it.
+    #[must_use]
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// Keeps the rows for which `predicate` is true; null drops the row.
+    #[must_use]
+    pub fn filter(&self, predicate: Expr) -> Self {
+        self.then(|input| Node::Filter { input, predicate })
+    }
+
+    /// Changes columns.
+    #[must_use]
+    pub fn project(&self, projection: Projection) -> Self {
+        self.then(|input| Node::Project { input, projection })
+    }
+
+    /// Only these columns, in this order.
+    #[must_use]
+    pub fn select(&self, columns: &[&str]) -> Self {
+        let columns = columns.iter().map(ToString::to_string).collect();
+        self.project(Projection::Select(columns))
+    }
+
+    /// A new or replaced column.
+    #[must_use]
+    pub fn with_column(&self, name: &str, expr: Expr) -> Self {
+        self.project(Projection::With { name: name.to_owned(), expr })
+    }
+
+    /// Applies a user-defined function.
+    #[must_use]
+    pub fn udf(&self, udf: UdfSpec) -> Self {
+        self.then(|input| Node::Udf { input, udf: Arc::new(udf) })
+    }
+
+    /// Applies a closure to each batch. Batches come as they are cut, up to a few MiB.
+    ///
+    /// An error of the closure fails the run with kind [`raceline_types::ErrorKind::Udf`].
+    #[must_use]
+    pub fn map_batches<F, E>(&self, name: &str, function: F) -> Self
+    where
+        F: Fn(&RecordBatch) -> Result<RecordBatch, E> + Send + Sync + 'static,
+        E: Into<Box<dyn Error + Send + Sync>>,
+    {
+        self.udf(UdfSpec {
+            name: name.to_owned(),
+            kind: UdfKind::MapBatches,
+            body: UdfBody::Native(Arc::new(Closure { name: name.to_owned(), function })),
+            stateful: false,
+            batch_rows: None,
+            batch_format: BatchFormat::Arrow,
+            resources: Resources {
+                cpu_nanos: raceline_types::NANOS_PER_UNIT,
+                ..Resources::default()
+            },
+            concurrency_max: None,
+            workers_min: 0,
+        })
+    }
+
+    /// At most the first `rows` rows.
+    #[must_use]
+    pub fn limit(&self, rows: u64) -> Self {
+        self.then(|input| Node::Limit { input, rows })
+    }
+
+    /// Sorts; missing values come last in both directions. Not stable.
+    #[must_use]
+    pub fn sort(&self, keys: Vec<SortKey>) -> Self {
+        self.then(|input| Node::Sort { input, keys })
+    }
+
+    /// All rows of `self`, then all rows of each of `others`.
+    #[must_use]
+    pub fn union(&self, others: &[Self]) -> Self {
+        let inputs = std::iter::once(self).chain(others);
+        let inputs = inputs.map(|one| Arc::clone(&one.plan)).collect();
+        self.then(|_| Node::Union { inputs })
+    }
+
+    /// The same rows in `partitions` batches of equal size, in order.
+    #[must_use]
+    pub fn repartition(&self, partitions: usize) -> Self {
+        self.then(|input| Node::Repartition { input, partitions })
+    }
+
+    /// Aggregates by key columns, which come first in the output. Without keys the result is
+    /// one row. Output order is unspecified.
+    #[must_use]
+    pub fn aggregate(&self, keys: Vec<String>, aggregates: Vec<Aggregate>) -> Self {
+        self.then(|input| Node::Aggregate { input, keys, aggregates })
+    }
+
+    /// Starts running; batches come in order.
+    ///
+    /// # Errors
+    /// When the plan cannot run: a path that does not exist, resources that the session does
+    /// not have. What fails while running comes from the [`Run`].
+    pub fn run(&self) -> Result<Run, Failure> {
+        Run::start(&self.session, &self.plan, Arc::clone(&self.last_run))
+    }
+
+    /// All rows, in memory.
+    ///
+    /// # Errors
+    /// The first failure of the run.
+    pub fn collect(&self) -> Result<Vec<RecordBatch>, Failure> {
+        self.run()?.collect()
+    }
+
+    /// Number of rows: from metadata when that is exact (ranges, batches in memory, Parquet
+    /// footers), else by running the plan.
+    ///
+    /// # Errors
+    /// The first failure of the run or of reading the metadata.
+    pub fn count(&self) -> Result<u64, Failure> {
+        match self.count_from_metadata()? {
+            Some(rows) => Ok(rows),
+            None => self.count_run()?.collect()?.iter().map(counted_rows).sum(),
+        }
+    }
+
+    /// Number of rows, when metadata tells it exactly.
+    ///
+    /// # Errors
+    /// When the metadata cannot be read.
+    pub fn count_from_metadata(&self) -> Result<Option<u64>, Failure> {
+        planner::count_from_metadata(&self.session, &self.plan)
+    }
+
+    /// Starts counting by running the plan; see [`counted_rows`].
+    ///
+    /// # Errors
+    /// As [`Dataset::run`].
+    pub fn count_run(&self) -> Result<Run, Failure> {
+        let count = Aggregate::new(AggregateKind::Count, None, false);
+        self.aggregate(Vec::new(), vec![count]).run_into(&self.last_run)
+    }
+
+    fn run_into(&self, last_run: &Arc<Mutex<Option<Snapshot>>>) -> Result<Run, Failure> {
+        Run::start(&self.session, &self.plan, Arc::clone(last_run))
+    }
+
+    /// The schema, when it is known without running: `None` behind an opaque function. Files
+    /// are listed to learn it.
+    ///
+    /// # Errors
+    /// When the files cannot be listed or read.
+    pub fn schema(&self) -> Result<Option<SchemaRef>, Failure> {
+        planner::schema(&self.session, &self.plan)
+    }
+
+    /// The rows, computed now and held in memory.
+    ///
+    /// # Errors
+    /// The first failure of the run.
+    pub fn materialize(&self) -> Result<Self, Failure> {
+        let batches = self.collect()?;
+        Self::from_batches(&self.session, "Materialized", batches)
+    }
+
+    /// A dataset of batches in memory; their schemas must be equal.
+    ///
+    /// # Errors
+    /// When they are not.
+    pub fn from_batches(
+        session: &Session,
+        name: &'static str,
+        batches: Vec<RecordBatch>,
+    ) -> Result<Self, Failure> {
+        let batches = planner::unify(batches)?;
+        let schema = match batches.first() {
+            Some(batch) => batch.schema(),
+            None => Arc::new(arrow::datatypes::Schema::empty()),
+        };
+        let source = Source::Memory { name, schema, batches: batches.into() };
+        Ok(Self::new(session.clone(), Node::Source(source)))
+    }
+
+    /// Writes files, and returns them. Either all of them are there when it returns, or none.
+    ///
+    /// # Errors
+    /// The first failure of the run or of the write.
+    pub fn write(&self, spec: WriteSpec) -> Result<Vec<WrittenFile>, Failure> {
+        let mut run = self.write_run(spec)?;
+        let mut files = Vec::new();
+        while let Some(batch) = run.next_batch() {
+            files.extend(written_files(&batch?)?);
+        }
+        Ok(files)
+    }
+
+    /// Starts a write; the files' records come from the run, see [`written_files`].
+    ///
+    /// # Errors
+    /// As [`Dataset::run`].
+    pub fn write_run(&self, spec: WriteSpec) -> Result<Run, Failure> {
+        let sink = self.then(|input| Node::Write { input, spec: Arc::new(spec) });
+        sink.run_into(&self.last_run)
+    }
+
+    /// The logical plan, the plan after our rules, and the stages that would run, with each
+    /// function's lane. Runs nothing, though files are listed to learn their schema.
+    ///
+    /// # Errors
+    /// When the plan cannot run.
+    pub fn explain(&self) -> Result<String, Failure> {
+        explain::explain(&self.session, &self.plan)
+    }
+
+    /// What the last run did, stage by stage; `None` before the first.
+    #[must_use]
+    pub fn last_run(&self) -> Option<Snapshot> {
+        self.last_run.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What the last run did, as text; empty before the first.
+    #[must_use]
+    pub fn stats(&self) -> String {
+        self.last_run().map(|snapshot| crate::stats::stats_text(&snapshot)).unwrap_or_default()
+    }
+}
+
+/// The number in the output of a count.
+///
+/// # Errors
+/// When the batch is not the output of a count.
+pub fn counted_rows(batch: &RecordBatch) -> Result<u64, Failure> {
+    let counts = batch.columns().first().and_then(|column| column.as_any().downcast_ref());
+    let counts: &Int64Array =
+        counts.ok_or_else(|| InternalError::new("the output of a count has other columns"))?;
+    Ok(counts.iter().flatten().map(i64::unsigned_abs).sum())
+}
+
+/// The files in the output of a write.
+///
+/// # Errors
+/// When the batch is not the output of a write.
+pub fn written_files(batch: &RecordBatch) -> Result<Vec<WrittenFile>, Failure> {
+    let foreign = || InternalError::new("the output of a write has other columns");
+    let integers = |name| {
+        let column = batch.column_by_name(name).ok_or_else(foreign)?;
+        column.as_any().downcast_ref::<Int64Array>().ok_or_else(foreign)
+    };
+    let paths = batch.column_by_name("path").ok_or_else(foreign)?;
+    let paths = paths.as_any().downcast_ref::<arrow::array::StringArray>().ok_or_else(foreign)?;
+    let (rows, bytes) = (integers("rows")?, integers("bytes")?);
+    Ok((0..paths.len())
+        .map(|index| WrittenFile {
+            path: paths.value(index).to_owned(),
+            rows: rows.value(index),
+            bytes: bytes.value(index),
+        })
+        .collect())
+}

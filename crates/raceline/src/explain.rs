@@ -1,0 +1,33 @@
+//! What a plan is and how it would run, as text.
+
+use std::sync::Arc;
+
+use raceline_plan::Node;
+use raceline_types::Failure;
+
+use crate::planner;
+use crate::session::Session;
+
+/// The logical plan, the plan after our rules, the stages, and the lane of each function.
+pub(crate) fn explain(session: &Session, plan: &Arc<Node>) -> Result<String, Failure> {
+    let optimized = planner::optimize(plan);
+    let lowered = session.block_on(planner::lower(session, &optimized))?;
+    let mut sections = vec![
+        section("Logical Plan", &plan.to_string()),
+        section("Logical Plan (Optimized)", &optimized.to_string()),
+        section("Physical Plan", &numbered(&lowered.stages)),
+    ];
+    if !lowered.lanes.is_empty() {
+        sections.push(section("Functions", &lowered.lanes.join("\n")));
+    }
+    Ok(sections.join("\n"))
+}
+
+fn section(title: &str, text: &str) -> String {
+    format!("-------- {title} --------\n{}\n", text.trim_end())
+}
+
+fn numbered(stages: &[String]) -> String {
+    let lines = stages.iter().enumerate().map(|(index, stage)| format!("stage {index}: {stage}"));
+    lines.collect::<Vec<_>>().join("\n")
+}

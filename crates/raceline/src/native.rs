@@ -1,0 +1,106 @@
+//! User-defined functions that are Rust closures of this process.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::BooleanArray;
+use arrow::compute::filter_record_batch;
+use arrow::record_batch::RecordBatch;
+use async_trait::async_trait;
+use raceline_exec::{BatchShape, Emit, Operator, PoolShape};
+use raceline_plan::{NativeFunction, UdfKind, UdfSpec};
+use raceline_types::{Batch, Diagnostic, ErrorKind, Failure};
+use thiserror::Error;
+
+/// A closure that did not keep to what its kind asks for.
+#[derive(Debug, Error)]
+enum NativeError {
+    #[error("function `{name}` failed")]
+    Failed { name: String, source: Box<dyn Error + Send + Sync> },
+    #[error("filter `{name}` must return one boolean column of {rows} rows, returned `{found}`")]
+    NotAPredicate { name: String, rows: usize, found: String },
+}
+
+impl Diagnostic for NativeError {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Udf
+    }
+}
+
+/// A closure under the name that its errors carry.
+pub(crate) struct Closure<F> {
+    /// What a person would call it.
+    pub(crate) name: String,
+    /// The code.
+    pub(crate) function: F,
+}
+
+impl<F, E> NativeFunction for Closure<F>
+where
+    F: Fn(&RecordBatch) -> Result<RecordBatch, E> + Send + Sync + 'static,
+    E: Into<Box<dyn Error + Send + Sync>>,
+{
+    fn call(&self, batch: &RecordBatch) -> Result<RecordBatch, Failure> {
+        (self.function)(batch).map_err(|error| {
+            NativeError::Failed { name: self.name.clone(), source: error.into() }.into()
+        })
+    }
+}
+
+/// Runs a closure on each batch, in the thread of the fragment.
+pub(crate) struct NativeOperator {
+    udf: Arc<UdfSpec>,
+    function: Arc<dyn NativeFunction>,
+}
+
+impl NativeOperator {
+    /// `function`, which is the body of `udf`.
+    pub(crate) fn new(udf: Arc<UdfSpec>, function: Arc<dyn NativeFunction>) -> Self {
+        Self { udf, function }
+    }
+
+    fn keep(&self, input: &RecordBatch, answer: &RecordBatch) -> Result<RecordBatch, Failure> {
+        let refuse = || NativeError::NotAPredicate {
+            name: self.udf.name.clone(),
+            rows: input.num_rows(),
+            found: format!("{} rows of {}", answer.num_rows(), answer.schema()),
+        };
+        let column = answer.columns().first().ok_or_else(refuse)?;
+        let mask = column.as_any().downcast_ref::<BooleanArray>().ok_or_else(refuse)?;
+        filter_record_batch(input, mask).map_err(|_| refuse().into())
+    }
+}
+
+impl fmt::Debug for NativeOperator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NativeOperator({})", self.udf.name)
+    }
+}
+
+#[async_trait]
+impl Operator for NativeOperator {
+    fn name(&self) -> Arc<str> {
+        self.udf.label().into()
+    }
+
+    fn pool(&self) -> PoolShape {
+        PoolShape {
+            resources: self.udf.resources.clone(),
+            concurrency_max: self.udf.concurrency_max,
+            workers_min: 0,
+        }
+    }
+
+    fn input(&self) -> BatchShape {
+        self.udf.batch_rows.map_or(BatchShape::AsIs, BatchShape::Rows)
+    }
+
+    async fn run(&self, input: Batch, out: &mut dyn Emit) -> Result<(), Failure> {
+        let Batch { data, origin } = input;
+        let answer = self.function.call(&data)?;
+        let output =
+            if self.udf.kind == UdfKind::Filter { self.keep(&data, &answer)? } else { answer };
+        out.emit(Batch::new(output, origin)).await
+    }
+}

@@ -1,0 +1,115 @@
+//! Functions of another language: the lane each runs in, and what shares a worker.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{Schema, SchemaRef};
+use raceline_exec::{BatchShape, Operator, PoolShape};
+use raceline_plan::lambda;
+use raceline_plan::{UdfBody, UdfKind, UdfSpec};
+use raceline_relational::CompiledOperator;
+use raceline_worker::{ProcessOperator, ProcessSpec};
+
+use crate::session::Session;
+
+/// Rows of a unit of work when row functions come before a batch function, so that crossing
+/// to the worker is paid for by many rows.
+const UNIT_ROWS: usize = 8192;
+
+/// How often a batch is tried again when its worker died.
+const RESTARTS_MAX: u32 = 1;
+
+/// Where a function runs.
+pub(super) enum Lane {
+    /// As expressions, in the fragment, with worker processes for what they cannot do.
+    Compiled {
+        /// Schema of the output, when that of the input is known.
+        schema: Option<SchemaRef>,
+    },
+    /// In worker processes.
+    Process,
+    /// In this process.
+    Native,
+}
+
+/// The lane of `udf` over input of `schema` (when known), and why, for people.
+pub(super) fn choose_lane(
+    session: &Session,
+    udf: &UdfSpec,
+    schema: Option<&Schema>,
+) -> (Lane, String) {
+    let program = match &udf.body {
+        UdfBody::Native(_) => return (Lane::Native, "native".into()),
+        UdfBody::Foreign { .. } if !session.options().compile_functions => {
+            return (Lane::Process, "process: the compiler is off".into());
+        }
+        UdfBody::Foreign { .. } if udf.stateful => {
+            return (Lane::Process, "process: constructed once a worker".into());
+        }
+        UdfBody::Foreign { program: Err(reason), .. } => {
+            return (Lane::Process, format!("process: {reason}"));
+        }
+        UdfBody::Foreign { program: Ok(program), .. } => program,
+    };
+    let Some(schema) = schema else {
+        let text = "compiled, if the columns turn out to allow it".into();
+        return (Lane::Compiled { schema: None }, text);
+    };
+    match lambda::compile(program, udf.kind, udf.batch_format, schema) {
+        Ok(compiled) => {
+            let schema = compiled.output_schema(schema);
+            (Lane::Compiled { schema: Some(schema) }, "compiled".into())
+        }
+        Err(decline) => (Lane::Process, format!("process: {decline}")),
+    }
+}
+
+/// Whether two neighbouring functions run in one worker, one after the other.
+pub(super) fn share_a_worker(first: &UdfSpec, second: &UdfSpec) -> bool {
+    !first.stateful
+        && !second.stateful
+        && first.resources == second.resources
+        && first.concurrency_max == second.concurrency_max
+}
+
+/// `udf` as expressions, with a worker for the batches that they cannot do.
+pub(super) fn compiled_operator(session: &Session, udf: &Arc<UdfSpec>) -> Arc<dyn Operator> {
+    let fallback = process_operator(session, std::slice::from_ref(udf));
+    Arc::new(CompiledOperator::new(Arc::clone(udf), fallback))
+}
+
+/// `functions`, one after the other in one worker.
+pub(super) fn process_operator(session: &Session, functions: &[Arc<UdfSpec>]) -> Arc<dyn Operator> {
+    let names: Vec<_> = functions.iter().map(|udf| udf.label()).collect();
+    let chain = functions.iter().filter_map(|udf| match &udf.body {
+        UdfBody::Foreign { payload, .. } => Some(Arc::clone(payload)),
+        UdfBody::Native(_) => None,
+    });
+    let first = &functions[0];
+    let spec = ProcessSpec {
+        name: names.join(" -> ").into(),
+        chain: chain.collect(),
+        pool: PoolShape {
+            resources: first.resources.clone(),
+            concurrency_max: first.concurrency_max,
+            workers_min: first.workers_min,
+        },
+        input: unit_shape(functions),
+        stateful: first.stateful,
+        gpus: Arc::clone(session.gpus()),
+        restarts_max: RESTARTS_MAX,
+    };
+    let template = Arc::clone(session.template());
+    Arc::new(ProcessOperator::new(Arc::new(move || template.get()), spec))
+}
+
+/// How the input of a chain is cut: exactly to the first batch size, when the functions before
+/// it keep the number of rows.
+fn unit_shape(functions: &[Arc<UdfSpec>]) -> BatchShape {
+    let keeps_rows = |udf: &Arc<UdfSpec>| matches!(udf.kind, UdfKind::Map | UdfKind::Key);
+    let before = functions.iter().take_while(|udf| keeps_rows(udf)).count();
+    match functions.get(before).and_then(|udf| udf.batch_rows) {
+        None => BatchShape::AsIs,
+        Some(rows) if before == 0 => BatchShape::Rows(rows),
+        Some(rows) => BatchShape::Rows(rows * UNIT_ROWS.div_ceil(rows)),
+    }
+}

@@ -1,0 +1,339 @@
+//! From an optimized plan to a graph: what is fused, what is a stage of its own, and in which
+//! lane each function runs.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{Field, SchemaRef};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use raceline_connect::{BinaryReader, FileColumns, FileSink, ImageReader, Listing, TextReader};
+use raceline_exec::{Graph, NodeId, Operator, PoolShape, Region, SplitReader};
+use raceline_plan::{
+    Aggregate, FileFormat, FileScan, FileSplit, Node, Projection, Source, UdfBody, UdfSpec,
+    WriteSpec,
+};
+use raceline_relational::{
+    AggregateRegion, FileReader, FilterOperator, ProjectOperator, SortRegion, infer_schema,
+};
+use raceline_types::Failure;
+
+use super::foreign::{self, Lane};
+use crate::native::NativeOperator;
+use crate::region::{LimitRegion, RepartitionRegion, UnionRegion};
+use crate::session::Session;
+use crate::source::{FileSource, MemorySource, RangeSource, range_schema};
+
+/// Splits of a source in memory for each CPU, so that uneven work evens out.
+const SPLITS_PER_CPU: u64 = 4;
+
+/// A plan that is ready to run.
+pub(crate) struct Lowered {
+    /// The graph.
+    pub(crate) graph: Graph,
+    /// The node whose output is the plan's.
+    pub(crate) root: NodeId,
+    /// Schema of the output, when known.
+    pub(crate) schema: Option<SchemaRef>,
+    /// One line a stage, inputs before what consumes them.
+    pub(crate) stages: Vec<String>,
+    /// One line a function: its name and lane.
+    pub(crate) lanes: Vec<String>,
+}
+
+/// Lowers `plan`, which the rules have been over.
+pub(crate) async fn lower(session: &Session, plan: &Arc<Node>) -> Result<Lowered, Failure> {
+    let mut lowering =
+        Lowering { session, graph: Graph::new(), stages: Vec::new(), lanes: Vec::new() };
+    let Flow { open, schema } = lowering.node(plan).await?;
+    let root = lowering.seal(open);
+    let Lowering { session: _, graph, stages, lanes } = lowering;
+    Ok(Lowered { graph, root, schema, stages, lanes })
+}
+
+/// A chain of operators that still takes more.
+struct Flow {
+    open: Open,
+    /// Schema of its output, when known.
+    schema: Option<SchemaRef>,
+}
+
+enum Open {
+    /// A source and what runs fused in its fragments.
+    Fragment { source: Arc<dyn raceline_exec::Source>, fused: Vec<Arc<dyn Operator>> },
+    /// A stage and what runs fused behind its operator.
+    Stage { input: NodeId, operator: Arc<dyn Operator>, fused: Vec<Arc<dyn Operator>> },
+    /// Functions that run one after the other in one worker.
+    Foreign { input: NodeId, functions: Vec<Arc<UdfSpec>> },
+    /// A node that takes nothing more.
+    Sealed(NodeId),
+}
+
+struct Lowering<'a> {
+    session: &'a Session,
+    graph: Graph,
+    stages: Vec<String>,
+    lanes: Vec<String>,
+}
+
+impl Lowering<'_> {
+    fn node<'b>(&'b mut self, node: &'b Arc<Node>) -> BoxFuture<'b, Result<Flow, Failure>> {
+        async move {
+            match node.as_ref() {
+                Node::Source(source) => self.source(source).await,
+                Node::Filter { input, predicate } => {
+                    let flow = self.node(input).await?;
+                    let schema = flow.schema.clone();
+                    Ok(self.inline(flow, Arc::new(FilterOperator::new(predicate.clone())), schema))
+                }
+                Node::Project { input, projection } => {
+                    let flow = self.node(input).await?;
+                    self.project(flow, projection)
+                }
+                Node::Udf { input, udf } => {
+                    let flow = self.node(input).await?;
+                    Ok(self.udf(flow, udf))
+                }
+                Node::Limit { input, rows } => {
+                    if let Node::Sort { input, keys } = input.as_ref() {
+                        let region = SortRegion::new(
+                            Arc::clone(self.session.engine()),
+                            keys.clone(),
+                            Some(*rows),
+                        );
+                        return self.region(&[Arc::clone(input)], Arc::new(region)).await;
+                    }
+                    let region = Arc::new(LimitRegion::new(*rows));
+                    self.region(std::slice::from_ref(input), region).await
+                }
+                Node::Sort { input, keys } => {
+                    let region =
+                        SortRegion::new(Arc::clone(self.session.engine()), keys.clone(), None);
+                    self.region(std::slice::from_ref(input), Arc::new(region)).await
+                }
+                Node::Aggregate { input, keys, aggregates } => {
+                    self.aggregate(input, keys, aggregates).await
+                }
+                Node::Union { inputs } => self.region(inputs, Arc::new(UnionRegion)).await,
+                Node::Repartition { input, partitions } => {
+                    let limit_bytes = self.session.repartition_bytes_max();
+                    let region = RepartitionRegion::new(*partitions, limit_bytes);
+                    self.region(std::slice::from_ref(input), Arc::new(region)).await
+                }
+                Node::Write { input, spec } => self.write(input, spec).await,
+            }
+        }
+        .boxed()
+    }
+
+    async fn source(&mut self, source: &Source) -> Result<Flow, Failure> {
+        let splits_wanted = SPLITS_PER_CPU * self.session.threads() as u64;
+        let (source, schema): (Arc<dyn raceline_exec::Source>, _) = match source {
+            Source::Range { rows } => {
+                (Arc::new(RangeSource::new(*rows, splits_wanted)), Some(range_schema()))
+            }
+            Source::Memory { name, schema, batches } => {
+                let source = MemorySource::new(name, Arc::clone(batches), splits_wanted);
+                (Arc::new(source), Some(Arc::clone(schema)))
+            }
+            Source::Files(scan) => {
+                let (source, schema) = self.files(scan).await?;
+                (Arc::new(source), Some(schema))
+            }
+        };
+        Ok(Flow { open: Open::Fragment { source, fused: Vec::new() }, schema })
+    }
+
+    /// The listing of a scan, the reader of its format, and the schema of what it reads.
+    async fn files(&self, scan: &FileScan) -> Result<(FileSource, SchemaRef), Failure> {
+        let stores = self.session.stores();
+        let listing = Listing::new(Arc::clone(stores), scan)?;
+        let first = listing.first().await?;
+        let (reader, schema): (Arc<dyn SplitReader>, SchemaRef) = match &scan.format {
+            FileFormat::Parquet | FileFormat::Csv(_) | FileFormat::Json(_) => {
+                self.session.register_stores();
+                let engine = self.session.engine();
+                let table = match &scan.schema {
+                    Some(declared) => Arc::clone(declared),
+                    None => infer_schema(engine, scan, &first).await?,
+                };
+                let reader = FileReader::new(Arc::clone(engine), scan, table)?;
+                let schema = reader.output_schema();
+                (Arc::new(reader), schema)
+            }
+            FileFormat::Text(options) => {
+                let columns = file_columns(scan, &first, TextReader::content())?;
+                let schema = Arc::clone(columns.schema());
+                (Arc::new(TextReader::new(Arc::clone(stores), options.clone(), columns)), schema)
+            }
+            FileFormat::Binary => {
+                let columns = file_columns(scan, &first, BinaryReader::content())?;
+                let schema = Arc::clone(columns.schema());
+                (Arc::new(BinaryReader::new(Arc::clone(stores), columns)), schema)
+            }
+            FileFormat::Image(options) => {
+                let columns = file_columns(scan, &first, ImageReader::content(options)?)?;
+                let schema = Arc::clone(columns.schema());
+                (Arc::new(ImageReader::new(Arc::clone(stores), options, columns)?), schema)
+            }
+        };
+        Ok((FileSource::new(scan.format.read_name(), listing, reader), schema))
+    }
+
+    fn project(&mut self, flow: Flow, projection: &Projection) -> Result<Flow, Failure> {
+        let operator = ProjectOperator::new(projection.clone());
+        let schema = match &flow.schema {
+            Some(schema) => Some(operator.output_schema(schema)?),
+            None => None,
+        };
+        Ok(self.inline(flow, Arc::new(operator), schema))
+    }
+
+    fn udf(&mut self, flow: Flow, udf: &Arc<UdfSpec>) -> Flow {
+        let (lane, text) = foreign::choose_lane(self.session, udf, flow.schema.as_deref());
+        self.lanes.push(format!("{}: {text}", udf.label()));
+        match (lane, &udf.body) {
+            (Lane::Native, UdfBody::Native(function)) => {
+                let operator = Arc::new(NativeOperator::new(Arc::clone(udf), Arc::clone(function)));
+                let schema = flow.schema.clone().filter(|_| udf.kind.keeps_schema());
+                if udf.batch_rows.is_none() && operator.pool() == PoolShape::inline() {
+                    return self.inline(flow, operator, schema);
+                }
+                let input = self.seal(flow.open);
+                Flow { open: Open::Stage { input, operator, fused: Vec::new() }, schema }
+            }
+            (Lane::Compiled { schema }, _) => {
+                let operator = foreign::compiled_operator(self.session, udf);
+                self.inline(flow, operator, schema)
+            }
+            (Lane::Native | Lane::Process, _) => {
+                let schema = flow.schema.clone().filter(|_| udf.kind.keeps_schema());
+                Flow { open: self.foreign(flow.open, udf), schema }
+            }
+        }
+    }
+
+    /// `udf` behind the functions that already run in the same worker, or in a new stage.
+    fn foreign(&mut self, open: Open, udf: &Arc<UdfSpec>) -> Open {
+        match open {
+            Open::Foreign { input, mut functions }
+                if functions.iter().all(|one| foreign::share_a_worker(one, udf)) =>
+            {
+                functions.push(Arc::clone(udf));
+                Open::Foreign { input, functions }
+            }
+            other => {
+                let input = self.seal(other);
+                Open::Foreign { input, functions: vec![Arc::clone(udf)] }
+            }
+        }
+    }
+
+    async fn aggregate(
+        &mut self,
+        input: &Arc<Node>,
+        keys: &[String],
+        aggregates: &[Aggregate],
+    ) -> Result<Flow, Failure> {
+        let region = AggregateRegion::new(
+            Arc::clone(self.session.engine()),
+            keys.to_vec(),
+            aggregates.to_vec(),
+        );
+        let mut flow = self.region(std::slice::from_ref(input), Arc::new(region)).await?;
+        flow.schema = match &flow.schema {
+            Some(input) => Some(AggregateRegion::output_schema(input, keys, aggregates)?),
+            None => None,
+        };
+        Ok(flow)
+    }
+
+    async fn write(&mut self, input: &Arc<Node>, spec: &Arc<WriteSpec>) -> Result<Flow, Failure> {
+        let stores = Arc::clone(self.session.stores());
+        let sink = FileSink::new(stores, Arc::clone(spec))?;
+        let mut flow = self.region(std::slice::from_ref(input), Arc::new(sink)).await?;
+        flow.schema = None;
+        Ok(flow)
+    }
+
+    /// A region over `inputs`. The schema is that of the inputs, when it is one.
+    async fn region(
+        &mut self,
+        inputs: &[Arc<Node>],
+        region: Arc<dyn Region>,
+    ) -> Result<Flow, Failure> {
+        let mut nodes = Vec::with_capacity(inputs.len());
+        let mut schemas = Vec::with_capacity(inputs.len());
+        for input in inputs {
+            let Flow { open, schema } = self.node(input).await?;
+            nodes.push(self.seal(open));
+            schemas.push(schema);
+        }
+        let first = schemas.first().cloned().flatten();
+        let schema = first.filter(|one| schemas.iter().flatten().all(|other| other == one));
+        let schema = schema.filter(|_| schemas.iter().all(Option::is_some));
+        self.stages.push(region.name().to_string());
+        Ok(Flow { open: Open::Sealed(self.graph.region(nodes, region)), schema })
+    }
+
+    /// `operator` fused behind `flow`.
+    fn inline(
+        &mut self,
+        flow: Flow,
+        operator: Arc<dyn Operator>,
+        schema: Option<SchemaRef>,
+    ) -> Flow {
+        let open = match flow.open {
+            Open::Fragment { source, mut fused } => {
+                fused.push(operator);
+                Open::Fragment { source, fused }
+            }
+            Open::Stage { input, operator: first, mut fused } => {
+                fused.push(operator);
+                Open::Stage { input, operator: first, fused }
+            }
+            Open::Foreign { input, functions } => {
+                let first = foreign::process_operator(self.session, &functions);
+                Open::Stage { input, operator: first, fused: vec![operator] }
+            }
+            Open::Sealed(input) => Open::Stage { input, operator, fused: Vec::new() },
+        };
+        Flow { open, schema }
+    }
+
+    /// Puts what is open into the graph.
+    fn seal(&mut self, open: Open) -> NodeId {
+        match open {
+            Open::Fragment { source, fused } => {
+                self.stages.push(stage_name(&source.name(), &fused));
+                self.graph.source(source, fused)
+            }
+            Open::Stage { input, operator, fused } => {
+                self.stages.push(stage_name(&operator.name(), &fused));
+                self.graph.operator(input, operator, fused)
+            }
+            Open::Foreign { input, functions } => {
+                let operator = foreign::process_operator(self.session, &functions);
+                self.stages.push(operator.name().to_string());
+                self.graph.operator(input, operator, Vec::new())
+            }
+            Open::Sealed(node) => node,
+        }
+    }
+}
+
+/// The columns of a scan whose files hold one column: it, those of the folders, the path.
+fn file_columns(
+    scan: &FileScan,
+    first: &FileSplit,
+    content: Field,
+) -> Result<FileColumns, Failure> {
+    let partitions: Vec<_> =
+        first.partition_values.iter().map(|(column, _)| Arc::clone(column)).collect();
+    let projection = scan.request.projection.as_deref();
+    Ok(FileColumns::new(content, &partitions, scan.include_paths, projection)?)
+}
+
+fn stage_name(first: &str, fused: &[Arc<dyn Operator>]) -> String {
+    let names = fused.iter().map(|operator| operator.name().to_string());
+    std::iter::once(first.to_owned()).chain(names).collect::<Vec<_>>().join(" -> ")
+}

@@ -1,0 +1,13 @@
+//! From a logical plan to a running graph: rules, schema, metadata, lowering.
+
+mod count;
+mod foreign;
+mod lower;
+mod rules;
+mod schema;
+
+pub(crate) use count::count_from_metadata;
+pub(crate) use lower::lower;
+pub(crate) use rules::optimize;
+pub(crate) use schema::schema;
+pub use schema::unify;

@@ -1,0 +1,50 @@
+//! Our rules, `plan -> plan`: they move limits, filters and projections across functions and
+//! into sources. `DataFusion`'s own optimizer works inside what is lowered to it.
+
+mod filter;
+mod limit;
+mod projection;
+
+use std::sync::Arc;
+
+use raceline_plan::Node;
+
+/// The plan that is run: all rules applied, in order.
+pub(crate) fn optimize(plan: &Arc<Node>) -> Arc<Node> {
+    let plan = limit::push_limits(plan);
+    let plan = filter::push_filters(&plan);
+    projection::prune_columns(&plan)
+}
+
+/// `node` over other inputs, given in the order of [`Node::inputs`].
+fn with_inputs(node: &Arc<Node>, inputs: Vec<Arc<Node>>) -> Arc<Node> {
+    if node.inputs().into_iter().zip(&inputs).all(|(old, new)| Arc::ptr_eq(old, new)) {
+        return Arc::clone(node);
+    }
+    let mut changed = node.as_ref().clone();
+    match &mut changed {
+        Node::Source(_) => {}
+        Node::Union { inputs: old } => *old = inputs,
+        Node::Filter { input, .. }
+        | Node::Project { input, .. }
+        | Node::Udf { input, .. }
+        | Node::Limit { input, .. }
+        | Node::Sort { input, .. }
+        | Node::Aggregate { input, .. }
+        | Node::Repartition { input, .. }
+        | Node::Write { input, .. } => {
+            if let Some(new) = inputs.into_iter().next() {
+                *input = new;
+            }
+        }
+    }
+    Arc::new(changed)
+}
+
+/// `rule` applied to all inputs of `node`.
+fn over_inputs(node: &Arc<Node>, rule: fn(&Arc<Node>) -> Arc<Node>) -> Arc<Node> {
+    with_inputs(node, node.inputs().into_iter().map(rule).collect())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,206 @@
+//! A session: the machine, the stores, the relational engine and the worker processes that its
+//! datasets share.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use raceline_connect::Stores;
+use raceline_exec::{Machine, MachineOptions};
+use raceline_plan::{FileScan, Node, Source};
+use raceline_relational::{Engine, EngineOptions};
+use raceline_types::{Failure, Resources};
+use raceline_worker::{GpuLedger, Launcher};
+
+use crate::dataset::Dataset;
+use crate::memory_limit::memory_total_bytes;
+use crate::progress::ProgressMode;
+use crate::template::LazyTemplate;
+
+/// Memory budget when the memory of the machine cannot be read.
+const MEMORY_DEFAULT_BYTES: u64 = 4 << 30;
+
+/// Threads that wait for files, sockets and processes.
+const IO_THREADS: usize = 2;
+
+/// What a session has. `None` means what the machine has.
+#[derive(Clone, Debug)]
+pub struct SessionOptions {
+    /// Logical CPUs.
+    pub cpus: Option<f64>,
+    /// Logical GPUs. They can be declared on a machine that has none.
+    pub gpus: Option<f64>,
+    /// Memory budget in bytes; default 80 % of the control group's or the machine's.
+    pub memory_bytes: Option<u64>,
+    /// Named resources.
+    pub custom: BTreeMap<String, f64>,
+    /// How to start processes for foreign functions; without it they are refused.
+    pub launcher: Option<Launcher>,
+    /// Progress on stderr.
+    pub progress: ProgressMode,
+    /// Whether rows keep the order of the source.
+    pub preserve_order: bool,
+    /// Whether foreign functions are compiled where that is provably equivalent.
+    pub compile_functions: bool,
+    /// Folder for spill files; default the system's temporary folder.
+    pub spill_folder: Option<PathBuf>,
+}
+
+impl Default for SessionOptions {
+    fn default() -> Self {
+        Self {
+            cpus: None,
+            gpus: None,
+            memory_bytes: None,
+            custom: BTreeMap::new(),
+            launcher: None,
+            progress: ProgressMode::Off,
+            preserve_order: true,
+            compile_functions: true,
+            spill_folder: None,
+        }
+    }
+}
+
+/// A session. Cheap to clone; the last clone to go ends the worker processes and the threads.
+#[derive(Clone)]
+pub struct Session {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    options: SessionOptions,
+    machine: Arc<Machine>,
+    stores: Arc<Stores>,
+    engine: Arc<Engine>,
+    template: Arc<LazyTemplate>,
+    gpus: Arc<GpuLedger>,
+}
+
+impl Session {
+    /// A session with these resources. Starts threads, no process.
+    ///
+    /// # Errors
+    /// An amount that is no amount, or a spill folder that cannot be made.
+    pub fn new(options: SessionOptions) -> Result<Self, Failure> {
+        let resources = total_resources(&options)?;
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let memory_bytes = resources.memory_bytes;
+        let machine = Machine::new(MachineOptions {
+            resources,
+            queue_bytes: memory_bytes / 4,
+            compute_threads: threads,
+            io_threads: IO_THREADS,
+        })?;
+        let engine = Engine::new(EngineOptions {
+            memory_bytes: usize::try_from(memory_bytes / 2).unwrap_or(usize::MAX),
+            partitions: threads,
+            spill_folder: options.spill_folder.clone(),
+        })?;
+        let stores = Arc::new(Stores::new(machine.io().clone()));
+        let template = Arc::new(LazyTemplate::new(options.launcher.clone()));
+        let gpus = GpuLedger::numbered(whole_units(machine.resources().gpu_nanos));
+        Ok(Self { shared: Arc::new(Shared { options, machine, stores, engine, template, gpus }) })
+    }
+
+    /// The integers from 0 to `rows`, exclusive, in the int64 column `id`.
+    #[must_use]
+    pub fn range(&self, rows: u64) -> Dataset {
+        Dataset::new(self.clone(), Node::Source(Source::Range { rows }))
+    }
+
+    /// A scan of files. Listing starts when the dataset runs.
+    #[must_use]
+    pub fn read_files(&self, scan: FileScan) -> Dataset {
+        Dataset::new(self.clone(), Node::Source(Source::Files(Box::new(scan))))
+    }
+
+    /// All logical resources of the session.
+    #[must_use]
+    pub fn resources(&self) -> &Resources {
+        self.shared.machine.resources()
+    }
+
+    /// Which worker has which GPU.
+    pub(crate) fn gpus(&self) -> &Arc<GpuLedger> {
+        &self.shared.gpus
+    }
+
+    /// Ends the worker processes. A dataset that runs later starts new ones.
+    pub fn end_workers(&self) {
+        self.shared.template.shutdown();
+    }
+
+    /// What the session was made with.
+    #[must_use]
+    pub fn options(&self) -> &SessionOptions {
+        &self.shared.options
+    }
+
+    pub(crate) fn machine(&self) -> &Arc<Machine> {
+        &self.shared.machine
+    }
+
+    pub(crate) fn stores(&self) -> &Arc<Stores> {
+        &self.shared.stores
+    }
+
+    pub(crate) fn engine(&self) -> &Arc<Engine> {
+        &self.shared.engine
+    }
+
+    /// Threads that compute.
+    pub(crate) fn threads(&self) -> usize {
+        self.shared.machine.options().compute_threads
+    }
+
+    /// Most bytes that one repartition may hold.
+    pub(crate) fn repartition_bytes_max(&self) -> usize {
+        usize::try_from(self.resources().memory_bytes / 4).unwrap_or(usize::MAX)
+    }
+
+    /// Tells the relational engine of every store that paths were resolved to so far.
+    pub(crate) fn register_stores(&self) {
+        for (url, store) in self.shared.stores.all() {
+            self.shared.engine.register_store(&url, store);
+        }
+    }
+
+    /// The template process, which is started at first need.
+    pub(crate) fn template(&self) -> &Arc<LazyTemplate> {
+        &self.shared.template
+    }
+
+    /// Runs `work` to its end on the session's I/O runtime, blocking the calling thread, which
+    /// must not be a thread of an async runtime.
+    pub(crate) fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        self.shared.machine.io().block_on(work)
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Session({})", self.resources())
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a number of threads is small")]
+fn total_resources(options: &SessionOptions) -> Result<Resources, Failure> {
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let memory_bytes = options
+        .memory_bytes
+        .unwrap_or_else(|| memory_total_bytes().map_or(MEMORY_DEFAULT_BYTES, |all| all / 5 * 4));
+    let cpus = options.cpus.unwrap_or(threads as f64);
+    let mut total = Resources::new(cpus, options.gpus.unwrap_or(0.0), memory_bytes)?;
+    for (name, &amount) in &options.custom {
+        let nanos = Resources::new(amount, 0.0, 0)?.cpu_nanos;
+        total.custom_nanos.insert(name.clone(), nanos);
+    }
+    Ok(total)
+}
+
+/// Units of which a whole one exists; a fraction of a device has its number too.
+fn whole_units(nanos: u64) -> usize {
+    usize::try_from(nanos.div_ceil(raceline_types::NANOS_PER_UNIT)).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,119 @@
+//! Sources, closures, order, limits, errors.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch};
+use arrow::datatypes::Int64Type;
+use arrow::error::ArrowError;
+use raceline::{ErrorKind, Projection, SessionOptions, SortKey, col, lit};
+
+use crate::{ints, session};
+
+/// Doubles the column `id`.
+fn double(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let doubled: Int64Array = batch["id"].as_primitive::<Int64Type>().unary(|id| id * 2);
+    RecordBatch::try_from_iter([("id", Arc::new(doubled) as ArrayRef)])
+}
+
+#[test]
+fn rows_keep_their_order_through_closures_and_filters() {
+    let rows = 300_000;
+    let dataset =
+        session().range(rows).map_batches("double", double).filter(col("id").gt(lit(9_i64)));
+    let expected: Vec<i64> = (0..300_000).map(|id| id * 2).filter(|id| *id > 9).collect();
+    assert_eq!(ints(&dataset.collect().unwrap(), "id"), expected);
+}
+
+#[test]
+fn a_limit_stops_the_work_upstream() {
+    let seen = Arc::new(AtomicU64::new(0));
+    let counter = Arc::clone(&seen);
+    let dataset = session().range(500_000_000).map_batches("count", move |batch| {
+        counter.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
+        Ok::<_, ArrowError>(batch.clone())
+    });
+    assert_eq!(ints(&dataset.limit(7).collect().unwrap(), "id"), (0..7).collect::<Vec<_>>());
+    assert!(seen.load(Ordering::Relaxed) < 50_000_000, "the whole range was read");
+}
+
+#[test]
+fn a_union_is_one_input_after_the_other() {
+    let session = session();
+    let dataset = session.range(3).union(&[session.range(2)]);
+    assert_eq!(ints(&dataset.collect().unwrap(), "id"), vec![0, 1, 2, 0, 1]);
+    assert_eq!(dataset.count().unwrap(), 5);
+}
+
+#[test]
+fn a_repartition_gives_exactly_the_partitions() {
+    let batches = session().range(10).repartition(4).collect().unwrap();
+    let rows: Vec<_> = batches.iter().map(RecordBatch::num_rows).collect();
+    assert_eq!(rows, vec![2, 3, 2, 3]);
+    assert_eq!(ints(&batches, "id"), (0..10).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_sort_with_a_limit_is_the_greatest_rows() {
+    let keys = vec![SortKey { column: "id".into(), descending: true }];
+    let dataset = session().range(100_000).sort(keys).limit(3);
+    assert_eq!(ints(&dataset.collect().unwrap(), "id"), vec![99_999, 99_998, 99_997]);
+}
+
+#[test]
+fn a_failing_closure_ends_the_run_with_its_error() {
+    let dataset = session().range(1_000_000).map_batches("refuse", |batch| {
+        if batch["id"].as_primitive::<Int64Type>().values().contains(&700_000) {
+            return Err("row 700000 is cursed");
+        }
+        Ok(batch.clone())
+    });
+    let failure = dataset.collect().unwrap_err();
+    assert_eq!(failure.kind(), ErrorKind::Udf);
+    let text = failure.render();
+    assert!(text.starts_with("function `refuse` failed"), "{text}");
+    assert!(text.contains("caused by: row 700000 is cursed"), "{text}");
+}
+
+#[test]
+fn an_unknown_column_names_its_neighbours() {
+    let failure = session().range(10).filter(col("idd").gt(lit(1_i64))).collect().unwrap_err();
+    assert_eq!(failure.kind(), ErrorKind::ColumnNotFound);
+    assert!(failure.render().contains("`id`"), "{}", failure.render());
+}
+
+#[test]
+fn a_request_beyond_the_session_is_refused_at_once() {
+    let session =
+        raceline::Session::new(SessionOptions { cpus: Some(1.0), ..SessionOptions::default() });
+    let dataset = session.unwrap().range(10).map_batches("wide", double);
+    let raceline::Node::Udf { udf, .. } = dataset.plan().as_ref() else { panic!("no function") };
+    let mut wide = udf.as_ref().clone();
+    wide.resources.cpu_nanos *= 4;
+    let failure = dataset.udf(wide).collect().unwrap_err();
+    assert_eq!(failure.kind(), ErrorKind::Resource);
+    assert!(failure.render().contains("num_cpus"), "{}", failure.render());
+}
+
+#[test]
+fn explain_shows_the_plans_and_the_lanes() {
+    let dataset = session()
+        .range(10)
+        .map_batches("double", double)
+        .project(Projection::Rename(vec![("id".into(), "twice".into())]));
+    assert_eq!(
+        dataset.explain().unwrap(),
+        "-------- Logical Plan --------\n\
+         Rename(id: twice)\n\
+         +- MapBatches(double)\n   \
+            +- Range(10)\n\n\
+         -------- Logical Plan (Optimized) --------\n\
+         Rename(id: twice)\n\
+         +- MapBatches(double)\n   \
+            +- Range(10)\n\n\
+         -------- Physical Plan --------\n\
+         stage 0: Range -> MapBatches(double) -> Rename(id: twice)\n\n\
+         -------- Functions --------\n\
+         MapBatches(double): native\n"
+    );
+}
