@@ -179,11 +179,15 @@ class _Step(_Function, ABC):
         arguments = self._arguments(unit)
         left = iter(arguments)
         try:
-            return list(map(self.function, left))
+            results = list(map(self.function, left))
+            if len(results) < len(arguments):
+                # `map` takes a StopIteration of the function for its own end.
+                raise RuntimeError("the function raised StopIteration")
         except Exception as error:
             # The iterator tells which row was taken last.
             row = len(arguments) - length_hint(left) - 1
             raise FunctionError(self.name, _at(unit.trail, row)) from error
+        return results
 
     def _checked(self, rows: list[Any], trail: Sequence[int]) -> _Unit:
         """The unit of the rows that the function made."""

@@ -99,7 +99,7 @@ def test_arrays_may_be_written_to_when_asked():
         batch["id"][0] = -1
         return batch
 
-    written = raceline.range(3).map_batches(write, zero_copy_batch=False)
+    written = raceline.range(3).map_batches(write, batch_size=3, zero_copy_batch=False)
     assert ids(written) == [-1, 1, 2]
 
 
@@ -126,7 +126,9 @@ def test_ragged_arrays_and_lists_go_through():
 
 
 def test_lists_of_values_become_columns():
-    columns = raceline.range(2).map_batches(opaque(lambda batch: {"a": ["x", None], "b": [1, 2]}))
+    columns = raceline.range(2).map_batches(
+        opaque(lambda batch: {"a": ["x", None], "b": [1, 2]}), batch_size=2
+    )
     assert columns.take_all() == [{"a": "x", "b": 1}, {"a": None, "b": 2}]
 
 

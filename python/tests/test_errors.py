@@ -113,9 +113,9 @@ def test_a_read_only_target(tmp_path):
 
 def test_a_target_below_a_file(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(errors.SourceError) as caught:
+    with pytest.raises(errors.PlanError) as caught:
         raceline.range(3).write_parquet(tmp_path / "file" / "out")
-    assert "file" in str(caught.value)
+    assert "it is a file" in str(caught.value)
 
 
 @pytest.mark.skipif(not os.path.isdir("/sys/kernel"), reason="needs a file system to refuse")

@@ -13,6 +13,7 @@ from PIL import Image
 import raceline
 from raceline.data import SaveMode
 from raceline.data.expressions import col
+from raceline.errors import PlanError
 
 
 @pytest.fixture
@@ -209,7 +210,7 @@ def test_save_modes(tmp_path):
     assert write(4, "ignore") == 3
     assert write(5, SaveMode.OVERWRITE) == 5
     for mode in (SaveMode.ERROR, "create"):
-        with pytest.raises(OSError, match="out"):
+        with pytest.raises(PlanError, match="out"):
             write(1, mode)
     assert raceline.read_parquet(target).count() == 5
 

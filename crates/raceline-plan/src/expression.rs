@@ -111,14 +111,8 @@ pub fn cast(value: Expr, data_type: DataType) -> Expr {
 pub fn is_in(value: Expr, list: Vec<ScalarValue>, negated: bool) -> Expr {
     let has_null = list.iter().any(ScalarValue::is_null);
     let list: Vec<Expr> = list.into_iter().filter(|one| !one.is_null()).map(lit).collect();
-    let found = match list.is_empty() {
-        true => lit(false),
-        false => value.clone().in_list(list, false),
-    };
-    let found = match has_null {
-        true => value.is_null().or(found),
-        false => value.is_not_null().and(found),
-    };
+    let found = if list.is_empty() { lit(false) } else { value.clone().in_list(list, false) };
+    let found = if has_null { value.is_null().or(found) } else { value.is_not_null().and(found) };
     if negated { not(found) } else { found }
 }
 

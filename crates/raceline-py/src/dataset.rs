@@ -56,7 +56,6 @@ impl Dataset {
         Self::new(self.inner.limit(n))
     }
 
-    #[expect(clippy::needless_pass_by_value, reason = "extracted from Python by value")]
     fn sort(&self, columns: Vec<String>, descending: Vec<bool>) -> PyResult<Self> {
         if columns.len() != descending.len() {
             return Err(PyValueError::new_err("`columns` and `descending` differ in length"));

@@ -64,6 +64,11 @@ impl Session {
         Ok(Dataset::new(self.get()?.range(n)))
     }
 
+    #[expect(
+        clippy::wrong_self_convention,
+        clippy::needless_pass_by_value,
+        reason = "the name that Python users know; extracted from Python by value"
+    )]
     fn from_batches(
         &self,
         py: Python<'_>,

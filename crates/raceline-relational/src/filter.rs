@@ -72,7 +72,7 @@ impl RowFilter {
         let schema = batch.schema();
         let predicate =
             self.resolved.get(&schema, || resolve_predicate(&self.predicate, &schema))?;
-        self.keep(batch, predicate.as_ref().as_ref()).map_err(|source| {
+        Self::keep(batch, predicate.as_ref().as_ref()).map_err(|source| {
             carried(&source).unwrap_or_else(|| {
                 let expr = self.predicate.to_string();
                 RelationalError::Evaluate { expr, source: Box::new(source) }.into()
@@ -81,7 +81,6 @@ impl RowFilter {
     }
 
     fn keep(
-        &self,
         batch: &RecordBatch,
         predicate: &dyn PhysicalExpr,
     ) -> Result<RecordBatch, DataFusionError> {

@@ -9,7 +9,9 @@ use arrow::datatypes::{DataType, Float16Type, Float32Type, Float64Type};
 /// `array` with NaN turned into null. An array without NaN is not copied.
 pub(crate) fn nan_to_null(array: &ArrayRef) -> ArrayRef {
     match array.data_type() {
-        DataType::Float16 => masked::<Float16Type>(array, |value| value.is_nan()),
+        DataType::Float16 => {
+            masked::<Float16Type>(array, <Float16Type as ArrowPrimitiveType>::Native::is_nan)
+        }
         DataType::Float32 => masked::<Float32Type>(array, f32::is_nan),
         DataType::Float64 => masked::<Float64Type>(array, f64::is_nan),
         _ => Arc::clone(array),

@@ -55,7 +55,7 @@ impl OpenPort {
         }
         let Some(first) = pending.first() else { return Ok(None) };
         let rows: usize = pending.iter().map(RecordBatch::num_rows).sum();
-        let row_bytes = if rows == 0 { 0 } else { bytes / rows };
+        let row_bytes = bytes.checked_div(rows).unwrap_or(0);
         let schema = Arc::new(Schema::new_with_metadata(fields, first.schema().metadata().clone()));
         Ok(Some(Self { schema, row_bytes, pending, rest: port.boxed() }))
     }

@@ -99,13 +99,13 @@ impl<T> BySchema<T> {
         make: impl FnOnce() -> Result<T, E>,
     ) -> Result<Arc<T>, E> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((seen, made)) = last.as_ref()
+        if let Some((seen, earlier)) = last.as_ref()
             && (Arc::ptr_eq(seen, schema) || seen == schema)
         {
-            return Ok(Arc::clone(made));
+            return Ok(Arc::clone(earlier));
         }
-        let made = Arc::new(make()?);
-        *last = Some((Arc::clone(schema), Arc::clone(&made)));
-        Ok(made)
+        let new = Arc::new(make()?);
+        *last = Some((Arc::clone(schema), Arc::clone(&new)));
+        Ok(new)
     }
 }

@@ -7,9 +7,10 @@ use crate::memory::batch_sliced_bytes;
 
 /// A run of rows of one split.
 ///
-/// Rows are counted in what the split's reader produced, starting at 0, before any operator
-/// ran. They are row ordinals, never batch numbers, so that cutting batches differently does
-/// not change their meaning.
+/// Rows are counted before any operator ran: from the start of the dataset where a source knows
+/// that (ranges, batches in memory), else from the start of what the split's reader produced.
+/// They are row ordinals, never batch numbers, so that cutting batches differently does not
+/// change their meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Span {
     /// The split the rows belong to.

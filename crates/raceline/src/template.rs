@@ -34,10 +34,10 @@ impl LazyTemplate {
         Self { launcher, running: Mutex::new(None) }
     }
 
-    /// The running template.
+    /// The running template; a new one when the last has ended, as when it was killed.
     pub(crate) fn get(&self) -> Result<Arc<Template>, Failure> {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(template) = running.as_ref() {
+        if let Some(template) = running.as_ref().filter(|template| template.is_running()) {
             return Ok(Arc::clone(template));
         }
         let template = Template::start(self.launcher.as_ref().ok_or(NoLauncherError)?)?;

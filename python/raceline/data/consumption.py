@@ -17,6 +17,7 @@ from raceline.data.handle import Handle
 from raceline.data.iterator import (
     Repeatable,
     TorchConversion,
+    all_rows_of,
     batches_of,
     native_batches_of,
     rows_of,
@@ -58,7 +59,7 @@ class Consumption(Handle):
             [{'id': 0}, {'id': 1}]
         """
         _check_limit(limit)
-        return list(rows_of(self._native.limit(limit)))
+        return all_rows_of(self._native.limit(limit))
 
     def take_all(self, limit: int | None = None) -> list[Any]:
         """All rows.
@@ -75,9 +76,9 @@ class Consumption(Handle):
             [{'id': 0}, {'id': 1}]
         """
         if limit is None:
-            return list(rows_of(self._native))
+            return all_rows_of(self._native)
         _check_limit(limit)
-        rows = list(rows_of(self._native.limit(limit + 1)))
+        rows = all_rows_of(self._native.limit(limit + 1))
         _refuse_more(len(rows), limit)
         return rows
 

@@ -54,6 +54,16 @@ def rows_of(native: _native.Dataset) -> Iterator[Any]:
         yield from batch.rows()
 
 
+def all_rows_of(native: _native.Dataset) -> list[Any]:
+    """Runs a dataset: all its rows, in order, each with the columns of all batches."""
+    batches = list(native_batches_of(native))
+    rows = [row for batch in batches for row in batch.rows()]
+    names = dict.fromkeys(name for batch in batches for name in batch.column_names)
+    if all(len(batch.column_names) == len(names) for batch in batches):
+        return rows
+    return [{name: row.get(name) for name in names} for row in rows]
+
+
 def cut(batches: Iterator[Batch], rows: int | None, *, drop_last: bool) -> Iterator[Batch]:
     """Batches of exactly ``rows`` rows, the last one maybe shorter.
 

@@ -1,5 +1,7 @@
 //! Listing, by the same cases over every store.
 
+use std::sync::Arc;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -72,12 +74,12 @@ async fn hive_folders_become_partition_values() {
             let values = split.partition_values.iter();
             values.map(|(name, value)| (name.to_string(), value.to_string())).collect()
         };
-        let listing = Listing::new(place.stores.clone(), &scan).unwrap();
+        let listing = Listing::new(Arc::clone(&place.stores), &scan).unwrap();
         let expected = [("year", "2024"), ("m", raceline_connect::HIVE_NULL)];
         let expected: Vec<_> = expected.map(|(a, b)| (a.to_owned(), b.to_owned())).to_vec();
         assert_eq!(values(&listing.first().await.unwrap()), expected);
         scan.partitions = PartitionStyle::None;
-        let listing = Listing::new(place.stores.clone(), &scan).unwrap();
+        let listing = Listing::new(Arc::clone(&place.stores), &scan).unwrap();
         assert!(listing.first().await.unwrap().partition_values.is_empty());
     }
 }
@@ -172,7 +174,8 @@ async fn listing_is_lazy() {
     for at in 0..50 {
         place.put(&format!("many/{at:02}"), "x").await;
     }
-    let listing = Listing::new(place.stores.clone(), &place.scan(FileFormat::Parquet, &["many"]));
+    let listing =
+        Listing::new(Arc::clone(&place.stores), &place.scan(FileFormat::Parquet, &["many"]));
     let mut splits = listing.unwrap().splits();
     let first = splits.next().await.unwrap().unwrap();
     assert_eq!(&*first.label, "memory://test/many/00");

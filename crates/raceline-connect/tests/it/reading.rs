@@ -12,7 +12,7 @@ use raceline_types::{ErrorKind, Span, Split, SplitId, TensorType};
 use super::fixture::{Place, TEXT, read, texts};
 
 fn text_reader(place: &Place, drop_empty_lines: bool, columns: FileColumns) -> TextReader {
-    TextReader::new(place.stores.clone(), TextReadOptions { drop_empty_lines }, columns)
+    TextReader::new(Arc::clone(&place.stores), TextReadOptions { drop_empty_lines }, columns)
 }
 
 fn plain(content: arrow::datatypes::Field) -> FileColumns {
@@ -86,7 +86,8 @@ async fn a_split_counts_its_rows_over_all_files() {
 #[tokio::test]
 async fn ranges_of_one_file_have_every_line_once() {
     for place in Place::both() {
-        let text: String = (0..3000).map(|line| format!("line {line}\r\n")).collect();
+        let lines: Vec<_> = (0..3000).map(|line| format!("line {line}\r\n")).collect();
+        let text = lines.concat();
         place.put("big.txt", text.clone()).await;
         let whole = place.splits(&place.scan(TEXT, &["big.txt"])).await.unwrap().remove(0);
         let file = whole.payload.downcast_ref::<Vec<FileSplit>>().unwrap()[0].clone();
@@ -122,7 +123,7 @@ async fn compression_is_told_by_the_name() {
         let splits = place.splits(&place.scan(TEXT, &["t"])).await.unwrap();
         let reader = text_reader(&place, false, plain(TextReader::content()));
         assert_eq!(texts(&read(&reader, &splits).await.unwrap(), "text"), owned(&["one", "two"]));
-        let reader = BinaryReader::new(place.stores.clone(), plain(BinaryReader::content()));
+        let reader = BinaryReader::new(Arc::clone(&place.stores), plain(BinaryReader::content()));
         let batches = read(&reader, &splits).await.unwrap();
         assert_eq!(batches[0].data.column(0).as_binary::<i32>().value(0), b"one\ntwo\n");
 
@@ -164,7 +165,7 @@ async fn a_file_that_is_gone_is_named() {
     place.put("t/a.bin", "x").await;
     let splits = place.splits(&place.scan(FileFormat::Binary, &["t"])).await.unwrap();
     std::fs::remove_file(place.path("t/a.bin")).unwrap();
-    let reader = BinaryReader::new(place.stores.clone(), plain(BinaryReader::content()));
+    let reader = BinaryReader::new(Arc::clone(&place.stores), plain(BinaryReader::content()));
     let failure = read(&reader, &splits).await.unwrap_err();
     assert_eq!(failure.to_string(), format!("no such file or folder: `{}`", place.path("t/a.bin")));
     assert_eq!(failure.kind(), ErrorKind::NotFound);
@@ -189,7 +190,7 @@ async fn images_are_tensors_of_their_own_shapes() {
     let variable = TensorType::Variable { value_type: DataType::UInt8, dimensions: 3 };
     assert_eq!(TensorType::of(&content).unwrap(), Some(variable));
     let splits = place.splits(&place.scan(FileFormat::Image(options.clone()), &["i"])).await;
-    let reader = ImageReader::new(place.stores.clone(), &options, plain(content)).unwrap();
+    let reader = ImageReader::new(Arc::clone(&place.stores), &options, plain(content)).unwrap();
     let batches = read(&reader, &splits.unwrap()).await.unwrap();
     let shapes: Vec<Vec<i32>> = batches
         .iter()
@@ -214,7 +215,7 @@ async fn images_of_given_size_and_mode_are_fixed_tensors() {
     let content = ImageReader::content(&options).unwrap();
     let format = FileFormat::Image(options.clone());
     let splits = place.splits(&place.scan(format, &["i"])).await.unwrap();
-    let reader = ImageReader::new(place.stores.clone(), &options, plain(content)).unwrap();
+    let reader = ImageReader::new(Arc::clone(&place.stores), &options, plain(content)).unwrap();
     let batches = read(&reader, &splits).await.unwrap();
     let image = batches[0].data.column(0).as_fixed_size_list().value(0);
     assert_eq!(image.as_primitive::<UInt8Type>().values().to_vec(), vec![9; 12]);
@@ -228,7 +229,7 @@ async fn what_is_no_image_is_named() {
     let content = ImageReader::content(&options).unwrap();
     let format = FileFormat::Image(options.clone());
     let splits = place.splits(&place.scan(format, &["i"])).await.unwrap();
-    let reader = ImageReader::new(place.stores.clone(), &options, plain(content)).unwrap();
+    let reader = ImageReader::new(Arc::clone(&place.stores), &options, plain(content)).unwrap();
     let failure = read(&reader, &splits).await.unwrap_err();
     let path = place.path("i/a.png");
     assert_eq!(failure.to_string(), format!("cannot decode the image `{path}`"));

@@ -49,7 +49,7 @@ async fn rows_keep_their_order_inside_and_across_files() {
         assert!(names.iter().all(|name| name.starts_with("out/") && name.ends_with(".parquet")));
         assert!(names.is_sorted());
         for (name, _, bytes) in &written {
-            assert_eq!(place.get(name).await.len() as i64, *bytes);
+            assert_eq!(place.get(name).await.len(), usize::try_from(*bytes).unwrap());
         }
         names.sort();
         assert_eq!(place.all_files().await, names, "something staged was left");
@@ -63,8 +63,12 @@ async fn row_groups_have_the_rows_asked_for() {
     let written = place.write(place.spec("out", format), vec![Ok(table(0, 100))]).await.unwrap();
     let bytes = bytes::Bytes::from(place.get(&written[0].0).await);
     let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap();
-    let rows: Vec<i64> =
-        reader.metadata().row_groups().iter().map(|group| group.num_rows()).collect();
+    let rows: Vec<i64> = reader
+        .metadata()
+        .row_groups()
+        .iter()
+        .map(parquet::file::metadata::RowGroupMetaData::num_rows)
+        .collect();
     assert_eq!(rows, [30, 30, 30, 10]);
 }
 
@@ -251,7 +255,7 @@ async fn nonsense_is_refused_before_anything_runs() {
     let message = |change: &dyn Fn(&mut raceline_plan::WriteSpec)| {
         let mut spec = place.spec("out", parquet());
         change(&mut spec);
-        FileSink::new(place.stores.clone(), Arc::new(spec)).unwrap_err().to_string()
+        FileSink::new(Arc::clone(&place.stores), Arc::new(spec)).unwrap_err().to_string()
     };
     let brotli = WriteFormat::Parquet { compression: "brotly".into(), row_group_rows: None };
     assert_eq!(

@@ -6,7 +6,7 @@ use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int8Arr
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::compute::kernels::concat_elements::concat_elements_dyn;
 use arrow::compute::kernels::{cmp, numeric};
-use arrow::compute::{binary, cast, try_binary};
+use arrow::compute::{CastOptions, binary, cast, cast_with_options, try_binary};
 use arrow::datatypes::{DataType, Float64Type, Int64Type};
 use arrow::error::ArrowError;
 use datafusion_common::{Result, internal_err};
@@ -73,10 +73,13 @@ pub(super) fn evaluate(operation: Operation, arrays: &[ArrayRef]) -> Result<Arra
             Ok(Arc::new(binary::<_, _, _, Float64Type>(&left, &product, |a, p| a - p)?))
         }
         (Operation::Power, [left, right]) => power(left, right),
-        (_, [left, right]) => match operation.comparison() {
-            Some(op) => compare(op, left, right),
-            None => internal_err!("{operation:?} of two arguments"),
-        },
+        (_, [left, right]) => {
+            if let Some(op) = operation.comparison() {
+                compare(op, left, right)
+            } else {
+                internal_err!("{operation:?} of two arguments")
+            }
+        }
         (_, [value]) => unary(operation, value),
         _ => internal_err!("{operation:?} of {} arguments", arrays.len()),
     }
@@ -95,8 +98,11 @@ fn floats(array: &ArrayRef) -> Result<Float64Array> {
     Ok(cast(array, &DataType::Float64)?.as_primitive::<Float64Type>().clone())
 }
 
+/// As int64; a value beyond it is an error.
 fn integers(array: &ArrayRef) -> Result<Int64Array> {
-    Ok(cast(array, &DataType::Int64)?.as_primitive::<Int64Type>().clone())
+    let strict = CastOptions { safe: false, ..CastOptions::default() };
+    let integers = cast_with_options(array, &DataType::Int64, &strict)?;
+    Ok(integers.as_primitive::<Int64Type>().clone())
 }
 
 fn add(left: &ArrayRef, right: &ArrayRef) -> Result<ArrayRef> {
@@ -146,6 +152,7 @@ fn wrapping_power(mut base: i64, mut exponent: i64) -> i64 {
     power
 }
 
+#[expect(clippy::float_cmp, reason = "IEEE comparison is what is asked for")]
 fn compare(op: Operator, left: &ArrayRef, right: &ArrayRef) -> Result<ArrayRef> {
     let Some(common) = comparison_coercion(left.data_type(), right.data_type()) else {
         return internal_err!("`{op}` of {} and {}", left.data_type(), right.data_type());

@@ -102,8 +102,8 @@ impl Layout {
         }
         let inside = |prefix: &str, positions: &[usize]| -> Vec<Field> {
             let data_types = positions.iter().map(|&at| plain_type(schema.field(at).data_type()));
-            let named = data_types.enumerate();
-            named
+            let numbered = data_types.enumerate();
+            numbered
                 .map(|(i, data_type)| Field::new(format!("{prefix}{i}"), data_type, true))
                 .collect()
         };

@@ -49,6 +49,7 @@ fn table(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
 }
 
 /// The aggregates of one group, naively, in the order of [`all_kinds`].
+#[expect(clippy::cast_precision_loss, reason = "the groups are small")]
 fn naive(values: &[Option<f64>]) -> Vec<Option<f64>> {
     let there: Vec<f64> = values.iter().flatten().copied().filter(|one| !one.is_nan()).collect();
     let is_complete = there.len() == values.len();

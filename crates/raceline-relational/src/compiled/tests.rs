@@ -125,7 +125,10 @@ async fn run(operator: &CompiledOperator, input: Batch) -> Vec<Batch> {
 #[tokio::test]
 async fn compiled_batches_never_open_the_fallback() {
     let python = Arc::new(Python::default());
-    let operator = CompiledOperator::new(udf(UdfKind::Map, Ok(added())), python.clone());
+    let operator = CompiledOperator::new(
+        udf(UdfKind::Map, Ok(added())),
+        Arc::clone(&python) as Arc<dyn Operator>,
+    );
     operator.open().await.unwrap();
     let out = run(&operator, batch(&[1, -2])).await;
     assert_eq!(column(&out[0], 0), [11, 8]);
@@ -137,7 +140,10 @@ async fn compiled_batches_never_open_the_fallback() {
 #[tokio::test]
 async fn one_row_in_trouble_sends_its_whole_batch_to_python_once() {
     let python = Arc::new(Python::default());
-    let operator = CompiledOperator::new(udf(UdfKind::Map, Ok(added())), python.clone());
+    let operator = CompiledOperator::new(
+        udf(UdfKind::Map, Ok(added())),
+        Arc::clone(&python) as Arc<dyn Operator>,
+    );
     let out = run(&operator, batch(&[1, i64::MAX])).await;
     assert_eq!(column(&out[0], 0), [1, i64::MAX]);
     assert_eq!(run(&operator, batch(&[5])).await.len(), 1);
@@ -149,7 +155,10 @@ async fn one_row_in_trouble_sends_its_whole_batch_to_python_once() {
 #[tokio::test]
 async fn a_schema_that_does_not_compile_goes_to_python() {
     let python = Arc::new(Python::default());
-    let operator = CompiledOperator::new(udf(UdfKind::Map, Ok(added())), python.clone());
+    let operator = CompiledOperator::new(
+        udf(UdfKind::Map, Ok(added())),
+        Arc::clone(&python) as Arc<dyn Operator>,
+    );
     let data =
         RecordBatch::new_empty(Arc::new(Schema::new(vec![Field::new("b", DataType::Int64, true)])));
     run(&operator, Batch::without_origin(data)).await;
@@ -160,7 +169,10 @@ async fn a_schema_that_does_not_compile_goes_to_python() {
 #[tokio::test]
 async fn a_fallback_that_does_not_open_is_asked_once_and_closed() {
     let python = Arc::new(Python { refuses_to_open: true, ..Python::default() });
-    let operator = CompiledOperator::new(udf(UdfKind::Map, Ok(added())), python.clone());
+    let operator = CompiledOperator::new(
+        udf(UdfKind::Map, Ok(added())),
+        Arc::clone(&python) as Arc<dyn Operator>,
+    );
     for _ in 0..2 {
         let mut out = Collected::default();
         let failure = operator.run(batch(&[i64::MAX]), &mut out).await.unwrap_err();
@@ -173,7 +185,10 @@ async fn a_fallback_that_does_not_open_is_asked_once_and_closed() {
 #[tokio::test]
 async fn filters_keep_rows_and_keys_add_a_column() {
     let python = Arc::new(Python::default());
-    let filter = CompiledOperator::new(udf(UdfKind::Filter, Ok(greater())), python.clone());
+    let filter = CompiledOperator::new(
+        udf(UdfKind::Filter, Ok(greater())),
+        Arc::clone(&python) as Arc<dyn Operator>,
+    );
     let out = run(&filter, batch(&[5, 20, 30])).await;
     assert_eq!(column(&out[0], 0), [20, 30]);
     assert_eq!(out[0].origin[0].rows, 3);

@@ -14,7 +14,7 @@ use datafusion::datasource::table_schema::TableSchema;
 use datafusion::error::DataFusionError;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::Expr;
-use datafusion::parquet::file::metadata::ParquetMetaData;
+use datafusion::parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
 use object_store::{ObjectMeta, ObjectStore};
 use raceline_plan::expression::relaxed;
 use raceline_plan::{FileFormat, FileSplit};
@@ -90,7 +90,7 @@ impl Target<'_> {
         if is_text && (self.meta.size == 0 || (!can_be_cut && !is_first(self.split))) {
             return Ok(None);
         }
-        let own = self.own_columns(request);
+        let own = Self::own_columns(request);
         match self.format {
             FileFormat::Parquet => self.parquet(own, request).await.map(Some),
             FileFormat::Csv(options) => {
@@ -118,7 +118,7 @@ impl Target<'_> {
     }
 
     /// The needed columns that may stand in the file.
-    fn own_columns(&self, request: &LeafRequest<'_>) -> SchemaRef {
+    fn own_columns(request: &LeafRequest<'_>) -> SchemaRef {
         let is_constant =
             |field: &&FieldRef| request.constants.iter().any(|(name, _)| name == field.name());
         let fields = request.needed.fields().iter().filter(|field| !is_constant(field));
@@ -197,11 +197,11 @@ fn table_schema(own: &SchemaRef, request: &LeafRequest<'_>) -> TableSchema {
 
 /// Mean bytes of a row of the columns of `own`, as stored without compression.
 fn row_bytes(footer: &ParquetMetaData, own: &Schema) -> usize {
-    let wanted = footer.row_groups().iter().flat_map(|group| group.columns()).filter(|column| {
+    let wanted = footer.row_groups().iter().flat_map(RowGroupMetaData::columns).filter(|column| {
         let path = column.column_path().parts();
         path.first().is_some_and(|root| own.index_of(root).is_ok())
     });
-    let bytes: i64 = wanted.map(|column| column.uncompressed_size()).sum();
+    let bytes: i64 = wanted.map(ColumnChunkMetaData::uncompressed_size).sum();
     let rows = footer.file_metadata().num_rows().max(1);
     usize::try_from(bytes / rows).unwrap_or(0)
 }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use raceline_exec::{Emit, Source, SplitReader};
-use raceline_types::{Batch, Failure, InternalError, Span, Split, SplitId};
+use raceline_types::{Batch, Failure, InternalError, Span, Split, SplitId, batch_sliced_bytes};
 
 use super::even_cuts;
 
@@ -29,12 +29,12 @@ impl MemorySource {
 #[async_trait]
 impl SplitReader for MemorySource {
     async fn read(&self, split: &Split, out: &mut dyn Emit) -> Result<(), Failure> {
-        let batch = split
+        let Piece { first_row, rows } = split
             .payload
-            .downcast_ref::<RecordBatch>()
+            .downcast_ref()
             .ok_or_else(|| InternalError::new("a memory source was given a foreign split"))?;
-        let span = Span { split: split.id, first_row: 0, rows: batch.num_rows() as u64 };
-        out.emit(Batch::new(batch.clone(), vec![span])).await
+        let span = Span { split: split.id, first_row: *first_row, rows: rows.num_rows() as u64 };
+        out.emit(Batch::new(rows.clone(), vec![span])).await
     }
 }
 
@@ -47,27 +47,43 @@ impl Source for MemorySource {
     fn splits(&self) -> BoxStream<'static, Result<Split, Failure>> {
         let batches = Arc::clone(&self.batches);
         let wanted = self.splits_wanted.div_ceil(batches.len().max(1) as u64);
-        let slices = (0..batches.len()).flat_map(move |index| {
+        let mut start = 0;
+        let pieces = (0..batches.len()).flat_map(move |index| {
             let batch = batches[index].clone();
-            // A batch without rows still carries the schema.
             let rows = batch.num_rows() as u64;
-            let cuts: Box<dyn Iterator<Item = (u64, u64)> + Send> = if rows == 0 {
-                Box::new(std::iter::once((0, 0)))
-            } else {
-                Box::new(even_cuts(rows, wanted, rows))
-            };
-            cuts.map(move |(first, last)| (index, first, last, slice(&batch, first, last)))
+            let first_row = start;
+            start += rows;
+            cuts(rows, wanted).map(move |(first, last)| Piece {
+                first_row: first_row + first,
+                rows: slice(&batch, first, last),
+            })
         });
-        let splits = slices.enumerate().map(|(id, (index, first, last, slice))| {
+        let splits = pieces.enumerate().map(|(id, piece)| {
+            let rows = piece.rows.num_rows() as u64;
             Ok(Split {
                 id: SplitId(id as u64),
-                label: format!("batch {index}, rows {first}..{last}").into(),
-                rows: Some(last - first),
-                estimated_bytes: Some(raceline_types::batch_sliced_bytes(&slice) as u64),
-                payload: Arc::new(slice),
+                label: format!("rows {}..{}", piece.first_row, piece.first_row + rows).into(),
+                rows: Some(rows),
+                estimated_bytes: Some(batch_sliced_bytes(&piece.rows) as u64),
+                payload: Arc::new(piece),
             })
         });
         stream::iter(splits).boxed()
+    }
+}
+
+/// The payload of a split.
+struct Piece {
+    /// Its first row, counted in all batches.
+    first_row: u64,
+    rows: RecordBatch,
+}
+
+/// Runs of the rows of a batch. A batch without rows is one run: it still carries the schema.
+fn cuts(rows: u64, wanted: u64) -> Box<dyn Iterator<Item = (u64, u64)> + Send> {
+    match rows {
+        0 => Box::new(std::iter::once((0, 0))),
+        rows => Box::new(even_cuts(rows, wanted, rows)),
     }
 }
 

@@ -32,7 +32,7 @@ impl RangeSource {
 
 /// Schema of a range.
 pub(crate) fn range_schema() -> SchemaRef {
-    Arc::new(Schema::new(vec![Field::new("id", DataType::Int64, false)]))
+    Arc::new(Schema::new(vec![Field::new("id", DataType::Int64, true)]))
 }
 
 #[async_trait]
@@ -49,7 +49,7 @@ impl SplitReader for RangeSource {
             let column: ArrayRef = Arc::new(ids);
             let data = RecordBatch::try_new(Arc::clone(&self.schema), vec![column])
                 .map_err(|error| InternalError::caused_by("a range batch", error))?;
-            let span = Span { split: split.id, first_row: row - first, rows };
+            let span = Span { split: split.id, first_row: row, rows };
             out.emit(Batch::new(data, vec![span])).await?;
             row += rows;
         }
