@@ -48,21 +48,29 @@ fn check(before: &Arc<Node>, after: &[&str]) {
 fn filters_and_projections_go_into_the_scan() {
     check(
         &select(filter(scan(), col("a").gt(lit(3))), &["b"]),
-        &["Select(b)", "+- ReadParquet(t.parquet, columns=[a, b], filter=a > Int32(3))"],
+        &["Select(b)", "+- ReadParquet(t.parquet, columns=[b], filter=a > Int32(3))"],
     );
 }
 
 #[test]
-fn a_filter_stops_above_the_column_that_it_reads() {
+fn a_filter_goes_below_a_column_that_it_does_not_read() {
     check(
-        &filter(
-            filter(with(scan(), "c", col("a") + lit(1)), col("c").gt(lit(3))),
-            col("b").eq(lit(1)),
-        ),
+        &filter(with(scan(), "c", col("a") + lit(1)), col("b").eq(lit(1))),
+        &["WithColumn(c = a + Int32(1))", "+- ReadParquet(t.parquet, filter=b = Int32(1))"],
+    );
+}
+
+#[test]
+fn a_filter_stops_above_the_column_that_it_reads_and_above_other_filters() {
+    let added = with(scan(), "c", col("a") + lit(1));
+    check(
+        // The first filter may guard the second, so they do not change places.
+        &filter(filter(added, col("c").gt(lit(3))), col("b").eq(lit(1))),
         &[
-            "Filter(c > Int32(3))",
-            "+- WithColumn(c = a + Int32(1))",
-            "   +- ReadParquet(t.parquet, filter=b = Int32(1))",
+            "Filter(b = Int32(1))",
+            "+- Filter(c > Int32(3))",
+            "   +- WithColumn(c = a + Int32(1))",
+            "      +- ReadParquet(t.parquet)",
         ],
     );
 }
