@@ -204,12 +204,30 @@ pub enum FileError {
     Value {
         /// The text in the file.
         value: String,
-        /// The line, counted from 1, in what was read (the whole file unless it was cut).
+        /// The line of the file, counted from 1. Empty lines, and line breaks inside a value, do
+        /// not count.
         line: u64,
         /// The column.
         column: String,
         /// Its type.
         data_type: DataType,
+    },
+    /// A value that cannot be cast to the type of its column.
+    #[error("a value does not fit the type of its column")]
+    Cast {
+        /// Which value.
+        #[source]
+        source: Box<DataFusionError>,
+    },
+    /// A column whose values would lose their fractions.
+    #[error("column `{column}` is `{found}` in this file, not `{expected}`")]
+    Narrower {
+        /// The column.
+        column: String,
+        /// Its type in the file.
+        found: DataType,
+        /// Its type in the scan.
+        expected: DataType,
     },
     /// Content that its reader refused.
     #[error("cannot read this {format} file")]
@@ -239,7 +257,11 @@ pub enum FileError {
 impl Diagnostic for FileError {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::Malformed { .. } | Self::Value { .. } | Self::Read { .. } => ErrorKind::Source,
+            Self::Malformed { .. }
+            | Self::Value { .. }
+            | Self::Cast { .. }
+            | Self::Narrower { .. }
+            | Self::Read { .. } => ErrorKind::Source,
             Self::NotFound { .. } => ErrorKind::NotFound,
             Self::PermissionDenied { .. } => ErrorKind::PermissionDenied,
         }
@@ -252,6 +274,9 @@ impl Diagnostic for FileError {
             }
             Self::Value { .. } => "types are found from the first rows of the first file: \
                 declare a schema, or look at more rows"
+                .into(),
+            Self::Cast { .. } | Self::Narrower { .. } => "types are those of the first file: \
+                declare a schema, or write the files with the same types"
                 .into(),
             Self::Read { .. } => "check the file with another reader; it may be truncated".into(),
             Self::NotFound { .. } => "it was there when it was listed: run again".into(),

@@ -1,5 +1,8 @@
 //! Filters.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use arrow::array::{Array, BooleanArray, RecordBatch};

@@ -1,5 +1,8 @@
 //! Projections.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchOptions};

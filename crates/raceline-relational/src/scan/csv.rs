@@ -9,7 +9,8 @@ use datafusion::common::config::CsvOptions;
 use datafusion::datasource::file_format::csv::CsvFormat;
 use datafusion::datasource::file_format::file_compression_type::FileCompressionType;
 use datafusion::error::DataFusionError;
-use object_store::{ObjectMeta, ObjectStore};
+use futures::StreamExt;
+use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore};
 use raceline_plan::CsvReadOptions;
 
 use super::head::read_head;
@@ -65,11 +66,39 @@ pub(super) async fn file_schema(
         .with_delimiter(options.delimiter)
         .with_quote(options.quote);
     let (header, _) = format.infer_schema(head.bytes.as_slice(), Some(0))?;
+    let header = without_mark(&header);
     let field = |field: &Arc<Field>| match table.field_with_name(field.name()) {
         Ok(known) => known.clone(),
         Err(_) => Field::new(field.name(), DataType::Utf8, true),
     };
     Ok(Arc::new(Schema::new(header.fields().iter().map(field).collect::<Vec<_>>())))
+}
+
+/// `header` without the byte order mark before its first name.
+pub(super) fn without_mark(header: &Schema) -> Schema {
+    let name = |field: &Arc<Field>| field.name().trim_start_matches('\u{feff}').to_owned();
+    let fields = header.fields().iter().map(|field| field.as_ref().clone().with_name(name(field)));
+    Schema::new(fields.collect::<Vec<_>>())
+}
+
+/// Lines before the rows of a range that starts at `start`: a range begins behind the first line
+/// break at or after the byte before it.
+pub(super) async fn lines_before(
+    store: &Arc<dyn ObjectStore>,
+    meta: &ObjectMeta,
+    start: u64,
+) -> Result<u64, DataFusionError> {
+    if start < 2 {
+        return Ok(start);
+    }
+    let range = GetRange::Bounded(0..start - 1);
+    let options = GetOptions { range: Some(range), ..GetOptions::default() };
+    let mut chunks = store.get_opts(&meta.location, options).await?.into_stream();
+    let mut lines = 1;
+    while let Some(chunk) = chunks.next().await {
+        lines += chunk?.iter().map(|&byte| u64::from(byte == b'\n')).sum::<u64>();
+    }
+    Ok(lines)
 }
 
 /// A text column with "" in place of null: the reader takes empty text for null, but CSV cannot

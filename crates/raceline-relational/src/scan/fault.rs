@@ -10,17 +10,25 @@ use raceline_types::{Failure, InternalError};
 
 use crate::error::{FileError, RelationalError, carried};
 
-/// `error`, which came up while `split` was read, with the file's name. `columns` are those of
-/// the file, when they are known.
+/// What tells where in a file an error came up.
+pub(super) struct Position<'a> {
+    /// The columns of the file.
+    pub(super) columns: &'a Schema,
+    /// Lines before the range that was read.
+    pub(super) lines_before: u64,
+}
+
+/// `error`, which came up while `split` was read, with the file's name, and with line and column
+/// when `position` is known.
 pub(super) fn file_failure(
     error: DataFusionError,
     format: &FileFormat,
     split: &FileSplit,
-    columns: Option<&Schema>,
+    position: Option<&Position<'_>>,
 ) -> Failure {
     let failure = match carried(&error) {
         Some(failure) => failure,
-        None => explain(error, format_name(format), columns),
+        None => explain(error, format_name(format), position),
     };
     failure.at_uri(&split.uri)
 }
@@ -36,7 +44,11 @@ fn format_name(format: &FileFormat) -> &'static str {
     }
 }
 
-fn explain(error: DataFusionError, format: &'static str, columns: Option<&Schema>) -> Failure {
+fn explain(
+    error: DataFusionError,
+    format: &'static str,
+    position: Option<&Position<'_>>,
+) -> Failure {
     let reason = match error.find_root() {
         DataFusionError::ResourcesExhausted(_) => {
             return RelationalError::OutOfMemory { source: Box::new(error) }.into();
@@ -57,10 +69,16 @@ fn explain(error: DataFusionError, format: &'static str, columns: Option<&Schema
         DataFusionError::Execution(reason) => Some(reason.clone()),
         DataFusionError::ArrowError(arrow, _) => match arrow.as_ref() {
             ArrowError::ParseError(text) => {
-                if let Some(value) = bad_value(text, columns) {
+                if let Some(value) = position.and_then(|position| bad_value(text, position)) {
                     return value.into();
                 }
                 Some(text.clone())
+            }
+            ArrowError::CastError(_) => {
+                return FileError::Cast { source: Box::new(error) }.into();
+            }
+            ArrowError::JsonError(text) if text.starts_with("whilst decoding field") => {
+                return FileError::Cast { source: Box::new(error) }.into();
             }
             ArrowError::CsvError(text) | ArrowError::JsonError(text) => Some(text.clone()),
             _ => None,
@@ -85,27 +103,43 @@ fn is_denied(error: &StoreError) -> bool {
 /// What is wrong with a Parquet file, when it is not one or not a whole one.
 fn parquet_reason(error: &ParquetError) -> Option<String> {
     let text = error.to_string();
-    let has_no_footer = ["Invalid Parquet file", "footer", "smaller than", "EOF", "NeedMoreData"]
-        .iter()
-        .any(|part| text.contains(part))
-        || matches!(error, ParquetError::EOF(_) | ParquetError::NeedMoreData(_));
+    let has_no_footer =
+        ["Invalid Parquet file", "footer", "smaller than", "at least", "EOF", "NeedMoreData"]
+            .iter()
+            .any(|part| text.contains(part))
+            || matches!(error, ParquetError::EOF(_) | ParquetError::NeedMoreData(_));
     has_no_footer
         .then(|| "it does not end in a footer; it is truncated or of another format".into())
 }
 
-/// The value that did not parse, from the CSV reader's words:
+/// The value that did not parse, from the CSV reader's words, whose lines count from 0.
+fn bad_value(text: &str, position: &Position<'_>) -> Option<FileError> {
+    let (value, column, line) = plain_value(text).or_else(|| time_value(text))?;
+    let field = position.columns.fields().get(column.parse::<usize>().ok()?)?;
+    Some(FileError::Value {
+        value: value.to_owned(),
+        line: position.lines_before + line.parse::<u64>().ok()? + 1,
+        column: field.name().clone(),
+        data_type: field.data_type().clone(),
+    })
+}
+
+/// Value, column and line of
 /// `Error while parsing value 'x' as type 'Int64' for column 1 at line 5. Row data: '…'`.
-fn bad_value(text: &str, columns: Option<&Schema>) -> Option<FileError> {
+fn plain_value(text: &str) -> Option<(&str, &str, &str)> {
     let (_, rest) = text.split_once("Error while parsing value '")?;
     let (value, rest) = rest.rsplit_once("' as type '")?;
     let (_, rest) = rest.split_once("' for column ")?;
     let (column, rest) = rest.split_once(" at line ")?;
-    let (line, _) = rest.split_once(". Row data")?;
-    let field = columns?.fields().get(column.parse::<usize>().ok()?)?;
-    Some(FileError::Value {
-        value: value.to_owned(),
-        line: line.parse().ok()?,
-        column: field.name().clone(),
-        data_type: field.data_type().clone(),
-    })
+    Some((value, column, rest.split_once(". Row data")?.0))
+}
+
+/// Value, column and line of
+/// `Error parsing column 1 at line 5: Parser error: Error parsing timestamp from 'x': …`.
+fn time_value(text: &str) -> Option<(&str, &str, &str)> {
+    let (_, rest) = text.split_once("Error parsing column ")?;
+    let (column, rest) = rest.split_once(" at line ")?;
+    let (line, rest) = rest.split_once(": ")?;
+    let (_, rest) = rest.split_once(" from '")?;
+    Some((rest.rsplit_once("':")?.0, column, line))
 }

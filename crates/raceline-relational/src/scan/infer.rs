@@ -10,9 +10,9 @@ use datafusion::parquet::file::metadata::ParquetMetaData;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::{ObjectMeta, ObjectStore};
 use raceline_plan::{FileFormat, FileScan, FileSplit};
-use raceline_types::{Failure, InternalError};
+use raceline_types::{Failure, InternalError, without_objects};
 
-use super::csv::csv_format;
+use super::csv::{csv_format, without_mark};
 use super::fault::file_failure;
 use super::{PATH_COLUMN, compression, json, object_meta};
 use crate::engine::Engine;
@@ -78,7 +78,7 @@ pub(super) async fn footer(
     parquet_metadata(engine, store, meta).fetch_metadata().await
 }
 
-fn parquet_metadata<'a>(
+pub(super) fn parquet_metadata<'a>(
     engine: &Engine,
     store: &'a Arc<dyn ObjectStore>,
     meta: &'a ObjectMeta,
@@ -101,7 +101,7 @@ async fn infer_file(
             let state = engine.context(0).state();
             let format = csv_format(options, compression(split));
             let schema = format.infer_schema(&state, &store, std::slice::from_ref(&meta)).await;
-            schema.map(|schema| Schema::clone(&schema))
+            schema.map(|schema| without_mark(&schema))
         }
         FileFormat::Json(options) => json::infer(&store, &meta, split, options.infer_rows).await,
         FileFormat::Text(_) | FileFormat::Binary | FileFormat::Image(_) => {
@@ -119,10 +119,11 @@ async fn infer_file(
 
 /// `field`, nullable, with plain strings in place of views and text in place of the type null.
 fn plain_field(field: &FieldRef) -> FieldRef {
+    let field = without_objects(field);
     let data_type = match field.data_type() {
         DataType::Utf8View | DataType::Null => DataType::Utf8,
         DataType::BinaryView => DataType::Binary,
         other => other.clone(),
     };
-    Arc::new(Field::clone(field).with_data_type(data_type).with_nullable(true))
+    Arc::new(field.with_data_type(data_type).with_nullable(true))
 }

@@ -22,10 +22,10 @@ use raceline_types::Failure;
 
 use super::csv::{csv_options, file_schema};
 use super::fault::file_failure;
-use super::infer::footer;
+use super::infer::{footer, parquet_metadata};
 use super::{compression, is_first, json, object_meta};
 use crate::engine::{Engine, batch_rows};
-use crate::error::carry;
+use crate::error::{FileError, carry};
 use crate::resolve::resolve;
 
 /// Rows of a batch of a format whose rows are not measured before they are read.
@@ -131,6 +131,8 @@ impl Target<'_> {
         request: &LeafRequest<'_>,
     ) -> Result<Leaf, DataFusionError> {
         let footer = footer(self.engine, &self.store, &self.meta).await?;
+        let stored = parquet_metadata(self.engine, &self.store, &self.meta).fetch_schema().await?;
+        check_fractions(&stored, &own).map_err(|error| carry(error.into()))?;
         let cache = self.engine.runtime().cache_manager.get_file_metadata_cache();
         let table = table_schema(&own, request);
         let readers = CachedParquetFileReaderFactory::new(Arc::clone(&self.store), cache);
@@ -184,6 +186,23 @@ impl Target<'_> {
             file_schema: own,
             positions: found.into_iter().map(|at| at.and_then(|_| next.next())).collect(),
         })
+    }
+}
+
+/// Checks that no column of floats would be read as integers, which drops fractions silently.
+fn check_fractions(stored: &Schema, own: &Schema) -> Result<(), FileError> {
+    let lost =
+        own.fields().iter().filter(|field| field.data_type().is_integer()).find_map(|field| {
+            let found = stored.field_with_name(field.name()).ok()?.data_type();
+            found.is_floating().then_some((field, found))
+        });
+    match lost {
+        Some((field, found)) => Err(FileError::Narrower {
+            column: field.name().clone(),
+            found: found.clone(),
+            expected: field.data_type().clone(),
+        }),
+        None => Ok(()),
     }
 }
 

@@ -14,10 +14,10 @@ use raceline_exec::{Emit, SplitReader};
 use raceline_plan::{FileFormat, FileScan, FileSplit};
 use raceline_types::{Batch, Failure, InternalError, Span, Split};
 
-use super::csv::empty_text;
-use super::fault::file_failure;
+use super::csv::{empty_text, lines_before};
+use super::fault::{Position, file_failure};
 use super::leaf::{Leaf, LeafRequest};
-use super::{PATH_COLUMN, prune};
+use super::{PATH_COLUMN, object_meta, prune};
 use crate::engine::Engine;
 use crate::error::RelationalError;
 use crate::filter::RowFilter;
@@ -134,13 +134,17 @@ impl FileReader {
             return Ok(());
         }
         let Some(leaf) = self.leaf(file).await? else { return Ok(()) };
-        let fail = |error| file_failure(error, &self.format, file, Some(&leaf.file_schema));
         let context = self.engine.task_context(leaf.batch_rows);
-        let mut batches = leaf.plan.execute(0, context).map_err(fail)?;
+        let mut batches = leaf
+            .plan
+            .execute(0, context)
+            .map_err(|error| file_failure(error, &self.format, file, None))?;
         while let Some(batch) = batches.next().await {
-            let kept = self
-                .finish(&batch.map_err(fail)?, &leaf)
-                .map_err(|failure| failure.at_uri(&file.uri))?;
+            let batch = match batch {
+                Ok(batch) => batch,
+                Err(error) => return Err(self.located(error, file, &leaf).await),
+            };
+            let kept = self.finish(&batch, &leaf).map_err(|failure| failure.at_uri(&file.uri))?;
             let left = self.limit.map_or(u64::MAX, |limit| limit - progress.rows);
             let rows =
                 usize::try_from(left).map_or(kept.num_rows(), |left| left.min(kept.num_rows()));
@@ -152,6 +156,27 @@ impl FileReader {
             }
         }
         Ok(())
+    }
+
+    /// `error`, which came up in the rows of `file`, with line and column where it tells them;
+    /// or the fault of the store, when the lines cannot be counted.
+    async fn located(&self, error: DataFusionError, file: &FileSplit, leaf: &Leaf) -> Failure {
+        match self.lines_before(file).await {
+            Ok(lines_before) => {
+                let position = Position { columns: &leaf.file_schema, lines_before };
+                file_failure(error, &self.format, file, Some(&position))
+            }
+            Err(failure) => failure,
+        }
+    }
+
+    /// Lines of `file` before its range; only CSV counts them.
+    async fn lines_before(&self, file: &FileSplit) -> Result<u64, Failure> {
+        let (FileFormat::Csv(_), Some(range)) = (&self.format, &file.range) else { return Ok(0) };
+        let (_, store) = self.engine.store(&file.store_url)?;
+        lines_before(&store, &object_meta(file)?, range.start)
+            .await
+            .map_err(|error| file_failure(error, &self.format, file, None))
     }
 
     /// The output rows of a batch of `leaf`.
