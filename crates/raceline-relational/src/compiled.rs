@@ -85,6 +85,10 @@ impl Operator for CompiledOperator {
         BatchShape::AsIs
     }
 
+    fn limit_workers(&self, workers_max: usize) {
+        self.fallback.limit_workers(workers_max);
+    }
+
     async fn run(&self, input: Batch, out: &mut dyn Emit) -> Result<(), Failure> {
         if let Some(data) = self.evaluate(&input.data)? {
             let origin = input.origin;

@@ -19,7 +19,8 @@ pub struct ProcessSpec {
     pub name: Arc<str>,
     /// What the worker's runtime loads, in order; opaque here.
     pub chain: Vec<Arc<[u8]>>,
-    /// How many workers, and what each takes. `workers_min` of them are started by `open`.
+    /// How many workers, and what each takes. `workers_min` of them are started by `open`, or
+    /// fewer when `limit_workers` says so.
     pub pool: PoolShape,
     /// How the input is cut.
     pub input: BatchShape,
@@ -74,6 +75,10 @@ impl Operator for ProcessOperator {
 
     fn input(&self) -> BatchShape {
         self.spec.input
+    }
+
+    fn limit_workers(&self, workers_max: usize) {
+        self.pool.limit(workers_max);
     }
 
     async fn open(&self) -> Result<(), Failure> {

@@ -1,5 +1,6 @@
 //! The workers of one operator.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::future::{join_all, try_join_all};
@@ -15,6 +16,8 @@ use crate::worker::Worker;
 pub(crate) struct Pool {
     spec: Arc<ProcessSpec>,
     template: TemplateSource,
+    /// No more workers than this live at once, beside the bound of the spec.
+    workers_max: AtomicUsize,
     idle: Mutex<Vec<Member>>,
     census: Arc<Census>,
 }
@@ -47,11 +50,18 @@ struct Place {
 
 impl Pool {
     pub(crate) fn new(template: TemplateSource, spec: Arc<ProcessSpec>) -> Self {
-        Self { spec, template, idle: Mutex::default(), census: Arc::default() }
+        let workers_max = AtomicUsize::new(spec.pool.concurrency_max.unwrap_or(usize::MAX).max(1));
+        Self { spec, template, workers_max, idle: Mutex::default(), census: Arc::default() }
+    }
+
+    /// Lowers the number of workers that may live at once to `workers_max`, and at least 1.
+    /// Workers that live already stay.
+    pub(crate) fn limit(&self, workers_max: usize) {
+        self.workers_max.fetch_min(workers_max.max(1), Ordering::Relaxed);
     }
 
     /// Starts the workers that the pool must have, all at once, so that constructors run in
-    /// parallel. When fewer GPUs are free than they ask for, as many as fit are started.
+    /// parallel. When the limit is lower or fewer GPUs are free, as many as fit are started.
     ///
     /// # Errors
     /// The first failure; the other starts are given up.
@@ -106,7 +116,7 @@ impl Pool {
     /// A place and its GPUs; `None` when the pool is full and must wait for one of its own.
     fn reserve(&self) -> Result<Option<(Place, Option<GpuShare>)>, Failure> {
         let mut count = self.census.count();
-        if self.spec.pool.concurrency_max.is_some_and(|max| count.live >= max.max(1)) {
+        if count.live >= self.workers_max.load(Ordering::Relaxed) {
             return Ok(None);
         }
         let resources = &self.spec.pool.resources;

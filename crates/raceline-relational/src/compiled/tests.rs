@@ -18,6 +18,7 @@ struct Python {
     ran: AtomicUsize,
     closed: AtomicUsize,
     refuses_to_open: bool,
+    workers_max: AtomicUsize,
 }
 
 impl Python {
@@ -38,6 +39,10 @@ impl Operator for Python {
 
     fn input(&self) -> BatchShape {
         BatchShape::AsIs
+    }
+
+    fn limit_workers(&self, workers_max: usize) {
+        self.workers_max.store(workers_max, Ordering::Relaxed);
     }
 
     async fn open(&self) -> Result<(), Failure> {
@@ -164,6 +169,17 @@ async fn a_schema_that_does_not_compile_goes_to_python() {
     run(&operator, Batch::without_origin(data)).await;
     assert_eq!(run(&operator, batch(&[1])).await.len(), 1);
     assert_eq!(python.counts(), [1, 1, 0]);
+}
+
+#[test]
+fn the_fallback_is_told_how_many_workers_it_may_have() {
+    let python = Arc::new(Python::default());
+    let operator = CompiledOperator::new(
+        udf(UdfKind::Map, Ok(added())),
+        Arc::clone(&python) as Arc<dyn Operator>,
+    );
+    operator.limit_workers(3);
+    assert_eq!(python.workers_max.load(Ordering::Relaxed), 3);
 }
 
 #[tokio::test]

@@ -93,6 +93,60 @@ async fn no_more_workers_than_the_concurrency() {
 }
 
 #[tokio::test]
+async fn no_more_workers_than_the_graph_allows() {
+    let session = Session::start();
+    let pool = PoolShape { concurrency_max: Some(8), workers_min: 8, ..PoolShape::inline() };
+    let operator = session.operator(ProcessSpec { pool, ..spec("slow_constructor") });
+    operator.limit_workers(2);
+    operator.open().await.unwrap();
+    assert_eq!(operator.workers(), 2, "open starts no more");
+    let runs = (0..6).map(|_| run(&operator, batch(0..3)));
+    for output in futures::future::join_all(runs).await {
+        assert_eq!(output.unwrap()[0].rows(), 3);
+    }
+    assert_eq!(operator.workers(), 2, "nor does a run");
+    operator.close().await;
+}
+
+#[tokio::test]
+async fn a_limit_never_raises_the_concurrency_and_leaves_one_worker() {
+    let session = Session::start();
+    for (limit, workers) in [(5, 2), (0, 1)] {
+        let pool = PoolShape { concurrency_max: Some(2), workers_min: 3, ..PoolShape::inline() };
+        let operator = session.operator(ProcessSpec { pool, ..spec("echo") });
+        operator.limit_workers(limit);
+        operator.open().await.unwrap();
+        assert_eq!(operator.workers(), workers);
+        operator.close().await;
+    }
+}
+
+#[tokio::test]
+async fn two_stages_share_the_gpus() {
+    let session = Session::start();
+    let gpus = GpuLedger::numbered(2);
+    let resources = Resources { gpu_nanos: NANOS_PER_UNIT, ..Resources::default() };
+    let pool = PoolShape { resources, concurrency_max: None, workers_min: 2 };
+    let stage = || {
+        let (pool, gpus) = (pool.clone(), std::sync::Arc::clone(&gpus));
+        let operator = session.operator(ProcessSpec { pool, gpus, ..spec("gpus") });
+        operator.limit_workers(1);
+        operator
+    };
+    let (first, second) = (stage(), stage());
+    first.open().await.unwrap();
+    second.open().await.unwrap();
+    let mut seen = Vec::new();
+    for operator in [&first, &second] {
+        seen.extend(values(&run(operator, batch(0..1)).await.unwrap()[0].data));
+    }
+    seen.sort_unstable();
+    assert_eq!(seen, [0, 1]);
+    first.close().await;
+    second.close().await;
+}
+
+#[tokio::test]
 async fn each_worker_sees_its_own_gpu() {
     let session = Session::start();
     let gpus = GpuLedger::numbered(2);
