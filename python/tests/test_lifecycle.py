@@ -146,6 +146,38 @@ def test_ctrl_c_can_be_caught_and_the_session_used_again(tmp_path):
     assert program.leaves_nothing()
 
 
+TWO_RUNS = """
+    import os, pathlib, signal, sys, time
+    import raceline
+
+    folder = pathlib.Path(sys.argv[1])
+
+    def processes(batch):
+        return {"template": [os.getppid()], "worker": [os.getpid()]}
+
+    def run():
+        [row] = raceline.range(1).map_batches(processes).take_all()
+        return row["template"]
+
+    raceline.init(num_cpus=2, progress=False)
+    first = run()
+    (folder / "ready").touch()
+    assert run() == first, "the template is kept from run to run"
+    os.kill(first, signal.SIGKILL)
+    while pathlib.Path(f"/proc/{first}").exists():
+        time.sleep(0.001)
+    print(run() != first, os.getpid() != first)
+    time.sleep(0.5)
+"""
+
+
+def test_a_killed_template_is_replaced_in_the_next_run(tmp_path):
+    program = Program(TWO_RUNS, tmp_path)
+    assert program.ended_within(10)
+    assert program.process.stdout.read() == "True True\n", program.process.stderr.read()
+    assert program.leaves_nothing()
+
+
 def test_a_program_that_ends_leaves_nothing(tmp_path):
     consume = "print(dataset.take(1)); time.sleep(0.5)"
     program = Program(BUSY.format(inside="pass", consume=consume), tmp_path)

@@ -214,10 +214,10 @@ impl Diagnostic for WorkerError {
                 "the function ended its own process: raise an exception instead"
             }
             Self::Died { exit: Exit::Unknown, .. } => {
-                "the template process that started it is gone: start the session anew"
+                "the template process that started it is gone: run again, which starts a new one"
             }
             Self::Start { .. } => "check that the program exists and may be run",
-            Self::TemplateEnded { .. } => "start the session anew",
+            Self::TemplateEnded { .. } => "run again, which starts a new one",
             Self::Fork { .. } => "check the limits on processes and memory (`ulimit -a`)",
             Self::Memory { .. } => "lower `batch_size`, or free memory",
             Self::NoGpu { .. } => {
