@@ -272,7 +272,14 @@ class _Key(_Step):
             ]
             return _Unit(None, rows, False, unit.trail)
         try:
-            batch = unit.as_batch().with_column(name, keys)
+            batch = unit.as_batch()
+            if batch.has_column(name):
+                # The words of `Dataset.groupby`, which finds this only where it knows the columns.
+                raise ValueError(
+                    f"`groupby` of a function makes a column `{name}`, which exists already\n"
+                    f'  hint: group by the column: `groupby("{name}")`, or rename it first'
+                )
+            batch = batch.with_column(name, keys)
         except Exception as error:
             raise FunctionError(self.name) from error
         return _Unit(batch, None, False, unit.trail)

@@ -118,6 +118,15 @@ def test_a_function_cannot_group_into_a_column_that_exists():
     )
 
 
+@pytest.mark.parametrize("form", [lambda f: f, opaque], ids=["maybe compiled", "in Python"])
+def test_a_function_cannot_group_into_a_column_that_shows_up_in_the_run(form):
+    late = raceline.range(3).map(opaque(lambda row: {"key": row["id"], "x": 1}))
+    groups = late.groupby(form(lambda row: row["x"] + 1))
+    with pytest.raises(ValueError, match="makes a column `key`, which exists already") as caught:
+        groups.count().take_all()
+    assert 'hint: group by the column: `groupby("key")`, or rename it first' in str(caught.value)
+
+
 def test_nan_and_none_keys_form_one_group():
     keys = raceline.from_items([{"k": k} for k in (1.0, math.nan, None, math.nan, None, 1.0)])
     counts = keys.groupby("k").count().take_all()

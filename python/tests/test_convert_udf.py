@@ -74,6 +74,9 @@ def test_nothing_left_after_a_map_is_no_batch() -> None:
 def test_a_key_is_a_column() -> None:
     key = dumps("key", lambda row: row["id"] // 2, key_column="k")
     assert run(ids(3), key) == [{"id": 0, "k": 0}, {"id": 1, "k": 0}, {"id": 2, "k": 1}]
+    type_name, message, _, _ = failure(ids(3), key, key)
+    assert type_name == "ValueError"
+    assert message.startswith("`groupby` of a function makes a column `k`, which exists already")
 
 
 def test_arguments_reach_functions_and_constructors() -> None:

@@ -14,7 +14,7 @@ use super::program::Program;
 use super::term::{Kind, Term, array_kind, row_kind};
 use crate::udf::{BatchFormat, UdfKind};
 
-/// Name of the column that a [`UdfKind::Key`] function adds, unless the input has one.
+/// Name of the column that a [`UdfKind::Key`] function adds; input that has one is refused.
 pub const GROUP_KEY_COLUMN: &str = "key";
 
 /// Expressions that are equal to a function, over the columns of its input.
@@ -90,9 +90,12 @@ pub fn compile(
         UdfKind::MapBatches => outputs(batch_columns(run(program, batch(schema), Wanted::Any)?)?),
         UdfKind::Filter => value(run(program, row(program, schema)?, Wanted::Truth)?)
             .map(|truth| Compiled::Predicate(truth.expr)),
+        UdfKind::Key if schema.column_with_name(GROUP_KEY_COLUMN).is_some() => {
+            Err(Decline::new(format!("its input has a column `{GROUP_KEY_COLUMN}` already")))
+        }
         UdfKind::Key => {
             let key = value(run(program, row(program, schema)?, Wanted::Value)?)?;
-            output(&group_key_column(schema), key).map(Compiled::Key)
+            output(GROUP_KEY_COLUMN, key).map(Compiled::Key)
         }
         UdfKind::Map => match run(program, row(program, schema)?, Wanted::Any)? {
             Returned::Columns(columns) => outputs(row_columns(columns)?),
@@ -103,21 +106,6 @@ pub fn compile(
             }
         },
     }
-}
-
-/// Name of the key column beside the columns of `schema`: `key`, or `key_1` and so on when there
-/// is one.
-#[must_use]
-pub fn group_key_column(schema: &Schema) -> String {
-    let taken = |name: &str| schema.column_with_name(name).is_some();
-    if !taken(GROUP_KEY_COLUMN) {
-        return GROUP_KEY_COLUMN.to_owned();
-    }
-    let mut number = 1;
-    while taken(&format!("{GROUP_KEY_COLUMN}_{number}")) {
-        number += 1;
-    }
-    format!("{GROUP_KEY_COLUMN}_{number}")
 }
 
 /// What a row function's parameter is.

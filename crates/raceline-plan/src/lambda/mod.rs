@@ -22,7 +22,7 @@ mod program;
 mod python;
 mod term;
 
-pub use compile::{Compiled, GROUP_KEY_COLUMN, Output, compile, group_key_column};
+pub use compile::{Compiled, GROUP_KEY_COLUMN, Output, compile};
 pub use decline::Decline;
 pub use kernel::Trouble;
 pub use program::{BinaryOp, CompareOp, Constant, Instruction, Program, UnaryOp};

@@ -202,12 +202,13 @@ fn malformed_programs_are_declined() {
 }
 
 #[test]
-fn the_key_column_takes_a_free_name() {
-    let named = |names: &[&str]| {
-        let fields: Vec<_> =
-            names.iter().map(|name| Field::new(*name, DataType::Int64, true)).collect();
-        group_key_column(&Schema::new(fields))
+fn a_key_is_a_column_beside_those_of_the_input_and_never_replaces_one() {
+    let row = |name: &str| Schema::new(vec![Field::new(name, DataType::Int64, true)]);
+    let of_column = |name: &str| {
+        let body = program(vec![], vec![Load(0), column(name), Return]);
+        compile(&body, UdfKind::Key, BatchFormat::Numpy, &row(name))
     };
-    assert_eq!(named(&["a"]), "key");
-    assert_eq!(named(&["key", "key_1"]), "key_2");
+    let output = of_column("a").unwrap().output_schema(&row("a"));
+    assert_eq!(output.fields().iter().map(|field| field.name()).collect::<Vec<_>>(), ["a", "key"]);
+    assert_eq!(of_column("key").unwrap_err().reason, "its input has a column `key` already");
 }

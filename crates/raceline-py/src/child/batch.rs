@@ -100,6 +100,10 @@ impl WorkerBatch {
         Ok(Self { inner: inner.map_err(ConvertError::from)? })
     }
 
+    fn has_column(&self, name: &str) -> bool {
+        self.inner.schema_ref().column_with_name(name).is_some()
+    }
+
     /// The batch with a column `name` of `values` at its end, in place of one of that name.
     fn with_column(&self, name: &str, values: &Bound<'_, PyList>) -> PyResult<Self> {
         let (field, array) = convert::column_from_cells(name, values.iter().collect())?;
