@@ -68,6 +68,10 @@ fn explain(
         DataFusionError::ParquetError(parquet) => parquet_reason(parquet),
         DataFusionError::Execution(reason) => Some(reason.clone()),
         DataFusionError::ArrowError(arrow, _) => match arrow.as_ref() {
+            // The JSON reader says of its syntax `JsonError`.
+            ArrowError::ParseError(_) if format == "JSON" => {
+                return FileError::Cast { source: Box::new(error) }.into();
+            }
             ArrowError::ParseError(text) => {
                 if let Some(value) = position.and_then(|position| bad_value(text, position)) {
                     return value.into();

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, FieldRef, Schema};
+use arrow::array::{ArrayRef, AsArray};
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::{DataType, Decimal128Type, DecimalType, Field, FieldRef, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::json::reader::infer_json_schema_from_iterator;
 use datafusion::error::DataFusionError;
@@ -18,6 +20,12 @@ const SAMPLE_BYTES: u64 = 16 << 20;
 
 /// Bytes of a file that are looked at for its first character.
 const SNIFF_BYTES: u64 = 4 << 10;
+
+/// The digits of 64-bit integers with room for a fraction.
+const PRECISION: u8 = 38;
+const SCALE: i8 = 18;
+const ONE: i128 = 10_i128.pow(18);
+const FRACTIONS: DataType = DataType::Decimal128(PRECISION, SCALE);
 
 /// Whether the file of `split` is one array; a file that is named as lines is not looked at.
 pub(super) async fn is_array(
@@ -45,6 +53,33 @@ pub(super) async fn infer(
     let schema = infer_json_schema_from_iterator(sample(&head, rows)?.into_iter().map(Ok))?;
     let fields: Vec<_> = schema.fields().iter().map(without_null_type).collect();
     Ok(Schema::new(fields))
+}
+
+/// `columns` as they are read: integers with their fractions, which the reader would drop.
+pub(super) fn with_fractions(columns: &Schema) -> SchemaRef {
+    let field = |field: &FieldRef| {
+        let field = Field::clone(field);
+        if field.data_type().is_integer() { field.with_data_type(FRACTIONS) } else { field }
+    };
+    Arc::new(Schema::new(columns.fields().iter().map(field).collect::<Vec<_>>()))
+}
+
+/// A column that was read by [`with_fractions`] as the integers of `data_type`.
+///
+/// # Errors
+/// [`ArrowError::CastError`] for a value with a fraction, or beyond the type.
+pub(super) fn integers(column: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, ArrowError> {
+    let numbers = column.as_primitive::<Decimal128Type>();
+    let whole = numbers.try_unary::<_, Decimal128Type, ArrowError>(|number| {
+        if number % ONE != 0 {
+            let text = Decimal128Type::format_decimal(number, PRECISION, SCALE);
+            let text = text.trim_end_matches('0');
+            return Err(ArrowError::CastError(format!("`{text}` is not an integer")));
+        }
+        Ok(number / ONE)
+    })?;
+    let strict = CastOptions { safe: false, ..CastOptions::default() };
+    cast_with_options(&whole.with_precision_and_scale(PRECISION, 0)?, data_type, &strict)
 }
 
 fn starts_with_array(head: &[u8]) -> bool {

@@ -106,6 +106,7 @@ impl Target<'_> {
                 if is_array && !is_first(self.split) {
                     return Ok(None);
                 }
+                let own = json::with_fractions(&own);
                 let source =
                     JsonSource::new(table_schema(&own, request)).with_newline_delimited(!is_array);
                 let can_be_cut = can_be_cut && !is_array;

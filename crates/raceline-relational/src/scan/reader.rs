@@ -17,9 +17,9 @@ use raceline_types::{Batch, Failure, InternalError, Span, Split};
 use super::csv::{empty_text, lines_before};
 use super::fault::{Position, file_failure};
 use super::leaf::{Leaf, LeafRequest};
-use super::{PATH_COLUMN, object_meta, prune};
+use super::{PATH_COLUMN, json, object_meta, prune};
 use crate::engine::Engine;
-use crate::error::RelationalError;
+use crate::error::{FileError, RelationalError};
 use crate::filter::RowFilter;
 use crate::resolve::check_columns;
 
@@ -186,8 +186,16 @@ impl FileReader {
             let Some(position) = *position else {
                 return Ok(new_null_array(field.data_type(), batch.num_rows()));
             };
-            let column = fitted(batch.column(position), field)?;
             let is_own = leaf.file_schema.index_of(field.name()).is_ok();
+            let column = match &self.format {
+                FileFormat::Json(_) if is_own && field.data_type().is_integer() => {
+                    json::integers(batch.column(position), field.data_type()).map_err(|error| {
+                        let error = FileError::Cast { source: Box::new(error.into()) };
+                        Failure::from(error).at_column(field.name())
+                    })?
+                }
+                _ => fitted(batch.column(position), field)?,
+            };
             Ok(if is_csv && is_own { empty_text(&column) } else { column })
         });
         let columns = columns.collect::<Result<Vec<_>, Failure>>()?;

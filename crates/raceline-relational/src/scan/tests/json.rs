@@ -1,5 +1,6 @@
 //! JSON: lines, arrays, objects, ranges and bad values.
 
+use arrow::datatypes::DataType;
 use datafusion::logical_expr::lit;
 use proptest::prelude::*;
 use raceline_plan::expression::{binary, column};
@@ -50,12 +51,38 @@ fn bad_files_are_told_by_name() {
     assert_eq!(
         fault(files.read(&json(ScanRequest::default()), &[good, other])),
         "a value does not fit the type of its column\n  file: /e.jsonl\n  caused by: Arrow error: \
-         Json error: whilst decoding field 'id': failed to parse \"one\" as Int64\n  hint: types \
-         are those of the first file: declare a schema, or write the files with the same types"
+         Parser error: can't parse the string value one to decimal\n  hint: types are those of \
+         the first file: declare a schema, or write the files with the same types"
     );
     let first = [files.put("f.json", "[1, 2]")];
     let text = fault(files.read(&json(ScanRequest::default()), &first));
     assert!(text.starts_with("not a JSON file: `1` is not an object\n  file: /f.json"), "{text}");
+}
+
+#[test]
+fn integers_keep_all_digits_and_no_fraction_is_dropped() {
+    let files = Files::new();
+    let text =
+        format!("{{\"id\": {}}}\n{{\"id\": {}}}\n{{\"id\": 2.0}}\n{{}}\n", i64::MIN, i64::MAX);
+    let splits = [files.put("a.jsonl", "{\"id\": 1}\n"), files.put("b.jsonl", text)];
+    let read = files.read(&json(ScanRequest::default()), &splits).unwrap();
+    assert_eq!(read.schema().field(0).data_type(), &DataType::Int64);
+    let (least, most) = (i64::MIN.to_string(), i64::MAX.to_string());
+    assert_eq!(rows(&read), ["1", least.as_str(), most.as_str(), "2", "null"]);
+    for (number, told) in
+        [("1.5", "`1.5` is not an integer"), ("9223372036854775808", "9223372036854775808")]
+    {
+        let other = files.put("c.jsonl", format!("{{\"id\": {number}}}\n"));
+        let read = files.read(&json(ScanRequest::default()), &[splits[0].clone(), other]);
+        let text = fault(read);
+        assert!(
+            text.starts_with(
+                "a value does not fit the type of its column\n  file: /c.jsonl\n  column: id\n"
+            ),
+            "{text}"
+        );
+        assert!(text.contains(told), "{text}");
+    }
 }
 
 proptest! {
