@@ -3,6 +3,7 @@
 import gzip
 import json
 import pathlib
+import pickle
 
 import numpy as np
 import pyarrow as pa
@@ -229,3 +230,27 @@ def test_counting_parquet_files_reads_only_their_footers(folder, monkeypatch):
         content[4 : len(content) - footer - 8] = bytes(len(content) - footer - 12)
         file.write_bytes(content)
     assert raceline.read_parquet(folder).count() == 30
+
+
+class Bomb:
+    """Leaves a mark where it is unpickled."""
+
+    def __init__(self, mark):
+        self.mark = mark
+
+    def __reduce__(self):
+        return (pathlib.Path.touch, (pathlib.Path(self.mark),))
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_files_and_tables_are_never_unpickled(tmp_path, nested):
+    mark = tmp_path / "mark"
+    item = pa.field("x", pa.large_binary(), metadata={"ARROW:extension:name": "raceline.object"})
+    pickled = pickle.dumps(Bomb(str(mark)))
+    field, value = (pa.field("x", pa.list_(item)), [pickled]) if nested else (item, pickled)
+    table = pa.Table.from_arrays([pa.array([value], field.type)], schema=pa.schema([field]))
+    pq.write_table(table, tmp_path / "bomb.parquet")
+    for dataset in (raceline.read_parquet(tmp_path / "bomb.parquet"), raceline.from_arrow(table)):
+        [row] = dataset.take_all()
+        assert (row["x"][0] if nested else row["x"]) == pickled
+    assert not mark.exists()

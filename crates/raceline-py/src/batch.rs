@@ -1,10 +1,14 @@
 //! The batch handle.
 
-use arrow::compute::concat_batches;
-use arrow::record_batch::RecordBatch;
+use std::sync::Arc;
+
+use arrow::compute::{cast, concat_batches};
+use arrow::datatypes::Schema;
+use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict, PyList, PyMapping, PyTuple};
+use raceline_types::without_objects;
 
 use crate::capsule::batch_capsules;
 use crate::convert;
@@ -81,10 +85,33 @@ pub(crate) fn batches_from_py(objects: &[Bound<'_, PyAny>]) -> PyResult<Vec<Reco
     for object in objects {
         match object.cast::<Batch>() {
             Ok(batch) => batches.push(batch.get().inner.clone()),
-            Err(_) => batches.extend(convert::batches_from_value(object, Memory::Shared)?),
+            Err(_) => {
+                for batch in convert::batches_from_value(object, Memory::Shared)? {
+                    batches.push(from_outside(&batch)?);
+                }
+            }
         }
     }
     Ok(batches)
+}
+
+/// A batch that somebody else made, without marks that would have its bytes unpickled.
+fn from_outside(batch: &RecordBatch) -> PyResult<RecordBatch> {
+    let schema = batch.schema_ref();
+    let fields = schema.fields().iter().map(|field| without_objects(field));
+    let schema = Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone());
+    let columns = schema.fields().iter().zip(batch.columns()).map(|(field, column)| {
+        if column.data_type() == field.data_type() {
+            Ok(Arc::clone(column))
+        } else {
+            cast(column, field.data_type())
+        }
+    });
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    let columns = columns.collect::<Result<Vec<_>, _>>();
+    columns
+        .and_then(|columns| RecordBatch::try_new_with_options(schema.into(), columns, &options))
+        .map_err(|error| PyValueError::new_err(error.to_string()))
 }
 
 /// The batches of rows, each a mapping of column name to value.

@@ -5,6 +5,7 @@
 //! (<https://arrow.apache.org/docs/format/CanonicalExtensions.html>).
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use arrow_schema::extension::{
     EXTENSION_TYPE_METADATA_KEY, EXTENSION_TYPE_NAME_KEY, ExtensionType, FixedShapeTensor,
@@ -158,6 +159,28 @@ pub fn is_object_field(field: &Field) -> bool {
     field.extension_type_name() == Some(OBJECT_EXTENSION_NAME)
 }
 
+/// `field` with no object column in it, at any depth: what was marked as pickled objects is plain
+/// binary. Data from outside the run goes through this, so that it is never unpickled.
+#[must_use]
+pub fn without_objects(field: &Field) -> Field {
+    let inside = |item: &Arc<Field>| Arc::new(without_objects(item));
+    let data_type = match field.data_type() {
+        DataType::List(item) => DataType::List(inside(item)),
+        DataType::LargeList(item) => DataType::LargeList(inside(item)),
+        DataType::ListView(item) => DataType::ListView(inside(item)),
+        DataType::LargeListView(item) => DataType::LargeListView(inside(item)),
+        DataType::FixedSizeList(item, size) => DataType::FixedSizeList(inside(item), *size),
+        DataType::Map(entries, sorted) => DataType::Map(inside(entries), *sorted),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(inside).collect()),
+        other => other.clone(),
+    };
+    let mut metadata = field.metadata().clone();
+    if is_object_field(field) {
+        metadata.remove(EXTENSION_TYPE_NAME_KEY);
+    }
+    field.clone().with_data_type(data_type).with_metadata(metadata)
+}
+
 /// Marks `field` as the one column of a dataset of plain values, and names it so.
 #[must_use]
 pub fn plain_value_field(field: &Field) -> Field {
@@ -186,6 +209,18 @@ mod tests {
     fn tensor_fields_round_trip() {
         check_round_trip(&TensorType::Fixed { value_type: DataType::UInt8, shape: vec![2, 3, 4] });
         check_round_trip(&TensorType::Variable { value_type: DataType::Float32, dimensions: 3 });
+    }
+
+    #[test]
+    fn objects_are_unmarked_at_any_depth() {
+        let list = Field::new("list", DataType::List(object_field("item").into()), true);
+        let nested = Field::new("x", DataType::Struct(Fields::from(vec![list])), true);
+        let DataType::Struct(fields) = without_objects(&nested).data_type().clone() else {
+            panic!("no struct")
+        };
+        let DataType::List(item) = fields[0].data_type() else { panic!("no list") };
+        assert!(!is_object_field(item));
+        assert!(!is_object_field(&without_objects(&object_field("x"))));
     }
 
     #[test]

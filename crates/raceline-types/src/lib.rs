@@ -15,7 +15,7 @@ pub use batch::{Batch, Span};
 pub use error::{Diagnostic, ErrorKind, Failure, InternalError, Place, nearest_names};
 pub use extension::{
     OBJECT_EXTENSION_NAME, PLAIN_VALUE_COLUMN, PLAIN_VALUE_KEY, TensorType, is_object_field,
-    is_plain_value_schema, object_field, plain_value_field,
+    is_plain_value_schema, object_field, plain_value_field, without_objects,
 };
 pub use id::{PartitionId, SplitId, StageId};
 pub use memory::{array_sliced_bytes, batch_sliced_bytes};

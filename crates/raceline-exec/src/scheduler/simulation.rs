@@ -4,183 +4,19 @@
 //! When nothing can happen any more and the scheduler has not finished, it has stalled. The
 //! failing seed is printed; run it alone with `RACELINE_SEED=<seed>`.
 
+mod world;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::rc::Rc;
 use std::time::Duration;
 
-use raceline_types::Resources;
-
+use self::world::{Job, Rng, Rows, World, multiply};
 use super::*;
 use crate::operator::BatchShape;
 
 const SEEDS: u64 = 3_000;
 /// Far more than any of these graphs needs.
 const STEPS_MAX: u64 = 3_000_000;
-
-/// Ids of rows.
-type Rows = Rc<[u64]>;
-
-/// The generator of Steele, Lea and Flood (2014), known as splitmix64.
-struct Rng(u64);
-
-impl Rng {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.next() % bound as u64).unwrap()
-    }
-
-    fn chance(&mut self, percent: u64) -> bool {
-        self.next() % 100 < percent
-    }
-
-    fn pick<E: Copy>(&mut self, from: &[E]) -> E {
-        from[self.below(from.len())]
-    }
-}
-
-/// What a stage computes.
-enum Job {
-    /// Batches of each split.
-    Read(Vec<Vec<Rows>>),
-    /// Every row becomes 0 to 1,000 rows; output batches have at most so many rows.
-    Multiply { salt: u64, cut: usize },
-    /// Ports one after the other, in this order; the first `held` of them are kept back until
-    /// all were read.
-    Chain { order: Vec<usize>, held: bool },
-    /// The first rows of port 0.
-    Limit(usize),
-}
-
-fn multiplied(salt: u64, row: u64) -> usize {
-    let dice = Rng(salt ^ row.wrapping_mul(0x2545_f491_4f6c_dd1d)).next() % 2_000;
-    match dice {
-        0 => 1_000,
-        1..600 => 0,
-        600..700 => 4,
-        _ => 1,
-    }
-}
-
-struct World {
-    plans: Vec<StagePlan>,
-    jobs: Vec<Job>,
-    root: usize,
-    row_bytes: u64,
-    limits: Limits,
-}
-
-impl World {
-    fn random(rng: &mut Rng) -> Self {
-        let cpus = rng.pick(&[1.0, 2.0, 4.0]);
-        let limits = Limits {
-            resources: Resources::new(cpus, 1.0, 0).unwrap(),
-            queue_bytes: rng.pick(&[1, 100, 1_000, 10_000, 1_000_000]),
-            ahead_bytes: rng.pick(&[1, 200, 5_000, u64::MAX]),
-            target_batch_bytes: rng.pick(&[10, 100, 1_000]),
-            preserve_order: !rng.chance(20),
-        };
-        let row_bytes = rng.pick(&[0, 1, 10]);
-        let mut world = Self { plans: vec![], jobs: vec![], root: 0, row_bytes, limits };
-        let mut open: Vec<usize> = (0..=rng.below(3)).map(|_| world.add_source(rng)).collect();
-        for _ in 0..rng.below(4) {
-            let at = rng.below(open.len());
-            open[at] = world.add_operator(rng, open[at]);
-        }
-        if open.len() > 1 || rng.chance(30) {
-            open = vec![world.add_chain(rng, open)];
-        }
-        for _ in 0..rng.below(3) {
-            open[0] = match rng.below(4) {
-                0 => world.add(rng, StageKind::Region, vec![open[0]], Job::Limit(40)),
-                1 => world.add_chain(rng, open.clone()),
-                _ => world.add_operator(rng, open[0]),
-            };
-        }
-        world.root = open[0];
-        world
-    }
-
-    fn add(&mut self, rng: &mut Rng, kind: StageKind, inputs: Vec<usize>, job: Job) -> usize {
-        let total = &self.limits.resources;
-        let cpus = rng.pick(&[0.0, 0.5, 1.0, total.cpus()]);
-        let gpus = if rng.chance(20) { 1.0 } else { 0.0 };
-        let ask = Ask::of(&Resources::new(cpus, gpus, 0).unwrap(), total);
-        let ask = if kind == StageKind::Region { Ask::nothing() } else { ask };
-        let (concurrency_max, opens) = (1 + rng.below(8), rng.chance(50));
-        self.plans.push(StagePlan { kind, inputs, ask, concurrency_max, opens });
-        self.jobs.push(job);
-        self.plans.len() - 1
-    }
-
-    fn add_source(&mut self, rng: &mut Rng) -> usize {
-        let mut next = self.plans.len() as u64 * 1_000_000;
-        let mut batch = |rng: &mut Rng| {
-            let first = next;
-            next += rng.below(20) as u64;
-            (first..next).collect::<Rows>()
-        };
-        let splits = (0..rng.pick(&[0, 1, 5, 40, 150]))
-            .map(|_| (0..rng.below(5)).map(|_| batch(rng)).collect())
-            .collect();
-        self.add(rng, StageKind::Source, vec![], Job::Read(splits))
-    }
-
-    fn add_operator(&mut self, rng: &mut Rng, input: usize) -> usize {
-        let rows = 1 + rng.below(50);
-        let shape =
-            rng.pick(&[BatchShape::AsIs, BatchShape::Rows(rows), BatchShape::AtLeastRows(rows)]);
-        let job = Job::Multiply { salt: rng.next(), cut: 1 + rng.below(30) };
-        self.add(rng, StageKind::Operator(shape), vec![input], job)
-    }
-
-    fn add_chain(&mut self, rng: &mut Rng, inputs: Vec<usize>) -> usize {
-        let mut order: Vec<usize> = (0..inputs.len()).collect();
-        if rng.chance(50) {
-            order.reverse();
-        }
-        let job = Job::Chain { order, held: rng.chance(30) };
-        self.add(rng, StageKind::Region, inputs, job)
-    }
-
-    /// What comes out of `stage`, computed without any scheduling.
-    fn expected(&self, stage: usize) -> Vec<u64> {
-        let inputs = &self.plans[stage].inputs;
-        match &self.jobs[stage] {
-            Job::Read(splits) => {
-                splits.iter().flatten().flat_map(|batch| batch.iter().copied()).collect()
-            }
-            Job::Multiply { salt, .. } => multiply(*salt, self.expected(inputs[0])),
-            Job::Chain { order, .. } => {
-                order.iter().flat_map(|&port| self.expected(inputs[port])).collect()
-            }
-            Job::Limit(rows) => self.expected(inputs[0]).into_iter().take(*rows).collect(),
-        }
-    }
-
-    /// Bytes that a queue may hold beyond the budget: a unit of input and a batch.
-    fn overdraft_max(&self, batch_bytes_max: u64) -> u64 {
-        let unit = |plan: &StagePlan| match plan.kind {
-            StageKind::Operator(BatchShape::Rows(rows) | BatchShape::AtLeastRows(rows)) => {
-                rows as u64 * (self.row_bytes + 1)
-            }
-            _ => 0,
-        };
-        self.plans.iter().map(|plan| unit(plan) + batch_bytes_max).sum()
-    }
-}
-
-fn multiply(salt: u64, rows: impl IntoIterator<Item = u64>) -> Vec<u64> {
-    let repeat = |row| std::iter::repeat_n(row, multiplied(salt, row));
-    rows.into_iter().flat_map(repeat).collect()
-}
 
 /// A running piece of work.
 struct Actor {

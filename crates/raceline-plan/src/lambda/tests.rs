@@ -1,3 +1,5 @@
+//! What compiles, to which expressions, and what is declined with which reason.
+
 use arrow::datatypes::{DataType, Field, Schema};
 use raceline_types::plain_value_field;
 

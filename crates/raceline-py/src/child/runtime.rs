@@ -49,6 +49,7 @@ fn next_batch(py: Python<'_>, outputs: &Py<PyIterator>) -> PyResult<Option<Recor
 }
 
 #[expect(clippy::result_large_err, reason = "errors are rare and of the trait's type")]
+#[expect(clippy::disallowed_methods, reason = "the worker's loop runs detached")]
 fn attached<T>(work: impl FnOnce(Python<'_>) -> PyResult<T>) -> Result<T, UserError> {
     Python::attach(|py| work(py).map_err(|error| described(py, &error)))
 }

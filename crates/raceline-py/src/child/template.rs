@@ -79,6 +79,7 @@ impl WorkerTemplate {
     }
 
     /// In the forked process: becomes the worker and runs what the engine sends, until it ends.
+    #[expect(clippy::disallowed_methods, reason = "the loop attaches for each call by itself")]
     fn serve(&self, py: Python<'_>, request: &WorkerRequest) -> PyResult<()> {
         let request = request.take()?;
         let inner = self.inner.lock().expect("nothing panics while it is held").take();

@@ -1,3 +1,5 @@
+//! The operator: what it computes itself, and what it sends to its fallback.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 

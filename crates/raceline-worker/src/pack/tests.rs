@@ -1,3 +1,5 @@
+//! Round trips of random batches through a segment, and layouts that are damaged.
+
 use std::collections::HashMap;
 use std::sync::Arc;
 

@@ -152,10 +152,7 @@ impl Lowering<'_> {
             FileFormat::Parquet | FileFormat::Csv(_) | FileFormat::Json(_) => {
                 self.session.register_stores();
                 let engine = self.session.engine();
-                let table = match &scan.schema {
-                    Some(declared) => Arc::clone(declared),
-                    None => infer_schema(engine, scan, &first).await?,
-                };
+                let table = infer_schema(engine, scan, &first).await?;
                 let reader = FileReader::new(Arc::clone(engine), scan, table)?;
                 let schema = reader.output_schema();
                 (Arc::new(reader), schema)

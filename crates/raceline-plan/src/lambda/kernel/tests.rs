@@ -1,3 +1,5 @@
+//! The kernels against scalar references.
+
 use arrow::array::{Float64Array, Int64Array};
 use proptest::prelude::*;
 
