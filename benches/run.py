@@ -44,6 +44,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"of {', '.join(SUITES)}")
     parser.add_argument("--small", action="store_true", help="a hundredth of the size")
+    parser.add_argument("--profile", default="release", help="cargo profile of the build")
     options = parser.parse_args()
     if unknown := set(options.suites) - set(SUITES):
         parser.error(f"no suite {', '.join(sorted(unknown))}; there are {', '.join(SUITES)}")
@@ -51,7 +52,11 @@ def main() -> None:
     for name in options.suites or SUITES:
         runs, ratios = SUITES[name](0.01 if options.small else 1.0)
         measurements = {what: [one.as_dict() for one in many] for what, many in runs.items()}
-        found[name] = {"ratios": ratios, "measurements": measurements}
+        found[name] = {
+            "profile": options.profile,
+            "ratios": ratios,
+            "measurements": measurements,
+        }
         for what, many in runs.items():
             times = ", ".join(f"{one.inner_seconds:.3f}" for one in many)
             peak = max(one.peak_bytes for one in many) / 2**20
