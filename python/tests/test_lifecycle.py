@@ -69,6 +69,10 @@ class Program:
         assert self.process.poll() is None, self.process.stderr.read()
         self.workers = descendants(self.process.pid)
 
+    def let_go(self):
+        """Lets a program that holds itself up end."""
+        (self.ready.parent / "go").touch()
+
     def ended_within(self, seconds):
         return wait_until(lambda: self.process.poll() is not None, seconds)
 
@@ -89,6 +93,10 @@ BUSY = """
         (folder / "ready").touch()
         {inside}
         return batch
+
+    def hold():
+        while not (folder / "go").exists():
+            time.sleep(0.01)
 
     raceline.init(num_cpus=2, progress=False)
     dataset = raceline.range(100_000_000).map_batches(work, batch_size=1000)
@@ -179,8 +187,9 @@ def test_a_killed_template_is_replaced_in_the_next_run(tmp_path):
 
 
 def test_a_program_that_ends_leaves_nothing(tmp_path):
-    consume = "print(dataset.take(1)); time.sleep(0.5)"
+    consume = "print(dataset.take(1)); hold()"
     program = Program(BUSY.format(inside="pass", consume=consume), tmp_path)
+    program.let_go()
     assert program.ended_within(10)
     assert program.process.returncode == 0
     assert program.process.stderr.read() == ""
@@ -188,8 +197,9 @@ def test_a_program_that_ends_leaves_nothing(tmp_path):
 
 
 def test_an_unfinished_iterator_does_not_keep_a_program_alive(tmp_path):
-    consume = "rows = iter(dataset.iter_rows()); print(next(rows))"
+    consume = "rows = iter(dataset.iter_rows()); print(next(rows)); hold()"
     program = Program(BUSY.format(inside="pass", consume=consume), tmp_path)
+    program.let_go()
     assert program.ended_within(10)
     assert program.process.returncode == 0
     assert program.leaves_nothing()
@@ -197,8 +207,10 @@ def test_an_unfinished_iterator_does_not_keep_a_program_alive(tmp_path):
 
 def test_workers_print_to_stderr(tmp_path):
     inside = "print('from a worker', flush=True)"
-    consume = "dataset.take(1); time.sleep(0.3)"
+    consume = "dataset.take(1); hold()"
     program = Program(BUSY.format(inside=inside, consume=consume), tmp_path)
+    time.sleep(0.3)  # what a worker printed is on its way
+    program.let_go()
     assert program.ended_within(10)
     assert "from a worker" in program.process.stderr.read()
     assert program.process.stdout.read() == ""
