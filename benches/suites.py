@@ -82,7 +82,7 @@ def memory(scale: float) -> Outcome:
 def images(scale: float) -> Outcome:
     """2,000 JPEG files to Parquet."""
     count = int(2_000 * scale)
-    folder = make(Path(__file__).parent / "data" / f"jpeg-{count}", count)
+    folder = make(Path("benches/data") / f"jpeg-{count}", count)
     runs: dict[str, list[Measurement]] = {"raceline": [], "ray": []}
     for engine, kept in runs.items():
         for _ in range(2):
