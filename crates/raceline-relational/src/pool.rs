@@ -2,7 +2,7 @@
 //! is never refused for `RepartitionExec`.
 //!
 //! A `RepartitionExec` that is refused memory can wait for a reader that waits for it
-//! (`DataFusion` 55.2, <https://github.com/apache/datafusion/issues/18014>). Its queues are
+//! (`DataFusion` 55.2, <https://github.com/apache/datafusion/issues/24883>). Its queues are
 //! gated, so granting it always is bounded; what it takes beyond the limit is debt that the other
 //! consumers see, because it counts as reserved.
 
