@@ -10,7 +10,6 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path as FsPath, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -22,15 +21,12 @@ use tokio::runtime::Handle;
 
 use super::error::WriteError;
 use super::manifest::{Manifest, Staged, StagedEntry};
-use super::stage::{LOCK_NAME, Staging, path_in};
+use super::stage::{LOCK_NAME, MANIFEST_NAME, Staging, path_in, remove_staging};
 use crate::listing::{STAGING_PREFIX, is_staging, list_from};
 use crate::store::Located;
 
-const MANIFEST_NAME: &str = "manifest.json";
 /// Requests of a commit to a store at once.
 const REQUESTS_AT_ONCE: usize = 8;
-/// A staging folder without a lock file, this old, is no folder that is just being made.
-const UNLOCKED_AGE: Duration = Duration::from_mins(1);
 
 /// Makes `manifest` true. From the moment that the manifest stands this is carried on even when
 /// the future is dropped.
@@ -176,7 +172,7 @@ fn apply_local(root: &FsPath, folder: &FsPath, manifest: &Manifest) -> Result<()
             }
         }
     }
-    fs::remove_dir_all(folder).map_err(|error| WriteError::io(folder, error))
+    remove_staging(folder).map_err(|error| WriteError::io(folder, error))
 }
 
 fn recover_local(root: &FsPath) -> Result<(), Failure> {
@@ -192,27 +188,37 @@ fn recover_local(root: &FsPath) -> Result<(), Failure> {
     for entry in entries {
         let folder = entry.map_err(|error| WriteError::io(root, error))?.path();
         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if is_staging(&name) && is_abandoned(&folder)? {
+        if is_staging(&name)
+            && let Some(_lock) = take_over(&folder)?
+        {
             recover_folder(root, &folder)?;
         }
     }
     Ok(())
 }
 
-/// Whether the writer of the staging folder `folder` is gone.
-fn is_abandoned(folder: &FsPath) -> Result<bool, WriteError> {
+/// Locks the staging folder `folder` if its writer is gone and left something to see to.
+fn take_over(folder: &FsPath) -> Result<Option<File>, WriteError> {
     let path = folder.join(LOCK_NAME);
     match File::open(&path) {
         Ok(lock) => match lock.try_lock() {
-            Ok(()) => Ok(true),
-            Err(TryLockError::WouldBlock) => Ok(false),
+            // Another may have seen to it, and removed it, before it was locked here.
+            Ok(()) => Ok(path.exists().then_some(lock)),
+            Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(WriteError::io(&path, error)),
         },
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let modified = fs::metadata(folder).and_then(|metadata| metadata.modified());
-            let age = modified.ok().and_then(|at| SystemTime::now().duration_since(at).ok());
-            Ok(age.is_some_and(|age| age > UNLOCKED_AGE))
-        }
+        // Its writer was stopped before it locked it, or is about to, and makes it anew.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match fs::remove_dir(folder) {
+            Err(error)
+                if !matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty
+                ) =>
+            {
+                Err(WriteError::io(folder, error))
+            }
+            _ => Ok(None),
+        },
         Err(error) => Err(WriteError::io(&path, error)),
     }
 }
@@ -229,7 +235,7 @@ fn recover_folder(root: &FsPath, folder: &FsPath) -> Result<(), Failure> {
         }
         // It had not been decided: nothing of it is visible.
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Ok(fs::remove_dir_all(folder).map_err(|error| WriteError::io(folder, error))?)
+            Ok(remove_staging(folder).map_err(|error| WriteError::io(folder, error))?)
         }
         Err(error) => Err(WriteError::io(&path, error).into()),
     }

@@ -27,6 +27,8 @@ const PARTS_AT_ONCE: usize = 4;
 
 /// Name of the file in a staging folder that its writer holds locked.
 pub(super) const LOCK_NAME: &str = "lock";
+/// Name of the file in a staging folder that says what the commit does.
+pub(super) const MANIFEST_NAME: &str = "manifest.json";
 
 /// The staged files of one write. Dropping it before the commit removes them all.
 pub(super) struct Staging {
@@ -178,31 +180,47 @@ impl Drop for Staging {
 impl LocalFolder {
     fn create(path: PathBuf) -> Result<Self, WriteError> {
         let mut made = Vec::new();
-        let missing: Vec<_> = path.ancestors().take_while(|folder| !folder.exists()).collect();
-        for folder in missing.into_iter().rev() {
-            match fs::create_dir(folder) {
-                Ok(()) => made.push(folder.to_owned()),
-                // Another writer made it meanwhile.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => {
-                    remove_empty(&made);
-                    return Err(WriteError::io(folder, error));
-                }
-            }
-        }
-        let lock_path = path.join(LOCK_NAME);
-        let lock = File::create(&lock_path).and_then(|lock| {
-            lock.lock()?;
-            Ok(lock)
-        });
-        match lock {
+        match Self::lock(&path, &mut made) {
             Ok(lock) => Ok(Self { path, made, lock: Some(lock) }),
             Err(error) => {
                 remove_empty(&made);
-                Err(WriteError::io(&lock_path, error))
+                Err(error)
             }
         }
     }
+
+    /// Makes the folder and locks it. Until it is locked, whoever tidies the target takes it for
+    /// abandoned and removes it; then it is made again.
+    fn lock(path: &FsPath, made: &mut Vec<PathBuf>) -> Result<File, WriteError> {
+        let lock_path = path.join(LOCK_NAME);
+        loop {
+            make_folders(path, made)?;
+            let lock = match File::create(&lock_path) {
+                Ok(lock) => lock,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(WriteError::io(&lock_path, error)),
+            };
+            lock.lock().map_err(|error| WriteError::io(&lock_path, error))?;
+            if lock_path.exists() {
+                return Ok(lock);
+            }
+        }
+    }
+}
+
+/// Makes `path` and the folders above it that are missing, and adds them to `made`.
+fn make_folders(path: &FsPath, made: &mut Vec<PathBuf>) -> Result<(), WriteError> {
+    let missing: Vec<_> = path.ancestors().take_while(|folder| !folder.exists()).collect();
+    for folder in missing.into_iter().rev() {
+        match fs::create_dir(folder) {
+            Ok(()) if made.iter().any(|known| known == folder) => {}
+            Ok(()) => made.push(folder.to_owned()),
+            // Another writer made it meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(WriteError::io(folder, error)),
+        }
+    }
+    Ok(())
 }
 
 impl Drop for LocalFolder {
@@ -211,8 +229,29 @@ impl Drop for LocalFolder {
             return;
         }
         // Best effort: the next write to the same target removes what stays behind.
-        drop(fs::remove_dir_all(&self.path));
+        drop(remove_staging(&self.path));
         remove_empty(&self.made);
+    }
+}
+
+/// Removes the staging folder `folder`: the manifest first, so that nobody carries it out again,
+/// and the lock last, so that a folder without a lock is an empty one.
+pub(super) fn remove_staging(folder: &FsPath) -> io::Result<()> {
+    match fs::remove_file(folder.join(MANIFEST_NAME)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name() != LOCK_NAME {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    fs::remove_file(folder.join(LOCK_NAME))?;
+    match fs::remove_dir(folder) {
+        // Another writer removed what was empty by then.
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 

@@ -347,6 +347,34 @@ async fn the_next_write_finishes_or_removes_what_a_dead_one_left() {
 }
 
 #[tokio::test]
+async fn a_staging_folder_that_was_never_locked_is_removed() {
+    let place = Place::local();
+    std::fs::create_dir_all(place.path("out/_raceline-dead")).unwrap();
+    place.write(place.spec("out", WriteFormat::Csv), Vec::new()).await.unwrap();
+    assert!(!std::path::Path::new(&place.path("out/_raceline-dead")).exists());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn writers_that_begin_at_once_do_not_tidy_each_other_away() {
+    let place = std::sync::Arc::new(Place::local());
+    for round in 0..20 {
+        let writers: Vec<_> = (0..8)
+            .map(|writer| {
+                let place = std::sync::Arc::clone(&place);
+                tokio::spawn(async move {
+                    let spec = place.spec("out", WriteFormat::Csv);
+                    place.write(spec, vec![Ok(table(writer, 1))]).await
+                })
+            })
+            .collect();
+        for writer in writers {
+            writer.await.unwrap().unwrap();
+        }
+        assert_eq!(place.all_files().await.len(), (round + 1) * 8);
+    }
+}
+
+#[tokio::test]
 async fn a_writer_that_lives_is_left_alone() {
     let place = Place::local();
     abandon(&place, None).await;
