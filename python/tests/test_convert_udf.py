@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from worker_batches import rows_of
 
-from raceline._chain import Chain, FunctionError, describe
+from raceline._chain import Chain, describe
+from raceline._function import FunctionError
 from raceline._native import WorkerBatch, value_to_batches
 from raceline._udf import dumps, function_name
 
@@ -22,7 +24,7 @@ def ids(rows: int) -> WorkerBatch:
 
 
 def run(batch: WorkerBatch, *payloads: bytes) -> list[Any]:
-    return [row for output in Chain(list(payloads)).run(batch) for row in output.rows()]
+    return [row for output in Chain(list(payloads)).run(batch) for row in rows_of(output)]
 
 
 def failure(batch: WorkerBatch, *payloads: bytes) -> tuple[str, str, int | None, str | None]:
@@ -79,6 +81,48 @@ def test_a_key_is_a_column() -> None:
     assert message.startswith("`groupby` of a function makes a column `k`, which exists already")
 
 
+def test_a_key_of_made_rows_and_of_plain_values() -> None:
+    double = dumps("map", lambda x: x * 2, row_is_value=True)
+    key = dumps("key", lambda x: x % 4, row_is_value=True)
+    assert run(ids(3), double, key) == [
+        {"item": 0, "key": 0},
+        {"item": 2, "key": 2},
+        {"item": 4, "key": 0},
+    ]
+    twice = dumps("flat_map", lambda row: [row, row])
+    odd = dumps("filter", lambda row: row["id"] % 2)
+    assert run(ids(2), twice, odd, dumps("key", lambda row: -row["id"])) == [
+        {"id": 1, "key": -1},
+        {"id": 1, "key": -1},
+    ]
+
+
+def test_a_key_may_change_its_type_far_into_a_batch() -> None:
+    key = dumps("key", lambda row: row["id"] if row["id"] < 1500 else row["id"] + 0.5)
+    assert [row["key"] for row in run(ids(2000), key)][1499:1501] == [1499, 1500.5]
+
+
+def test_rows_of_no_column_and_of_many() -> None:
+    [batch] = value_to_batches({f"c{n}": [n] for n in range(1000)})
+    total = dumps("map", lambda row: {"sum": sum(row.values()), "width": len(row)})
+    assert run(batch, total) == [{"sum": 499500, "width": 1000}]
+    assert run(ids(2), dumps("map", lambda row: {}), total) == [{"sum": 0, "width": 0}] * 2
+
+
+def test_functions_stand_in_one_another_deeply() -> None:
+    same = dumps("flat_map", lambda row: [row])
+    assert run(ids(3), *[same] * 40) == [{"id": 0}, {"id": 1}, {"id": 2}]
+
+
+def test_a_function_may_change_the_row_it_is_given() -> None:
+    def add(row: dict[str, int]) -> dict[str, int]:
+        row["more"] = row.pop("id") + 1
+        return row
+
+    keep = dumps("filter", lambda row: row.setdefault("id", 5) < 3)
+    assert run(ids(5), keep, dumps("map", add)) == [{"more": 1}, {"more": 2}, {"more": 3}]
+
+
 def test_arguments_reach_functions_and_constructors() -> None:
     class Adder:
         def __init__(self, a: int, b: int = 0) -> None:
@@ -133,7 +177,7 @@ def test_a_generator_may_reuse_its_array() -> None:
             yield {"x": buffer}
 
     outputs = Chain([dumps("map_batches", fill)]).run(ids(1))
-    assert [output.rows() for output in outputs] == [[{"x": float(v)}] * 2 for v in range(3)]
+    assert [rows_of(output) for output in outputs] == [[{"x": float(v)}] * 2 for v in range(3)]
 
 
 def test_writable_batches_on_request() -> None:
@@ -170,6 +214,34 @@ def test_rows_are_found_through_filters_and_flat_maps() -> None:
     assert failure(ids(8), odd, dumps("flat_map", lambda row: [1 // (row["id"] - 3)]))[2] == 3
     unknown = dumps("map_batches", lambda batch: batch)
     assert failure(ids(8), unknown, fail)[2] is None
+
+
+def test_what_fails_after_a_failure_is_told_apart() -> None:
+    def stop(row: Any) -> Any:
+        return next(iter([]))
+
+    assert failure(ids(3), dumps("map", lambda row: row), dumps("map", stop)) == (
+        "RuntimeError",
+        "the function raised StopIteration",
+        0,
+        "stop",
+    )
+    # A function without frames of its own.
+    assert failure(ids(3), dumps("map", lambda row: row["id"]), dumps("map", len)) == (
+        "TypeError",
+        "object of type 'int' has no len()",
+        0,
+        "len",
+    )
+
+    def broken(row: Any) -> Iterator[Any]:
+        yield row
+        raise OSError("half-way")
+
+    assert failure(ids(3), dumps("flat_map", broken), dumps("filter", len))[0::3] == (
+        "OSError",
+        "broken",
+    )
 
 
 def test_the_traceback_begins_with_the_users_frame() -> None:
@@ -220,6 +292,12 @@ REFUSED: list[tuple[str, Callable[[Any], Any], str, int | None]] = [
     ("map", lambda row: np.ones(2), NEITHER.format("ndarray"), 0),
     ("map", lambda row: {"a": 1} if row["id"] < 2 else 1, MIXED.format("dict", "int"), 2),
     ("map", lambda row: 1 if row["id"] < 1 else UserDict(), MIXED.format("int", "UserDict"), 1),
+    (
+        "map",
+        lambda row: {"a": 1} if row["id"] % 2 == 0 else np.ones(2),
+        NEITHER.format("ndarray"),
+        1,
+    ),
     ("flat_map", lambda row: "ab", NO_ROWS.format("str"), 0),
     ("flat_map", lambda row: {"a": 1}, NO_ROWS.format("dict"), 0),
     ("flat_map", lambda row: None, NO_ROWS.format("NoneType"), 0),
@@ -262,9 +340,9 @@ def test_wrong_batches_are_named_as_well() -> None:
 
 def test_windows_of_different_forms_are_refused() -> None:
     mixed = dumps("map", lambda row: {"a": 1} if row["id"] < 1024 else 1)
-    assert failure(ids(2000), mixed)[1].startswith(
-        "`<lambda>` returned a dict for one row and a value for another\n"
-    )
+    _, message, row, _ = failure(ids(2000), mixed)
+    assert message.startswith("`<lambda>` returned `dict` for one row and `int` for another\n")
+    assert row == 1024
 
 
 def test_many_rows_pass_in_windows() -> None:

@@ -27,8 +27,7 @@ mod native {
     use super::batch::{Batch, columns_to_batch, rows_to_batches};
     #[pymodule_export]
     use super::child::{
-        RowCollector, WorkerBatch, WorkerRequest, WorkerTemplate, first_without_truth, row_forms,
-        value_to_batches,
+        RowCollector, WorkerBatch, WorkerRequest, WorkerTemplate, is_plain_value, value_to_batches,
     };
     #[pymodule_export]
     use super::dataset::Dataset;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, BooleanArray, RecordBatch};
-use arrow::compute::{concat_batches, filter_record_batch};
+use arrow::compute::filter_record_batch;
 use arrow::datatypes::Schema;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -22,26 +22,15 @@ pub(crate) struct WorkerBatch {
 
 #[pymethods]
 impl WorkerBatch {
-    /// A batch of dicts.
-    #[staticmethod]
-    fn from_rows(rows: &Bound<'_, PyList>) -> PyResult<Self> {
-        Ok(Self { inner: convert::rows_to_batch(rows)? })
-    }
-
-    /// A batch of plain values.
-    #[staticmethod]
-    fn from_values(values: &Bound<'_, PyList>) -> PyResult<Self> {
-        Ok(Self { inner: convert::values_to_batch(values)? })
-    }
-
     #[getter]
     fn num_rows(&self) -> usize {
         self.inner.num_rows()
     }
 
+    /// Names of the columns, in order.
     #[getter]
-    fn num_columns(&self) -> usize {
-        self.inner.num_columns()
+    fn names(&self) -> Vec<&str> {
+        self.inner.schema_ref().fields().iter().map(|field| field.name().as_str()).collect()
     }
 
     /// Whether the rows are plain values.
@@ -56,17 +45,14 @@ impl WorkerBatch {
         Self { inner: self.inner.slice(first, rows.min(self.inner.num_rows() - first)) }
     }
 
-    fn rows<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        convert::batch_to_rows(py, &self.inner)
-    }
-
-    /// The values of the only column.
-    fn values<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        let ([array], [field]) = (self.inner.columns(), self.inner.schema_ref().fields().as_ref())
-        else {
-            return Err(PyValueError::new_err("values need a batch of one column"));
-        };
-        PyList::new(py, convert::cells(py, array, field)?)
+    /// The values of each column; of a batch without columns, one column of `None`.
+    fn cells<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyList>>> {
+        if self.inner.num_columns() == 0 {
+            return Ok(vec![PyList::new(py, vec![py.None().bind(py); self.inner.num_rows()])?]);
+        }
+        let fields = self.inner.schema_ref().fields();
+        let columns = self.inner.columns().iter().zip(fields);
+        columns.map(|(array, field)| PyList::new(py, convert::cells(py, array, field)?)).collect()
     }
 
     #[pyo3(signature = (writable = false))]
@@ -83,38 +69,20 @@ impl WorkerBatch {
         batch_capsules(py, &self.inner, requested_schema)
     }
 
-    /// One batch of the rows of `batches`, which all have one schema.
-    #[staticmethod]
-    #[expect(clippy::needless_pass_by_value, reason = "extracted from Python by value")]
-    fn concat(batches: Vec<PyRef<'_, Self>>) -> PyResult<Self> {
-        let first = batches.first().ok_or_else(|| PyValueError::new_err("no batch to join"))?;
-        let parts = batches.iter().map(|batch| &batch.inner);
-        let inner = concat_batches(first.inner.schema_ref(), parts);
-        Ok(Self { inner: inner.map_err(ConvertError::from)? })
-    }
-
     /// The rows whose flag is true; there is one flag a row.
-    fn filter(&self, flags: &Bound<'_, PyList>) -> PyResult<Self> {
-        let mask: Vec<bool> = flags.iter().map(|flag| flag.is_truthy()).collect::<PyResult<_>>()?;
-        let inner = filter_record_batch(&self.inner, &BooleanArray::from(mask));
+    fn filter(&self, flags: Vec<bool>) -> PyResult<Self> {
+        let inner = filter_record_batch(&self.inner, &BooleanArray::from(flags));
         Ok(Self { inner: inner.map_err(ConvertError::from)? })
     }
 
-    fn has_column(&self, name: &str) -> bool {
-        self.inner.schema_ref().column_with_name(name).is_some()
-    }
-
-    /// The batch with a column `name` of `values` at its end, in place of one of that name.
+    /// The batch with a column `name`, which it lacks, of `values` at its end.
     fn with_column(&self, name: &str, values: &Bound<'_, PyList>) -> PyResult<Self> {
         let (field, array) = convert::column_from_cells(name, values.iter().collect())?;
         if array.len() != self.inner.num_rows() {
             return Err(PyValueError::new_err("a column needs one value a row"));
         }
-        let kept = self.inner.schema_ref().fields().iter().zip(self.inner.columns());
-        let (mut fields, mut columns): (Vec<_>, Vec<_>) = kept
-            .filter(|(field, _)| field.name() != name)
-            .map(|(field, column)| (Arc::clone(field), Arc::clone(column)))
-            .unzip();
+        let mut fields = self.inner.schema_ref().fields().to_vec();
+        let mut columns = self.inner.columns().to_vec();
         fields.push(Arc::new(field));
         columns.push(array);
         let inner = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns);
@@ -133,32 +101,16 @@ pub(crate) fn value_to_batches(value: &Bound<'_, PyAny>) -> PyResult<Vec<WorkerB
     Ok(batches.into_iter().map(|inner| WorkerBatch { inner }).collect())
 }
 
-/// Whether the rows that a function returned are plain values, and the position of the first
-/// that is neither a mapping nor a scalar, or not what the first one is.
+/// Whether `row` is a plain value (true) or a mapping (false); `None` when it is neither.
 ///
 /// # Errors
-/// What a value raises when it is asked for its type.
+/// What the value raises when it is asked for its type.
 #[pyfunction]
-pub(crate) fn row_forms(rows: &Bound<'_, PyList>) -> PyResult<(bool, Option<usize>)> {
-    let mut are_values = None;
-    for (index, row) in rows.iter().enumerate() {
-        let is_value = match Kind::of(&row)? {
-            Kind::Dict => false,
-            Kind::Other if row.cast::<PyMapping>().is_ok() => false,
-            Kind::Null | Kind::List | Kind::Array | Kind::Other => {
-                return Ok((are_values.unwrap_or(false), Some(index)));
-            }
-            _ => true,
-        };
-        if *are_values.get_or_insert(is_value) != is_value {
-            return Ok((!is_value, Some(index)));
-        }
-    }
-    Ok((are_values.unwrap_or(false), None))
-}
-
-/// Position of the first of `flags` that is neither true nor false (an array, say).
-#[pyfunction]
-pub(crate) fn first_without_truth(flags: &Bound<'_, PyList>) -> Option<usize> {
-    flags.iter().position(|flag| flag.is_truthy().is_err())
+pub(crate) fn is_plain_value(row: &Bound<'_, PyAny>) -> PyResult<Option<bool>> {
+    Ok(match Kind::of(row)? {
+        Kind::Dict => Some(false),
+        Kind::Other if row.cast::<PyMapping>().is_ok() => Some(false),
+        Kind::Null | Kind::List | Kind::Array | Kind::Other => None,
+        _ => Some(true),
+    })
 }

@@ -8,6 +8,6 @@ mod collector;
 mod runtime;
 mod template;
 
-pub(crate) use batch::{WorkerBatch, first_without_truth, row_forms, value_to_batches};
+pub(crate) use batch::{WorkerBatch, is_plain_value, value_to_batches};
 pub(crate) use collector::RowCollector;
 pub(crate) use template::{WorkerRequest, WorkerTemplate};

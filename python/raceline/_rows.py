@@ -1,0 +1,235 @@
+"""Neighbouring row functions over batches, each as one loop: see :mod:`raceline._loop`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from operator import length_hint
+from typing import Any
+
+import numpy as np
+
+from raceline._function import FunctionError, UserFunction
+from raceline._loop import Columns, loop_lines
+from raceline._native import RowCollector, WorkerBatch, is_plain_value
+
+# File name of the loops in tracebacks.
+LOOP_FILE = "<row functions>"
+
+# Rows whose cells are made at once; they stay in the processor's cache.
+_WINDOW_ROWS = 1024
+# Rows of an output of functions that multiply rows.
+_OUTPUT_ROWS_MAX = 1 << 17
+# Python takes up to 20 loops inside one another.
+_FLAT_MAPS_MAX = 16
+# What is of one of these types is always a row, or always a value.
+_DEFINITE_TYPES = (dict, int, float, str, bytes, np.generic)
+
+
+class RowFunctions:
+    """Functions that see one row at a time, each fed by the one before it."""
+
+    def __init__(self, first: UserFunction, *, rows_are_known: bool) -> None:
+        """Begins with one function.
+
+        Args:
+            first: The function.
+            rows_are_known: Whether errors say the row's position in the batch.
+        """
+        self._steps = [first]
+        self._rows_are_known = rows_are_known
+        self._loops: dict[Columns, _Loop] = {}
+
+    def takes(self, function: UserFunction) -> bool:
+        """Whether the function can follow those here; then it does from now on."""
+        kinds = [step.kind for step in self._steps]
+        fits = "key" not in kinds and kinds.count("flat_map") < _FLAT_MAPS_MAX
+        if fits:
+            self._steps.append(function)
+        return fits
+
+    def over(self, batches: Iterator[WorkerBatch]) -> Iterator[WorkerBatch]:
+        """The batches that the functions make.
+
+        Raises:
+            FunctionError: A function raised, or returned what it must not.
+        """
+        for batch in batches:
+            columns = Columns(tuple(batch.names), batch.is_values)
+            loop = self._loops.get(columns)
+            if loop is None:
+                loop = self._loops[columns] = _Loop(self._steps, columns)
+            try:
+                yield from loop.over(batch)
+            except FunctionError as error:
+                if not self._rows_are_known:
+                    error.row = None
+                raise
+
+
+class _Loop:
+    """The loop of some functions over batches of certain columns."""
+
+    def __init__(self, steps: list[UserFunction], columns: Columns) -> None:
+        self._steps = steps
+        self._key = steps[-1] if steps[-1].kind == "key" else None
+        self._checks = [_Check(step) for step in steps]
+        made_by = [check for check in self._checks if check.step.kind in ("map", "flat_map")]
+        self._maker = made_by[-1] if made_by else None
+        self._lines = loop_lines(steps, columns)
+        names: dict[str, Any] = {"only": _only, "limit": _WINDOW_ROWS}
+        names |= {f"k{index}": name for index, name in enumerate(columns.names)}
+        for index, step in enumerate(steps):
+            names[f"f{index}"] = step.function
+            names[f"check{index}"] = self._checks[index]
+            names[f"many{index}"] = partial(_many, step)
+        source = "\n".join(line.text for line in self._lines)
+        exec(compile(source, LOOP_FILE, "exec"), names)  # noqa: S102  # made of no text of a user's
+        self._run: Callable[..., Iterator[None]] = names["loop"]
+
+    def over(self, batch: WorkerBatch) -> Iterator[WorkerBatch]:
+        """What becomes of one batch."""
+        if self._maker is None:
+            return self._kept(batch)
+        for check in self._checks:
+            check.first = None
+        return self._made(batch, self._maker)
+
+    def _kept(self, batch: WorkerBatch) -> Iterator[WorkerBatch]:
+        flags: list[bool] = []
+        keys: list[Any] = []
+        for _ in self._windows(batch, flags, keys):
+            pass
+        output = batch.filter(flags)
+        if output.num_rows > 0 or self._key is None:
+            yield self._with_keys(output, keys)
+
+    def _made(self, batch: WorkerBatch, maker: _Check) -> Iterator[WorkerBatch]:
+        rows: list[Any] = []
+        keys: list[Any] = []
+        collector, gathered = None, 0
+        for _ in self._windows(batch, rows, keys):
+            if not rows:
+                continue
+            collector = collector or RowCollector(maker.are_values)
+            collector.extend(rows)
+            gathered += len(rows)
+            rows.clear()
+            if gathered >= _OUTPUT_ROWS_MAX:
+                yield self._with_keys(self._collected(collector), keys)
+                collector, gathered = None, 0
+        if collector is not None:
+            yield self._with_keys(self._collected(collector), keys)
+
+    def _collected(self, collector: RowCollector) -> WorkerBatch:
+        try:
+            return collector.take()
+        except Exception as error:
+            raise FunctionError(self._steps[-1].name) from error
+
+    def _with_keys(self, batch: WorkerBatch, keys: list[Any]) -> WorkerBatch:
+        if self._key is None:
+            return batch
+        name = self._key.call.key_column
+        try:
+            if name in batch.names:
+                # The words of `Dataset.groupby`, which finds this where it knows the columns.
+                raise ValueError(
+                    f"`groupby` of a function makes a column `{name}`, which exists already\n"
+                    f'  hint: group by the column: `groupby("{name}")`, or rename it first'
+                )
+            batch = batch.with_column(name, keys)
+        except Exception as error:
+            raise FunctionError(self._key.name) from error
+        keys.clear()
+        return batch
+
+    def _windows(self, batch: WorkerBatch, out: list[Any], keys: list[Any]) -> Iterator[None]:
+        """Runs the loop; stops when there is something to take out of ``out``."""
+        for start in range(0, batch.num_rows, _WINDOW_ROWS):
+            try:
+                cells = batch.slice(start, _WINDOW_ROWS).cells()
+            except Exception as error:
+                raise FunctionError(self._steps[0].name) from error
+            rows = iter(cells[0])
+            try:
+                yield from self._run(rows, *cells[1:], out, keys)
+            except Exception as error:
+                # The iterator tells which row was taken last.
+                row = start + len(cells[0]) - length_hint(rows) - 1
+                if isinstance(error, FunctionError):
+                    error.row = row
+                    raise
+                step, cause = self._blamed(error)
+                raise FunctionError(step.name, row) from cause
+
+    def _blamed(self, error: Exception) -> tuple[UserFunction, BaseException]:
+        """The function that an exception comes from, by the line of the loop that it passed."""
+        cause: BaseException = error
+        if isinstance(error.__cause__, StopIteration):
+            # The loop is a generator, where Python makes a RuntimeError of it.
+            cause = error.__cause__
+        frames = cause.__traceback__
+        while frames is not None and frames.tb_frame.f_code.co_filename != LOOP_FILE:
+            frames = frames.tb_next
+        if frames is None:
+            return self._steps[0], error
+        line = self._lines[frames.tb_lineno - 1]
+        step = self._steps[line.step]
+        if line.asks_for_truth:
+            found = type(frames.tb_frame.f_locals["flag"]).__name__
+            cause = step.complaint(
+                f"returned `{found}` for a row, which is neither true nor false",
+                "a filter function sees one row and returns `bool`",
+            )
+        elif cause is not error:
+            cause = RuntimeError("the function raised StopIteration")
+            cause.__traceback__ = frames
+        return step, cause
+
+
+class _Check:
+    """Whether all that a function makes of one batch are rows, or all are plain values."""
+
+    def __init__(self, step: UserFunction) -> None:
+        self.step = step
+        self.first: Any = None
+        self.are_values = False
+
+    def __call__(self, row: Any) -> type | None:
+        """Checks one; its type when all of that type are alike.
+
+        Raises:
+            FunctionError: It is neither, or the first one was of the other kind.
+        """
+        found = type(row).__name__
+        is_value = is_plain_value(row)
+        if row is None:
+            text, hint = "returned None for a row", "did you forget `return`?"
+        elif is_value is None:
+            text = f"returned `{found}` for a row, which is neither a dict nor a plain value"
+            hint = 'return a dict, such as `{"value": x}`; `flat_map` makes several rows of one'
+        elif self.first is not None and is_value != self.are_values:
+            first = type(self.first).__name__
+            text = f"returned `{first}` for one row and `{found}` for another"
+            hint = "return a dict for every row, or a value for every row"
+        else:
+            self.first, self.are_values = row, is_value
+            return type(row) if isinstance(row, _DEFINITE_TYPES) else None
+        raise FunctionError(self.step.name) from self.step.complaint(text, hint)
+
+
+def _many(step: UserFunction, made: Any) -> Iterable[Any]:
+    if isinstance(made, Iterable) and not isinstance(made, (str, bytes, Mapping)):
+        return made
+    raise FunctionError(step.name) from step.complaint(
+        f"returned `{type(made).__name__}` for a row, not a list of rows",
+        "return a list of dicts or values, or yield them",
+    )
+
+
+def _only(row: Any) -> Any:
+    """The value of a row that has one, and of a plain value."""
+    if type(row) is dict and len(row) == 1:
+        [row] = row.values()
+    return row
