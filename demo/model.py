@@ -25,7 +25,7 @@ class ContentType:
         self.labels = np.array(self.config["target_labels_space"])
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, Any]:
-        """Labels each file; keeps its path and size, drops its bytes. A file without any is "empty"."""
+        """Labels each file, those without a byte "empty"; keeps path and size, drops the bytes."""
         tokens = np.stack([self._tokens(content) for content in batch["bytes"]])
         (scores,) = self.session.run(None, {"bytes": tokens})
         best = scores.argmax(axis=1)
