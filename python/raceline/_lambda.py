@@ -16,6 +16,8 @@ import sys
 from types import CodeType, FunctionType
 from typing import Any, NamedTuple
 
+from raceline._row_use import IGNORED, uses_row_as_value
+
 __all__ = ["Translation", "translate"]
 
 _VERSIONS = ((3, 11), (3, 12), (3, 13))
@@ -25,9 +27,6 @@ _INT64_MAX = 2**63 - 1
 _VARARGS_OR_KEYWORDS = 0x04 | 0x08
 _GENERATOR_OR_COROUTINE = 0x20 | 0x80 | 0x200
 
-_IGNORED = frozenset(
-    {"CACHE", "COPY_FREE_VARS", "EXTENDED_ARG", "KW_NAMES", "NOP", "PRECALL", "RESUME", "TO_BOOL"}
-)
 _UNARY = {
     "UNARY_NEGATIVE": "-",
     "UNARY_POSITIVE": "+",
@@ -49,16 +48,6 @@ _JUMP_IF_NONE = {
     "POP_JUMP_FORWARD_IF_NONE": False,
     "POP_JUMP_FORWARD_IF_NOT_NONE": True,
 }
-
-# How many operands an operator takes off the stack.
-_OPERANDS = {
-    "BINARY_OP": 2,
-    "COMPARE_OP": 2,
-    "UNARY_INVERT": 1,
-    "UNARY_NEGATIVE": 1,
-    "UNARY_POSITIVE": 1,
-}
-_ENDS = frozenset({"JUMP_FORWARD", "RAISE_VARARGS", "RERAISE", "RETURN_CONST", "RETURN_VALUE"})
 
 Instruction = tuple[Any, ...]
 
@@ -114,7 +103,7 @@ def translate(
     import dis
 
     source = list(dis.get_instructions(fn.__code__))
-    row_is_value = fn.__code__.co_argcount > 0 and _uses_row_as_value(source)
+    row_is_value = uses_row_as_value(fn, source, args, kwargs or {})
     try:
         _check_shape(fn.__code__)
         writer = _Writer(fn)
@@ -226,7 +215,7 @@ class _Writer:
 
     def _translate_one(self, instruction: Any) -> None:
         name, arg = instruction.opname, instruction.arg
-        if name in _IGNORED:
+        if name in IGNORED:
             return
         if name == "LOAD_FAST" or name == "LOAD_FAST_CHECK":
             self._write("load", arg)
@@ -388,62 +377,3 @@ def _immutable(value: object, what: str) -> object:
     if kind is tuple or kind is frozenset:
         return tuple(_immutable(item, what) for item in value)  # type: ignore[attr-defined]
     raise _Decline(f"{what} is a {kind.__name__}, which may change")
-
-
-def _uses_row_as_value(source: list[Any]) -> bool:
-    """Whether the first parameter itself is an operand of arithmetic, comparison or `in`.
-
-    The answer must not depend on whether the function can be compiled, so this reads any
-    bytecode: what an unknown instruction computes is not the row.
-    """
-    import dis
-
-    jumps = frozenset(dis.hasjrel) | frozenset(dis.hasjabs)
-    holds_row = {0}
-    stack: list[bool] = []
-    # Stacks at the targets of forward jumps: whether each value may be the row.
-    expected: dict[int, list[bool]] = {}
-    ended = False
-    for instruction in source:
-        arriving = expected.get(instruction.offset)
-        if arriving is not None:
-            same = not ended and len(arriving) == len(stack)
-            stack = (
-                [a or b for a, b in zip(arriving, stack, strict=True)] if same else list(arriving)
-            )
-        name = instruction.opname
-        if any(stack[len(stack) - _OPERANDS.get(name, 0) :]):
-            return True
-        if name == "CONTAINS_OP" and stack[-2:-1] == [True]:
-            return True
-        if instruction.opcode in jumps:
-            effect = dis.stack_effect(instruction.opcode, instruction.arg, jump=True)
-            at_target = stack[:effect] if effect < 0 else stack + [False] * effect
-            expected.setdefault(instruction.argval, at_target)
-        _track(instruction, stack, holds_row)
-        ended = name in _ENDS
-    return False
-
-
-def _track(instruction: Any, stack: list[bool], holds_row: set[int]) -> None:
-    """Applies one instruction to a stack of whether each value may be the row itself."""
-    import dis
-
-    name, arg = instruction.opname, instruction.arg or 0
-    if name in ("LOAD_FAST", "LOAD_FAST_CHECK"):
-        stack.append(arg in holds_row)
-    elif name == "LOAD_FAST_LOAD_FAST":
-        stack += [arg >> 4 in holds_row, arg & 15 in holds_row]
-    elif name == "COPY":
-        stack += stack[-arg : len(stack) - arg + 1] or [False]
-    elif name == "SWAP" and len(stack) >= arg:
-        stack[-1], stack[-arg] = stack[-arg], stack[-1]
-    elif name == "STORE_FAST":
-        (holds_row.add if stack[-1:] == [True] else holds_row.discard)(arg)
-        del stack[-1:]
-    elif name not in _IGNORED:
-        effect = dis.stack_effect(instruction.opcode, instruction.arg, jump=False)
-        del stack[max(0, len(stack) + min(effect, 0)) :]
-        if stack and not name.startswith(("POP_", "JUMP_", "STORE_", "LOAD_CONST", "LOAD_GLOBAL")):
-            stack[-1] = False
-        stack += [False] * max(effect, 0)

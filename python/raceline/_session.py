@@ -1,9 +1,13 @@
-"""The process's session: made at the first need, from what ``init`` was told."""
+"""The process's session: made at the first need, from what ``init`` was told.
+
+A forked process has a session of its own, of the same settings.
+"""
 
 from __future__ import annotations
 
 import atexit
 import math
+import os
 import sys
 import threading
 from dataclasses import dataclass, field
@@ -191,4 +195,11 @@ def check_amount(name: str, amount: float | None) -> None:
         raise PlanError(f"`{name}` must be a finite number of at least 0, got `{amount!r}`")
 
 
+def _begin_anew() -> None:
+    """Forgets the session in a forked process, where none of its threads is."""
+    global _state  # noqa: PLW0603  # its lock may be held by a thread that is not here
+    _state = _State(settings=_state.settings)
+
+
+os.register_at_fork(after_in_child=_begin_anew)
 atexit.register(shutdown)

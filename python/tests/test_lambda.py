@@ -5,11 +5,14 @@ import sys
 
 import pytest
 
+import raceline
 from raceline._lambda import translate
 
 LIMIT = 10
 BIG = 2**63
 CHANGING = [1]
+EXTRA = {"b": 1}
+ROWS = [{"id": 1}]
 
 
 def code_of(fn):
@@ -139,10 +142,46 @@ def test_loops_and_handlers_are_declined():
         (lambda row: len(row) + 1, False),
         (lambda row: f"{row}" + "!", False),
         (lambda row: (5 if row["a"] else 6) * 2, False),
+        (lambda row: row | {"b": 1}, False),
+        (lambda row: {"b": 1, **row} | row, False),
+        (lambda row: row | {"b": row["a"] + 1}, False),
+        (lambda row: row | EXTRA, False),
+        (lambda row: row == {"id": 1}, False),
+        (lambda row: row != EXTRA, False),
+        (lambda row: row in [{"id": 1}, {"id": 2}], False),
+        (lambda row: row not in ROWS, False),
+        (lambda row: (row | {"b": 1} | {"c": 2}) == row, False),
+        (lambda x: x in {1: "a"}, True),
+        (lambda x: {"value": x * 2}, True),
+        (lambda x: x | 1, True),
+        (lambda x: x == 1, True),
+        (lambda x: x in [1, 2], True),
+        (lambda x: [x * 2, {}], True),
     ],
 )
 def test_the_row_is_its_value_when_it_is_an_operand(fn, expected):
     assert translate(fn).row_is_value is expected
+
+
+def test_an_operand_beside_a_dict_argument_is_the_row():
+    def merged(row, extra, *, more=None):
+        row |= extra
+        return row | (more or {})
+
+    assert translate(merged, ({"b": 1},)).row_is_value is False
+    assert translate(merged, (), {"extra": {"b": 1}}).row_is_value is False
+    assert translate(merged, (4,)).row_is_value is True
+
+
+def test_rows_of_one_column_merge_and_compare():
+    rows = raceline.range(3)
+    extra = {"b": 1}
+    assert rows.map(lambda row: row | {"b": 1}).take(1) == [{"id": 0, "b": 1}]
+    assert rows.map(lambda row: row | extra).take(1) == [{"id": 0, "b": 1}]
+    assert rows.filter(lambda row: row == {"id": 1}).take_all() == [{"id": 1}]
+    assert rows.filter(lambda row: row != {"id": 1}).take_all() == [{"id": 0}, {"id": 2}]
+    assert rows.filter(lambda row: row in [{"id": 1}]).take_all() == [{"id": 1}]
+    assert rows.filter(lambda x: x == 1).take_all() == [{"id": 1}]
 
 
 def test_translation_imports_no_numpy():

@@ -7,7 +7,7 @@ import pytest
 
 import raceline
 from raceline.data import DataContext
-from raceline.errors import PlanError
+from raceline.errors import CancelledError, PlanError
 
 
 def output_of(program):
@@ -93,3 +93,45 @@ def test_progress_goes_to_stderr_or_nowhere():
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
     assert (run.returncode, run.stdout, run.stderr) == (0, "10\n", "")
+
+
+ENDED = (
+    "the session of this dataset was shut down\n"
+    "  hint: make the dataset again, which starts a new session"
+)
+
+
+@pytest.mark.parametrize("use", ["take_all", "count", "schema", "explain", "materialize"])
+def test_a_dataset_of_an_ended_session_cannot_be_run(use):
+    dataset = raceline.range(3)
+    raceline.shutdown()
+    with pytest.raises(PlanError) as caught:
+        getattr(dataset, use)()
+    assert str(caught.value) == ENDED
+    assert raceline.range(3).count() == 3
+
+
+@pytest.mark.parametrize("function", [lambda batch: batch, None])
+def test_shutdown_cancels_what_runs(function):
+    dataset = raceline.range(10**12)
+    if function is not None:
+        dataset = dataset.map_batches(function, batch_size=1000)
+    rows = iter(dataset.iter_rows())
+    assert next(rows) == {"id": 0}
+    raceline.shutdown()
+    with pytest.raises(CancelledError, match=r"^the execution was cancelled"):
+        list(rows)
+
+
+def test_shutdown_ends_every_worker():
+    program = (
+        "import os, time, raceline as ray\n"
+        "ray.init(progress=False)\n"
+        "dataset = ray.range(1).map_batches(lambda b: {'pid': [os.getpid()]})\n"
+        "pid = dataset.take_all()[0]['pid']\n"
+        "ray.shutdown()\n"
+        "try:\n    dataset.take_all()\nexcept ray.errors.PlanError:\n    print('refused')\n"
+        "time.sleep(0.5)\n"
+        "print(os.path.exists(f'/proc/{pid}'))\n"
+    )
+    assert output_of(program) == ["refused", "False"]

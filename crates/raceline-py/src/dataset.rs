@@ -6,7 +6,7 @@ use pyo3::types::PyDict;
 use raceline::{Aggregate, AggregateKind, Projection, SortKey, written_files};
 
 use crate::expr::Expr;
-use crate::gil::{detached, next_batch};
+use crate::gil::{detached, next_batch, wait};
 use crate::options::{read_udf, read_write};
 use crate::schema::Schema;
 use crate::stream::Stream;
@@ -89,7 +89,7 @@ impl Dataset {
         options: &Bound<'_, PyDict>,
     ) -> PyResult<Vec<(String, i64, i64)>> {
         let spec = read_write(options)?;
-        let mut run = Some(detached(py, || self.inner.write_run(spec))?);
+        let mut run = Some(wait(py, self.inner.begin_write(spec))?);
         let mut files = Vec::new();
         while let Some(batch) = next_batch(py, &mut run)? {
             files.extend(detached(py, || written_files(&batch))?);
@@ -98,15 +98,14 @@ impl Dataset {
     }
 
     fn execute(&self, py: Python<'_>) -> PyResult<Stream> {
-        let run = detached(py, || self.inner.run())?;
-        Ok(Stream::new(run))
+        Ok(Stream::new(wait(py, self.inner.begin_run())?))
     }
 
     fn count(&self, py: Python<'_>) -> PyResult<u64> {
-        if let Some(rows) = detached(py, || self.inner.count_from_metadata())? {
+        if let Some(rows) = wait(py, self.inner.begin_count_from_metadata())? {
             return Ok(rows);
         }
-        let mut run = Some(detached(py, || self.inner.count_run())?);
+        let mut run = Some(wait(py, self.inner.begin_count_run())?);
         let mut rows = 0;
         while let Some(batch) = next_batch(py, &mut run)? {
             rows += detached(py, || raceline::counted_rows(&batch))?;
@@ -115,20 +114,20 @@ impl Dataset {
     }
 
     fn schema(&self, py: Python<'_>, fetch: bool) -> PyResult<Option<Schema>> {
-        if let Some(schema) = detached(py, || self.inner.schema())? {
+        if let Some(schema) = wait(py, self.inner.begin_schema())? {
             return Ok(Some(Schema::new(schema)));
         }
         if !fetch {
             return Ok(None);
         }
-        let mut run = Some(detached(py, || self.inner.limit(1).run())?);
+        let mut run = Some(wait(py, self.inner.limit(1).begin_run())?);
         let first = next_batch(py, &mut run)?;
         crate::gil::end(py, &mut run)?;
         Ok(first.map(|batch| Schema::new(batch.schema())))
     }
 
     fn explain(&self, py: Python<'_>) -> PyResult<String> {
-        detached(py, || self.inner.explain())
+        wait(py, self.inner.begin_explain())
     }
 
     fn stats(&self) -> String {
@@ -136,7 +135,7 @@ impl Dataset {
     }
 
     fn materialize(&self, py: Python<'_>) -> PyResult<Self> {
-        let mut run = Some(detached(py, || self.inner.run())?);
+        let mut run = Some(wait(py, self.inner.begin_run())?);
         let mut batches = Vec::new();
         while let Some(batch) = next_batch(py, &mut run)? {
             batches.push(batch);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pyo3::prelude::*;
-use raceline::{Failure, Run, Waited};
+use raceline::{Failure, Pending, Run, Waited};
 
 use crate::error::to_py_err;
 
@@ -19,6 +19,20 @@ pub(crate) fn detached<T: Send>(
     py.detach(work).map_err(|failure| to_py_err(py, &failure))
 }
 
+/// What `pending` comes to. Ctrl-C cancels it and raises `KeyboardInterrupt`.
+pub(crate) fn wait<T: Send + 'static>(
+    py: Python<'_>,
+    pending: Result<Pending<T>, Failure>,
+) -> PyResult<T> {
+    let mut pending = detached(py, || pending)?;
+    loop {
+        py.check_signals()?;
+        if let Some(value) = detached(py, || pending.within(SIGNAL_INTERVAL))? {
+            return Ok(value);
+        }
+    }
+}
+
 /// The next batch of `run`, or `None` at its end. Ctrl-C cancels the run and raises
 /// `KeyboardInterrupt`.
 pub(crate) fn next_batch(
@@ -26,6 +40,11 @@ pub(crate) fn next_batch(
     run: &mut Option<Run>,
 ) -> PyResult<Option<arrow::record_batch::RecordBatch>> {
     loop {
+        // Here, and not only after a wait in vain: batches may come faster than that.
+        if let Err(signal) = py.check_signals() {
+            end(py, run)?;
+            return Err(signal);
+        }
         let Some(running) = run.as_mut() else { return Ok(None) };
         match detached(py, || Ok(running.next_within(SIGNAL_INTERVAL)))? {
             Waited::Batch(batch) => return Ok(Some(batch)),
@@ -38,10 +57,6 @@ pub(crate) fn next_batch(
                 return Ok(None);
             }
             Waited::Pending => {}
-        }
-        if let Err(signal) = py.check_signals() {
-            end(py, run)?;
-            return Err(signal);
         }
     }
 }

@@ -98,12 +98,12 @@ impl Session {
         Ok(all)
     }
 
-    /// Ends the worker processes and the threads, as soon as no dataset uses them any more.
+    /// Cancels what runs and ends the worker processes; the threads end when no dataset is left.
     fn shutdown(&self, py: Python<'_>) -> PyResult<()> {
         let session = self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
         detached(py, move || {
             if let Some(session) = session {
-                session.end_workers();
+                session.close();
             }
             Ok(())
         })

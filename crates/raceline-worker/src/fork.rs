@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::process::{
     Channel, end_with_parent, enter_own_session, exit_now, ignore_interrupts, inherited_socket,
-    print_to, reap, wait_readable,
+    kill_with_group, print_to, reap, wait_readable,
 };
 use crate::wire::{self, FromTemplate, ToTemplate};
 
@@ -72,12 +72,21 @@ impl TemplateLoop {
         Ok(Some(Self { channel, workers: Vec::new(), killed: Vec::new(), pid }))
     }
 
-    /// Waits for the next worker to fork, and reaps workers while it waits. `None` when the
-    /// engine is gone or needs no more: the template should end.
+    /// Waits for the next worker to fork, and kills and reaps workers while it waits. `None` when
+    /// the engine is gone or needs no more: all workers were killed and the template should end.
     ///
     /// # Errors
-    /// When the socket fails.
+    /// When the socket fails; then too.
     pub fn next_fork(&mut self) -> io::Result<Option<ForkRequest>> {
+        let next = self.next_order();
+        if !matches!(next, Ok(Some(_))) {
+            // They would end with their parent, but what they started would not.
+            self.workers.iter().copied().for_each(kill_with_group);
+        }
+        next
+    }
+
+    fn next_order(&mut self) -> io::Result<Option<ForkRequest>> {
         loop {
             while let Some(frame) = self.channel.take_frame()? {
                 match wire::decode(&frame)? {
@@ -93,11 +102,12 @@ impl TemplateLoop {
                             output,
                         }));
                     }
-                    ToTemplate::Reap { pid } if self.workers.contains(&pid) => {
+                    ToTemplate::Kill { pid } if self.workers.contains(&pid) => {
+                        kill_with_group(pid);
                         self.killed.push(pid);
                     }
                     // It ended on its own and was reaped before the order came.
-                    ToTemplate::Reap { pid: _ } => {}
+                    ToTemplate::Kill { pid: _ } => {}
                 }
             }
             self.reap_ended()?;

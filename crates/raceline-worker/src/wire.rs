@@ -28,8 +28,8 @@ pub(crate) enum ToTemplate {
         /// Environment variables to set.
         env: Vec<(String, String)>,
     },
-    /// This worker was killed: reap it soon.
-    Reap {
+    /// Kill this worker with its group, and reap it soon.
+    Kill {
         /// Its process id.
         pid: u32,
     },

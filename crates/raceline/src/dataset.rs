@@ -15,6 +15,7 @@ use raceline_types::{Failure, InternalError, Resources};
 
 use crate::explain;
 use crate::native::Closure;
+use crate::pending::{LastStep, Pending};
 use crate::planner;
 use crate::run::Run;
 use crate::session::Session;
@@ -160,7 +161,15 @@ impl Dataset {
     /// When the plan cannot run: a path that does not exist, resources that the session does
     /// not have. What fails while running comes from the [`Run`].
     pub fn run(&self) -> Result<Run, Failure> {
-        Run::start(&self.session, &self.plan, Arc::clone(&self.last_run))
+        self.begin_run()?.wait()
+    }
+
+    /// Begins what comes before running: lists the files that the plan reads first.
+    ///
+    /// # Errors
+    /// As of [`Dataset::run`], then or from the [`Pending`].
+    pub fn begin_run(&self) -> Result<Pending<Run>, Failure> {
+        self.begin_run_into(&self.last_run)
     }
 
     /// All rows, in memory.
@@ -177,31 +186,60 @@ impl Dataset {
     /// # Errors
     /// The first failure of the run or of reading the metadata.
     pub fn count(&self) -> Result<u64, Failure> {
-        match self.count_from_metadata()? {
+        match self.begin_count_from_metadata()?.wait()? {
             Some(rows) => Ok(rows),
-            None => self.count_run()?.collect()?.iter().map(counted_rows).sum(),
+            None => self.begin_count_run()?.wait()?.collect()?.iter().map(counted_rows).sum(),
         }
     }
 
-    /// Number of rows, when metadata tells it exactly.
+    /// Begins to look for the number of rows in metadata; `None` when that does not tell it
+    /// exactly.
     ///
     /// # Errors
     /// When the metadata cannot be read.
-    pub fn count_from_metadata(&self) -> Result<Option<u64>, Failure> {
-        planner::count_from_metadata(&self.session, &self.plan)
+    pub fn begin_count_from_metadata(&self) -> Result<Pending<Option<u64>>, Failure> {
+        self.begin(
+            |session, plan| async move { planner::count_from_metadata(&session, &plan).await },
+        )
     }
 
-    /// Starts counting by running the plan; see [`counted_rows`].
+    /// Begins to count by running the plan; see [`counted_rows`].
     ///
     /// # Errors
-    /// As [`Dataset::run`].
-    pub fn count_run(&self) -> Result<Run, Failure> {
+    /// As of [`Dataset::begin_run`].
+    pub fn begin_count_run(&self) -> Result<Pending<Run>, Failure> {
         let count = Aggregate::new(AggregateKind::Count, None, false);
-        self.aggregate(Vec::new(), vec![count]).run_into(&self.last_run)
+        self.aggregate(Vec::new(), vec![count]).begin_run_into(&self.last_run)
     }
 
-    fn run_into(&self, last_run: &Arc<Mutex<Option<Snapshot>>>) -> Result<Run, Failure> {
-        Run::start(&self.session, &self.plan, Arc::clone(last_run))
+    fn begin_run_into(
+        &self,
+        last_run: &Arc<Mutex<Option<Snapshot>>>,
+    ) -> Result<Pending<Run>, Failure> {
+        let (session, record) = (self.session.clone(), Arc::clone(last_run));
+        let plan = Arc::clone(&self.plan);
+        Pending::begin(&self.session, async move {
+            let plan = planner::optimize(&plan);
+            let lowered = planner::lower(&session, &plan).await?;
+            let start: LastStep<Run> = Box::new(move || Run::start(session, lowered, record));
+            Ok(start)
+        })
+    }
+
+    /// Begins something that leaves nothing to do for who waits.
+    fn begin<T: Send + 'static, W>(
+        &self,
+        work: impl FnOnce(Session, Arc<Node>) -> W,
+    ) -> Result<Pending<T>, Failure>
+    where
+        W: Future<Output = Result<T, Failure>> + Send + 'static,
+    {
+        let work = work(self.session.clone(), Arc::clone(&self.plan));
+        Pending::begin(&self.session, async move {
+            let value = work.await?;
+            let done: LastStep<T> = Box::new(move || Ok(value));
+            Ok(done)
+        })
     }
 
     /// The schema, when it is known without running: `None` behind an opaque function. Files
@@ -210,7 +248,15 @@ impl Dataset {
     /// # Errors
     /// When the files cannot be listed or read.
     pub fn schema(&self) -> Result<Option<SchemaRef>, Failure> {
-        planner::schema(&self.session, &self.plan)
+        self.begin_schema()?.wait()
+    }
+
+    /// Begins to look for the schema; see [`Dataset::schema`].
+    ///
+    /// # Errors
+    /// As of [`Dataset::schema`], then or from the [`Pending`].
+    pub fn begin_schema(&self) -> Result<Pending<Option<SchemaRef>>, Failure> {
+        self.begin(|session, plan| async move { planner::schema(&session, &plan).await })
     }
 
     /// The rows, computed now and held in memory.
@@ -245,7 +291,7 @@ impl Dataset {
     /// # Errors
     /// The first failure of the run or of the write.
     pub fn write(&self, spec: WriteSpec) -> Result<Vec<WrittenFile>, Failure> {
-        let mut run = self.write_run(spec)?;
+        let mut run = self.begin_write(spec)?.wait()?;
         let mut files = Vec::new();
         while let Some(batch) = run.next_batch() {
             files.extend(written_files(&batch?)?);
@@ -253,13 +299,13 @@ impl Dataset {
         Ok(files)
     }
 
-    /// Starts a write; the files' records come from the run, see [`written_files`].
+    /// Begins a write; the files' records come from the run, see [`written_files`].
     ///
     /// # Errors
-    /// As [`Dataset::run`].
-    pub fn write_run(&self, spec: WriteSpec) -> Result<Run, Failure> {
+    /// As of [`Dataset::begin_run`].
+    pub fn begin_write(&self, spec: WriteSpec) -> Result<Pending<Run>, Failure> {
         let sink = self.then(|input| Node::Write { input, spec: Arc::new(spec) });
-        sink.run_into(&self.last_run)
+        sink.begin_run_into(&self.last_run)
     }
 
     /// The logical plan, the plan after our rules, and the stages that would run, with each
@@ -268,7 +314,15 @@ impl Dataset {
     /// # Errors
     /// When the plan cannot run.
     pub fn explain(&self) -> Result<String, Failure> {
-        explain::explain(&self.session, &self.plan)
+        self.begin_explain()?.wait()
+    }
+
+    /// Begins to explain; see [`Dataset::explain`].
+    ///
+    /// # Errors
+    /// As of [`Dataset::explain`], then or from the [`Pending`].
+    pub fn begin_explain(&self) -> Result<Pending<String>, Failure> {
+        self.begin(|session, plan| async move { explain::explain(&session, &plan).await })
     }
 
     /// What the last run did, stage by stage; `None` before the first.

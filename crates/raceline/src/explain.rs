@@ -9,9 +9,9 @@ use crate::planner;
 use crate::session::Session;
 
 /// The logical plan, the plan after our rules, the stages, and the lane of each function.
-pub(crate) fn explain(session: &Session, plan: &Arc<Node>) -> Result<String, Failure> {
+pub(crate) async fn explain(session: &Session, plan: &Arc<Node>) -> Result<String, Failure> {
     let optimized = planner::optimize(plan);
-    let lowered = session.block_on(planner::lower(session, &optimized))?;
+    let lowered = planner::lower(session, &optimized).await?;
     let mut sections = vec![
         section("Logical Plan", &plan.to_string()),
         section("Logical Plan (Optimized)", &optimized.to_string()),

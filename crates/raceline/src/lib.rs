@@ -17,8 +17,10 @@
 
 mod dataset;
 mod explain;
+mod life;
 mod memory_limit;
 mod native;
+mod pending;
 mod planner;
 mod progress;
 mod region;
@@ -30,6 +32,7 @@ mod template;
 
 pub use datafusion::logical_expr::{Expr, col, lit};
 pub use dataset::{Dataset, WrittenFile, counted_rows, written_files};
+pub use pending::Pending;
 pub use planner::unify;
 pub use progress::ProgressMode;
 pub use raceline_exec::{Snapshot, StageSnapshot, StageState};

@@ -5,21 +5,30 @@ use std::time::Duration;
 
 use arrow::record_batch::RecordBatch;
 use raceline_exec::{Execution, ExecutionOptions, Snapshot, execute};
-use raceline_plan::Node;
 use raceline_types::Failure;
 
-use crate::planner;
+use crate::life::Doing;
+use crate::planner::Lowered;
 use crate::progress::Progress;
 use crate::session::Session;
 
 /// A plan that is running: an ordered stream of record batches.
 ///
-/// Dropping it cancels what still runs and waits until every worker has ended.
+/// Dropping it cancels what still runs and waits until every worker has ended. In a fork of the
+/// process that started it, where none of its threads is, it fails and dropping it does nothing.
 #[derive(Debug)]
 pub struct Run {
-    execution: Option<Execution>,
-    progress: Option<Progress>,
+    session: Session,
+    running: Option<Running>,
     record: Arc<Mutex<Option<Snapshot>>>,
+}
+
+/// What there is until the run is over.
+#[derive(Debug)]
+struct Running {
+    execution: Execution,
+    progress: Progress,
+    _doing: Doing,
 }
 
 /// What waiting for a batch came to.
@@ -37,20 +46,21 @@ pub enum Waited {
 
 impl Run {
     pub(crate) fn start(
-        session: &Session,
-        plan: &Arc<Node>,
+        session: Session,
+        lowered: Lowered,
         record: Arc<Mutex<Option<Snapshot>>>,
     ) -> Result<Self, Failure> {
-        let plan = planner::optimize(plan);
-        let lowered = session.block_on(planner::lower(session, &plan))?;
         let options = ExecutionOptions {
             preserve_order: session.options().preserve_order,
             ..ExecutionOptions::default()
         };
         let execution = execute(session.machine(), lowered.graph, lowered.root, &options)?;
         let handle = execution.handle();
+        let doing = session.life().take_up(move || handle.cancel())?;
+        let handle = execution.handle();
         let progress = Progress::start(session.options().progress, move || handle.snapshot());
-        Ok(Self { execution: Some(execution), progress: Some(progress), record })
+        let running = Running { execution, progress, _doing: doing };
+        Ok(Self { session, running: Some(running), record })
     }
 
     /// The next batch, waiting for it as long as it takes. `None` after the last batch and
@@ -68,7 +78,10 @@ impl Run {
 
     /// The next batch, if it comes within `wait`. Nothing is lost by asking again.
     pub fn next_within(&mut self, wait: Duration) -> Waited {
-        let Some(execution) = &mut self.execution else { return Waited::Ended };
+        let Some(Running { execution, .. }) = &mut self.running else { return Waited::Ended };
+        if let Err(error) = self.session.life().check_home() {
+            return Waited::Failed(error.into());
+        }
         match execution.blocking_next(wait) {
             raceline_exec::Waited::TimedOut => Waited::Pending,
             raceline_exec::Waited::Batch(Ok(batch)) => Waited::Batch(batch.data),
@@ -95,18 +108,23 @@ impl Run {
     /// What the run is doing, or did.
     #[must_use]
     pub fn snapshot(&self) -> Option<Snapshot> {
-        match &self.execution {
-            Some(execution) => Some(execution.snapshot()),
+        match &self.running {
+            Some(running) => Some(running.execution.snapshot()),
             None => self.record.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
     }
 
     /// Cancels what still runs, waits until it has ended, and keeps its last snapshot.
     fn end(&mut self) -> Result<(), Failure> {
-        let Some(execution) = self.execution.take() else { return Ok(()) };
+        let Some(running) = self.running.take() else { return Ok(()) };
+        if self.session.life().check_home().is_err() {
+            std::mem::forget(running);
+            return Ok(());
+        }
+        let Running { execution, progress, _doing } = running;
         let handle = execution.handle();
         let closed = execution.blocking_close();
-        self.progress = None;
+        drop(progress);
         *self.record.lock().unwrap_or_else(PoisonError::into_inner) = Some(handle.snapshot());
         closed
     }

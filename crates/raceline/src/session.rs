@@ -14,6 +14,7 @@ use raceline_types::{Failure, Resources};
 use raceline_worker::{GpuLedger, Launcher};
 
 use crate::dataset::Dataset;
+use crate::life::Life;
 use crate::memory_limit::memory_total_bytes;
 use crate::progress::ProgressMode;
 use crate::template::LazyTemplate;
@@ -64,12 +65,16 @@ impl Default for SessionOptions {
 }
 
 /// A session. Cheap to clone; the last clone to go ends the worker processes and the threads.
+///
+/// It lives in the process that made it. In a fork of that process it refuses to run anything,
+/// and ends nothing.
 #[derive(Clone)]
 pub struct Session {
     shared: Arc<Shared>,
 }
 
 struct Shared {
+    life: Arc<Life>,
     options: SessionOptions,
     machine: Arc<Machine>,
     stores: Arc<Stores>,
@@ -101,7 +106,9 @@ impl Session {
         let stores = Arc::new(Stores::new(machine.io().clone()));
         let template = Arc::new(LazyTemplate::new(options.launcher.clone()));
         let gpus = GpuLedger::numbered(whole_units(machine.resources().gpu_nanos));
-        Ok(Self { shared: Arc::new(Shared { options, machine, stores, engine, template, gpus }) })
+        let life = Life::new();
+        let shared = Shared { life, options, machine, stores, engine, template, gpus };
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// The integers from 0 to `rows`, exclusive, in the int64 column `id`.
@@ -127,9 +134,19 @@ impl Session {
         &self.shared.gpus
     }
 
-    /// Ends the worker processes. A dataset that runs later starts new ones.
-    pub fn end_workers(&self) {
+    /// Ends the session: cancels what runs, ends the worker processes, and refuses to run its
+    /// datasets from here on. In a fork of the process that made it, does nothing.
+    pub fn close(&self) {
+        if self.shared.life.is_elsewhere() {
+            return;
+        }
+        self.shared.life.close();
         self.shared.template.shutdown();
+    }
+
+    /// Where and how long it lives.
+    pub(crate) fn life(&self) -> &Arc<Life> {
+        &self.shared.life
     }
 
     /// What the session was made with.
@@ -171,11 +188,14 @@ impl Session {
     pub(crate) fn template(&self) -> &Arc<LazyTemplate> {
         &self.shared.template
     }
+}
 
-    /// Runs `work` to its end on the session's I/O runtime, blocking the calling thread, which
-    /// must not be a thread of an async runtime.
-    pub(crate) fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
-        self.shared.machine.io().block_on(work)
+impl Drop for Session {
+    fn drop(&mut self) {
+        if self.shared.life.is_elsewhere() {
+            // Nobody in a fork could wait for its threads, and its processes are another's.
+            std::mem::forget(Arc::clone(&self.shared));
+        }
     }
 }
 

@@ -80,8 +80,8 @@ pub(crate) fn end_with_parent() -> io::Result<()> {
     Ok(())
 }
 
-/// Ends this process as soon as the peer of `socket` is gone, whatever else it is doing: a
-/// thread of its own waits for that and for nothing else.
+/// Kills this process and the group that it leads as soon as the peer of `socket` is gone,
+/// whatever else it is doing: a thread of its own waits for that and for nothing else.
 ///
 /// The thread lives as long as the process, so nobody joins it, and keeps the socket open until
 /// then: the peer sees the end of the stream when the process has ended, not before.
@@ -90,7 +90,7 @@ pub(crate) fn end_when_closed(socket: BorrowedFd<'_>) -> io::Result<()> {
     let watch = move || {
         // No event is asked for: only the peer's end wakes it.
         while let Ok([false]) = wait_for([socket.as_fd()], 0, None) {}
-        exit_now(0);
+        kill_with_group(std::process::id());
     };
     thread::Builder::new()
         .name("raceline-lifeline".to_owned())

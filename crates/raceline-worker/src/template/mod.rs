@@ -23,7 +23,7 @@ use tokio::time::timeout;
 use crate::error::{Exit, WorkerError};
 use crate::fork::{TEMPLATE_ON_STDIN, TEMPLATE_VARIABLE};
 use crate::output::{LineSink, stderr_sink};
-use crate::process::{Channel, kill_with_group};
+use crate::process::Channel;
 use crate::wire::{self, ToTemplate};
 
 /// How to start the template process: an interpreter that builds a [`crate::TemplateLoop`].
@@ -268,10 +268,9 @@ impl Process {
         if self.exit.borrow().is_some() {
             return;
         }
-        // It is a child of the template until the template reaps it, so the id is its own.
-        kill_with_group(self.pid);
-        // This fails only when the template is gone, and then the system reaps.
-        let _gone = self.shared.send(&ToTemplate::Reap { pid: self.pid }, &[]).is_err();
+        // The template does it, which alone knows that nobody else has the id by now. This fails
+        // only when the template is gone, which takes its workers along.
+        let _gone = self.shared.send(&ToTemplate::Kill { pid: self.pid }, &[]).is_err();
     }
 }
 

@@ -117,7 +117,9 @@ fn engine_entry() {
             let session = Session::start();
             let (pid, busy) = (session.operator(spec("pid")), session.operator(spec("sleep")));
             let worker = worker_pid(&pid).await;
-            println!("\nWORKER {worker}");
+            let starter = session.operator(spec("start_sleep"));
+            let started = worker_pid(&starter).await;
+            println!("\nWORKER {worker} {started}");
             run(&busy, batch(0..5)).await.map(drop)
         })
         .unwrap();
@@ -135,12 +137,14 @@ fn workers_end_with_an_engine_that_was_killed() {
         .unwrap();
     let mut lines = BufReader::new(engine.stdout.take().unwrap()).lines();
     let line = lines.find_map(|line| line.unwrap().strip_prefix("WORKER ").map(str::to_owned));
-    let template = template_pid(line.unwrap().parse().unwrap());
-    eventually("a second worker is busy", || workers_of(template).len() == 2);
+    let line = line.unwrap();
+    let (worker, started) = line.split_once(' ').unwrap();
+    let template = template_pid(worker.parse().unwrap());
+    eventually("a third worker is busy", || workers_of(template).len() == 3);
     let workers = workers_of(template);
     engine.kill().unwrap();
     engine.wait().unwrap();
     eventually("nothing is left", || {
-        !is_alive(template) && workers.iter().all(|pid| !is_alive(pid))
+        !is_alive(template) && !is_alive(started) && workers.iter().all(|pid| !is_alive(pid))
     });
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
-use futures::TryStreamExt;
+use futures::future::BoxFuture;
+use futures::{FutureExt, TryStreamExt};
 use raceline_connect::Listing;
 use raceline_plan::{FileFormat, FileScan, FileSplit, Node, Source, UdfKind};
 use raceline_types::{Failure, InternalError};
@@ -11,31 +12,45 @@ use raceline_types::{Failure, InternalError};
 use crate::session::Session;
 
 /// Number of rows of `plan`, when metadata tells it exactly.
-pub(crate) fn count_from_metadata(
-    session: &Session,
-    plan: &Arc<Node>,
-) -> Result<Option<u64>, Failure> {
-    match plan.as_ref() {
-        Node::Source(source) => source_rows(session, source),
-        Node::Project { input, .. }
-        | Node::Sort { input, .. }
-        | Node::Repartition { input, .. } => count_from_metadata(session, input),
-        // A function may fail, and a count is no reason to run it: Ray Data runs it, we do too.
-        Node::Udf { input, udf } if udf.kind == UdfKind::Key => count_from_metadata(session, input),
-        Node::Limit { input, rows } => {
-            Ok(count_from_metadata(session, input)?.map(|all| all.min(*rows)))
-        }
-        Node::Union { inputs } => inputs.iter().try_fold(Some(0), |sum, input| {
-            let Some(sum) = sum else { return Ok(None) };
-            Ok(count_from_metadata(session, input)?.map(|rows| sum + rows))
-        }),
-        Node::Filter { .. } | Node::Udf { .. } | Node::Aggregate { .. } | Node::Write { .. } => {
-            Ok(None)
+pub(crate) fn count_from_metadata<'a>(
+    session: &'a Session,
+    plan: &'a Arc<Node>,
+) -> BoxFuture<'a, Result<Option<u64>, Failure>> {
+    async move {
+        match plan.as_ref() {
+            Node::Source(source) => source_rows(session, source).await,
+            Node::Project { input, .. }
+            | Node::Sort { input, .. }
+            | Node::Repartition { input, .. } => count_from_metadata(session, input).await,
+            // A function may fail, and a count is no reason to run it: Ray Data runs it, we do
+            // too.
+            Node::Udf { input, udf } if udf.kind == UdfKind::Key => {
+                count_from_metadata(session, input).await
+            }
+            Node::Limit { input, rows } => {
+                let all = count_from_metadata(session, input).await?;
+                Ok(all.map(|all| all.min(*rows)))
+            }
+            Node::Union { inputs } => {
+                let mut sum = 0;
+                for input in inputs {
+                    let Some(rows) = count_from_metadata(session, input).await? else {
+                        return Ok(None);
+                    };
+                    sum += rows;
+                }
+                Ok(Some(sum))
+            }
+            Node::Filter { .. }
+            | Node::Udf { .. }
+            | Node::Aggregate { .. }
+            | Node::Write { .. } => Ok(None),
         }
     }
+    .boxed()
 }
 
-fn source_rows(session: &Session, source: &Source) -> Result<Option<u64>, Failure> {
+async fn source_rows(session: &Session, source: &Source) -> Result<Option<u64>, Failure> {
     match source {
         Source::Range { rows } => Ok(Some(*rows)),
         Source::Memory { batches, .. } => {
@@ -43,7 +58,7 @@ fn source_rows(session: &Session, source: &Source) -> Result<Option<u64>, Failur
         }
         Source::Files(scan) => match scan.format {
             FileFormat::Parquet if scan.request.predicate.is_none() => {
-                parquet_rows(session, scan).map(Some)
+                parquet_rows(session, scan).await.map(Some)
             }
             FileFormat::Parquet
             | FileFormat::Csv(_)
@@ -56,23 +71,20 @@ fn source_rows(session: &Session, source: &Source) -> Result<Option<u64>, Failur
 }
 
 /// Sum of the row counts in the footers of all files of a scan.
-fn parquet_rows(session: &Session, scan: &FileScan) -> Result<u64, Failure> {
-    session.block_on(async {
-        let listing = Listing::new(Arc::clone(session.stores()), scan)?;
-        let splits: Vec<_> = listing.splits().try_collect().await?;
-        let mut files: Vec<FileSplit> = Vec::with_capacity(splits.len());
-        for split in splits {
-            let pieces = split
-                .payload
-                .downcast_ref::<Vec<FileSplit>>()
-                .ok_or_else(|| InternalError::new("a listing gave a foreign split"))?;
-            // A file that was cut into ranges is counted at its first piece.
-            let firsts = pieces
-                .iter()
-                .filter(|file| file.range.as_ref().is_none_or(|range| range.start == 0));
-            files.extend(firsts.map(|file| FileSplit { range: None, ..file.clone() }));
-        }
-        session.register_stores();
-        raceline_relational::count_rows(session.engine(), &files).await
-    })
+async fn parquet_rows(session: &Session, scan: &FileScan) -> Result<u64, Failure> {
+    let listing = Listing::new(Arc::clone(session.stores()), scan)?;
+    let splits: Vec<_> = listing.splits().try_collect().await?;
+    let mut files: Vec<FileSplit> = Vec::with_capacity(splits.len());
+    for split in splits {
+        let pieces = split
+            .payload
+            .downcast_ref::<Vec<FileSplit>>()
+            .ok_or_else(|| InternalError::new("a listing gave a foreign split"))?;
+        // A file that was cut into ranges is counted at its first piece.
+        let firsts =
+            pieces.iter().filter(|file| file.range.as_ref().is_none_or(|range| range.start == 0));
+        files.extend(firsts.map(|file| FileSplit { range: None, ..file.clone() }));
+    }
+    session.register_stores();
+    raceline_relational::count_rows(session.engine(), &files).await
 }

@@ -7,7 +7,7 @@ mod rules;
 mod schema;
 
 pub(crate) use count::count_from_metadata;
-pub(crate) use lower::lower;
+pub(crate) use lower::{Lowered, lower};
 pub(crate) use rules::optimize;
 pub(crate) use schema::schema;
 pub use schema::unify;

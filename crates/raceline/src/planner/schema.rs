@@ -15,10 +15,12 @@ use crate::session::Session;
 
 /// Schema of the output of `plan`, when it is known without running: `None` behind an opaque
 /// function.
-pub(crate) fn schema(session: &Session, plan: &Arc<Node>) -> Result<Option<SchemaRef>, Failure> {
+pub(crate) async fn schema(
+    session: &Session,
+    plan: &Arc<Node>,
+) -> Result<Option<SchemaRef>, Failure> {
     let plan = super::optimize(plan);
-    let lowered = session.block_on(lower(session, &plan))?;
-    Ok(lowered.schema)
+    Ok(lower(session, &plan).await?.schema)
 }
 
 /// Batches that cannot be one table.

@@ -96,6 +96,19 @@ fn a_request_beyond_the_session_is_refused_at_once() {
 }
 
 #[test]
+fn a_closed_session_cancels_its_runs_and_refuses_new_ones() {
+    let session = session();
+    let dataset = session.range(1 << 40);
+    let mut run = dataset.run().unwrap();
+    run.next_batch().unwrap().unwrap();
+    session.close();
+    let failure = run.collect().unwrap_err();
+    assert_eq!(failure.kind(), ErrorKind::Cancelled);
+    let failure = dataset.limit(1).collect().unwrap_err();
+    assert_eq!(failure.to_string(), "the session of this dataset was shut down");
+}
+
+#[test]
 fn explain_shows_the_plans_and_the_lanes() {
     let dataset = session()
         .range(10)
