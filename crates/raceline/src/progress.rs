@@ -71,6 +71,10 @@ impl Screen {
     /// The bars of all runs, for one that begins to draw.
     fn enter(&self) -> MultiProgress {
         let mut live = self.live();
+        if live.runs == 0 {
+            // What earlier runs left on the terminal is not drawn again.
+            live.bars = MultiProgress::new();
+        }
         live.runs += 1;
         live.bars.clone()
     }

@@ -152,7 +152,6 @@ fn ids(batch: &RecordBatch) -> &Int64Array {
     batch.column(0).as_primitive::<Int64Type>()
 }
 
-#[expect(clippy::zombie_processes, reason = "what becomes of it is what is tested")]
 fn start_sleep() -> u32 {
     process::Command::new("sleep").arg("77").spawn().unwrap().id()
 }
