@@ -75,7 +75,7 @@ class _BatchFunction:
         while True:
             try:
                 output = next(pieces, None)
-            except Exception as error:
+            except BaseException as error:
                 raise FunctionError(self._called.name) from error
             if output is None:
                 return

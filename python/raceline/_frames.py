@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from raceline._optional import optional
+from raceline.errors import PlanError
+
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
@@ -36,13 +39,8 @@ def to_arrow(batch: ArrowBatch) -> pa.Table:
     Raises:
         ImportError: PyArrow is not installed.
     """
-    try:
-        import pyarrow as pa
-    except ImportError as error:
-        raise ImportError(
-            'a PyArrow table needs PyArrow: pip install "raceline[pyarrow]"'
-        ) from error
-    return pa.table(batch)
+    table: pa.Table = optional("pyarrow").table(batch)
+    return table
 
 
 def to_pandas(batch: ArrowBatch) -> pd.DataFrame:
@@ -53,21 +51,15 @@ def to_pandas(batch: ArrowBatch) -> pd.DataFrame:
     Raises:
         ImportError: pandas or PyArrow is not installed.
     """
-    try:
-        import pandas as pd
-        import pyarrow as pa
-    except ImportError as error:
-        raise ImportError(
-            'a data frame needs pandas and PyArrow: pip install "raceline[pandas]"'
-        ) from error
-    table = pa.table(batch)
-    objects = [field.name for field in table.schema if _is_object(field, pa)]
-    frame: pd.DataFrame = table.drop_columns(objects).to_pandas(types_mapper=pd.ArrowDtype)
+    arrow, pandas = optional("pyarrow"), optional("pandas")
+    table = arrow.table(batch)
+    objects = [field.name for field in table.schema if _is_object(field, arrow)]
+    frame: pd.DataFrame = table.drop_columns(objects).to_pandas(types_mapper=pandas.ArrowDtype)
     if objects:
         arrays = batch.numpy()
-        index = pd.RangeIndex(len(table))
+        index = pandas.RangeIndex(len(table))
         for name in objects:
-            frame[name] = pd.Series(list(arrays[name]), index=index, dtype=object)
+            frame[name] = pandas.Series(list(arrays[name]), index=index, dtype=object)
         return frame.reindex(columns=table.column_names)
     return frame
 
@@ -79,8 +71,22 @@ def _is_object(field: pa.Field, pa: Any) -> bool:
 
 
 def columns_of(frame: pd.DataFrame) -> dict[str, Any]:
-    """The columns of a data frame without its index, each as :func:`column_of` gives it."""
-    return {str(name): column_of(frame.iloc[:, at]) for at, name in enumerate(frame.columns)}
+    """The columns of a data frame without its index, each as :func:`column_of` gives it.
+
+    Raises:
+        PlanError: Two labels are the same text.
+    """
+    columns: dict[str, Any] = {}
+    for at, label in enumerate(frame.columns):
+        name = str(label)
+        if name in columns:
+            raise PlanError(
+                f"column `{name}` comes twice in a data frame",
+                column=name,
+                hint="give each column a name of its own; labels are taken as text",
+            )
+        columns[name] = column_of(frame.iloc[:, at])
+    return columns
 
 
 def column_of(series: Any) -> Any:

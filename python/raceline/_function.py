@@ -6,14 +6,13 @@ Payloads are made by :func:`raceline._udf.dumps`.
 from __future__ import annotations
 
 import functools
-import inspect
 import os
 import pickle
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from raceline._udf import Call, Function, Header, Kind
+from raceline._udf import Call, Function, Header, Kind, is_callable_class
 
 
 class FunctionError(Exception):
@@ -52,7 +51,7 @@ class UserFunction:
             os.chdir(header.cwd)
         try:
             function, call = pickle.loads(header.body)  # noqa: S301  # the user's own
-            if inspect.isclass(function):
+            if is_callable_class(function):
                 made: Any = function(
                     *call.fn_constructor_args, **(call.fn_constructor_kwargs or {})
                 )
@@ -61,7 +60,7 @@ class UserFunction:
                 function = _with_arguments(function, call.fn_args, call.fn_kwargs or {})
             elif call.fn_kwargs:
                 function = functools.partial(function, **call.fn_kwargs)
-        except Exception as error:
+        except BaseException as error:
             raise FunctionError(header.name) from error
         return cls(header.kind, header.name, function, call)
 

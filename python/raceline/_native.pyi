@@ -14,6 +14,7 @@ __all__ = [
     "WorkerBatch",
     "WorkerRequest",
     "WorkerTemplate",
+    "_evaluate_lambda",
     "col",
     "columns_to_batch",
     "is_plain_value",
@@ -82,6 +83,7 @@ class Dataset:
     def stats(self) -> str: ...
     def materialize(self) -> Dataset: ...
     def plan(self) -> str: ...
+    def recorded_in(self, other: Dataset) -> Dataset: ...
 
 @final
 class Stream:
@@ -105,6 +107,7 @@ class Batch:
 
 def rows_to_batches(rows: list[Any]) -> list[Batch]: ...
 def columns_to_batch(columns: Mapping[str, Any]) -> Batch: ...
+def _evaluate_lambda(program: tuple[Any, ...], kind: str, batch: Batch) -> tuple[str, Any]: ...
 
 # What follows serves the worker processes: `raceline._worker` and `raceline._udf`.
 

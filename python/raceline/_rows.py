@@ -154,7 +154,9 @@ class _Loop:
             rows = iter(cells[0])
             try:
                 yield from self._run(rows, *cells[1:], out, keys)
-            except Exception as error:
+            except GeneratorExit:
+                raise
+            except BaseException as error:
                 # The iterator tells which row was taken last.
                 row = start + len(cells[0]) - length_hint(rows) - 1
                 if isinstance(error, FunctionError):
@@ -163,7 +165,7 @@ class _Loop:
                 step, cause = self._blamed(error)
                 raise FunctionError(step.name, row) from cause
 
-    def _blamed(self, error: Exception) -> tuple[UserFunction, BaseException]:
+    def _blamed(self, error: BaseException) -> tuple[UserFunction, BaseException]:
         """The function that an exception comes from, by the line of the loop that it passed."""
         cause: BaseException = error
         if isinstance(error.__cause__, StopIteration):

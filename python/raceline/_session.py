@@ -26,6 +26,9 @@ _RAY_ONLY = frozenset(
     | {"log_to_driver", "logging_config", "logging_format", "logging_level"}
 )
 
+# With less there is no room for a single batch.
+_MEMORY_LEAST = 1 << 20
+
 
 @dataclass(slots=True)
 class _Settings:
@@ -67,7 +70,8 @@ def init(
         address: None or ``"local"``: the engine runs inside this process.
         num_cpus: CPUs that run at the same time; by default those this process may use.
         num_gpus: GPUs. They are logical: more may be declared than the machine has.
-        memory: Memory budget in bytes; by default 80 % of the machine's or the container's.
+        memory: Memory budget in bytes, 1 MiB or more; by default 80 % of the machine's or the
+            container's.
         resources: Amounts of further resources, by name.
         progress: Whether to show progress on stderr; by default as
             :class:`raceline.data.DataContext` says.
@@ -75,7 +79,8 @@ def init(
         **ray_only: Keywords of ``ray.init`` about its dashboard and logs; they change nothing.
 
     Raises:
-        PlanError: An amount is negative or not finite, or ``address`` names a cluster.
+        PlanError: An amount is negative or not finite, ``memory`` is less than 1 MiB, or
+            ``address`` names a cluster.
         RuntimeError: The session is initialised already.
         TypeError: A keyword is unknown.
 
@@ -95,10 +100,10 @@ def init(
             f"cannot connect to `{address}`",
             hint='the engine runs in this process: leave `address` out or pass "local"',
         )
-    settings = _Settings(num_cpus, num_gpus, memory, dict(resources or {}), progress)
-    amounts = {"num_cpus": num_cpus, "num_gpus": num_gpus, "memory": memory, **settings.resources}
-    for name, amount in amounts.items():
+    amounts = {"num_cpus": num_cpus, "num_gpus": num_gpus, "memory": memory}
+    for name, amount in {**amounts, **(resources or {})}.items():
         check_amount(name, amount)
+    settings = _Settings(num_cpus, num_gpus, _bytes(memory), dict(resources or {}), progress)
     with _state.lock:
         if _state.settings is not None or _state.session is not None:
             if ignore_reinit_error:
@@ -193,6 +198,17 @@ def check_amount(name: str, amount: float | None) -> None:
     number = isinstance(amount, (int, float)) and not isinstance(amount, bool)
     if not number or not math.isfinite(amount) or amount < 0:
         raise PlanError(f"`{name}` must be a finite number of at least 0, got `{amount!r}`")
+
+
+def _bytes(memory: float | None) -> int | None:
+    """A memory budget as the engine takes it."""
+    if memory is None:
+        return None
+    if not _MEMORY_LEAST <= memory < 2**63:
+        raise PlanError(
+            f"`memory` must be a number of bytes of at least {_MEMORY_LEAST}, got `{memory!r}`"
+        )
+    return int(memory)
 
 
 def _begin_anew() -> None:

@@ -12,10 +12,11 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-import cloudpickle
-
 Kind: TypeAlias = Literal["map", "flat_map", "filter", "map_batches", "key"]
 Function: TypeAlias = Callable[..., Any]
+
+# CPython's flag of types that are not made by a `class` statement.
+_IMMUTABLE_TYPE = 1 << 8
 
 
 class Call(NamedTuple):
@@ -64,6 +65,18 @@ def function_name(function: Any) -> str:
     return getattr(function, "__name__", None) or type(function).__name__
 
 
+def is_callable_class(fn: Any) -> bool:
+    """Whether each worker makes one object of it and calls that.
+
+    A type that is not written in Python and whose objects cannot be called, such as ``bool``, is
+    called itself.
+    """
+    if not isinstance(fn, type):
+        return False
+    is_written = not fn.__flags__ & _IMMUTABLE_TYPE
+    return is_written or any("__call__" in vars(base) for base in fn.__mro__)
+
+
 def dumps(kind: Kind, fn: Function, /, **options: Any) -> bytes:
     """The payload of a function.
 
@@ -75,6 +88,8 @@ def dumps(kind: Kind, fn: Function, /, **options: Any) -> bytes:
     Raises:
         TypeError: The function or one of its arguments cannot be pickled.
     """
+    import cloudpickle
+
     name = function_name(fn)
     call = Call(**options)
     try:

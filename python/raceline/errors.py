@@ -117,9 +117,9 @@ class InternalError(RacelineError):
 
 _CLASSES: dict[str, type[RacelineError]] = {
     "plan": PlanError,
-    "columnnotfound": ColumnNotFoundError,
-    "notfound": SourceNotFoundError,
-    "permissiondenied": SourcePermissionError,
+    "column_not_found": ColumnNotFoundError,
+    "not_found": SourceNotFoundError,
+    "permission_denied": SourcePermissionError,
     "source": SourceError,
     "udf": UdfError,
     "resource": ResourceError,
@@ -187,7 +187,7 @@ def build(
         The error, its ``__cause__`` set where the user's exception could be restored.
     """
     place = {name: value for name, value in fields.items() if hasattr(RacelineError, name)}
-    cls = _CLASSES.get(kind.replace("_", "").lower(), InternalError)
+    cls = _CLASSES.get(kind, InternalError)
     cause = None if exception is None else unpack(exception)
     if cause is None or cls is not UdfError:
         return cls(text, **place)

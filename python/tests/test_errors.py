@@ -504,7 +504,7 @@ class AsyncCall:
             "`descending` has 2 values for 1 sort columns",
         ),
         (lambda rows: rows.limit(-1), "`limit` must be an int of at least 0, got `-1`"),
-        (lambda rows: rows.take(-1), "the number of rows must be an int of at least 0, got `-1`"),
+        (lambda rows: rows.take(-1), "`limit` must be an int of at least 0, got `-1`"),
         (
             lambda rows: rows.repartition(0),
             "`num_blocks` must be an int of at least 1, got `0`",
@@ -512,11 +512,12 @@ class AsyncCall:
         (lambda rows: rows.union([3]), "`union` takes datasets, got `3`"),
         (
             lambda rows: rows.iter_batches(batch_size=0),
-            "`batch_size` must be None or an int of at least 1, got `0`",
+            "`batch_size` must be an int of at least 1, got `0`\n"
+            "  hint: pass None to take batches as they come",
         ),
         (
             lambda rows: raceline.range("many"),
-            "`range` needs an int of at least 0, got `'many'`\n"
+            "`n` must be an int of at least 0, got `'many'`\n"
             "  hint: pass the number of rows, 0 or more",
         ),
         (

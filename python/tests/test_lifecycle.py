@@ -141,6 +141,23 @@ def test_a_killed_program_leaves_no_process(tmp_path, by):
     assert wait_until(lambda: not any(map(is_alive, program.workers)), 3)
 
 
+def commands(pids):
+    """The names of processes."""
+    files = [pathlib.Path(f"/proc/{pid}/comm") for pid in pids]
+    return [file.read_text().strip() for file in files if file.exists()]
+
+
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_what_a_function_starts_ends_with_the_program(tmp_path, by):
+    inside = "import subprocess; subprocess.Popen(['sleep', '77']); time.sleep(60)"
+    program = Program(BUSY.format(inside=inside, consume="dataset.count()"), tmp_path)
+    assert wait_until(lambda: "sleep" in commands(descendants(program.process.pid)), 5)
+    processes = descendants(program.process.pid)
+    program.process.send_signal(by)
+    assert program.ended_within(2)
+    assert wait_until(lambda: not any(map(is_alive, processes)), 3), commands(processes)
+
+
 def test_ctrl_c_can_be_caught_and_the_session_used_again(tmp_path):
     consume = """try:
         dataset.count()

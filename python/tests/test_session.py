@@ -66,6 +66,34 @@ def test_init_refuses_amounts_that_are_none(amount):
     )
 
 
+@pytest.mark.parametrize("memory", [0, 1, 2**20 - 1, 2**64, 1e30])
+def test_init_refuses_budgets_that_nothing_fits_into(memory):
+    with pytest.raises(PlanError) as caught:
+        raceline.init(memory=memory)
+    assert str(caught.value) == (
+        f"`memory` must be a number of bytes of at least 1048576, got `{memory!r}`"
+    )
+
+
+def test_init_takes_bytes_as_a_float():
+    program = (
+        "import raceline as ray\nray.init(memory=2e9, progress=False)\n"
+        "print(ray.range(3).count(), ray.cluster_resources()['memory'])"
+    )
+    assert output_of(program) == ["3 2000000000.0"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_one_cpu_is_one_thread_that_computes():
+    program = (
+        "import pathlib, raceline as ray\nray.init(num_cpus=1, progress=False)\n"
+        "ray.range(3).count()\n"
+        "names = [file.read_text() for file in pathlib.Path('/proc/self/task').glob('*/comm')]\n"
+        "print(sum('raceline-comput' in name for name in names))"
+    )
+    assert output_of(program) == ["1"]
+
+
 def test_init_refuses_a_cluster():
     with pytest.raises(PlanError) as caught:
         raceline.init("ray://head:10001")

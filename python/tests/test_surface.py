@@ -111,7 +111,7 @@ def test_the_stub_is_what_the_native_module_has():
 
     classes, functions = stub()
     assert {"Dataset", "Stream", "Batch", "Session", "Expr"} <= classes.keys()
-    public = {name for name in vars(_native) if not name.startswith("_")}
+    public = {name for name in vars(_native) if not name.startswith("__")}
     assert public == classes.keys() | functions
     for name, members in classes.items():
         own = {

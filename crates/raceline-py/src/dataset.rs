@@ -146,6 +146,11 @@ impl Dataset {
         Ok(Self::new(dataset))
     }
 
+    /// The same plan, whose runs count as runs of `other`: its `stats` tell of them.
+    fn recorded_in(&self, other: &Self) -> Self {
+        Self::new(self.inner.recorded_in(&other.inner))
+    }
+
     fn plan(&self) -> String {
         self.inner.plan().to_string()
     }

@@ -6,6 +6,8 @@ use pyo3::types::{PyBytes, PyDict};
 use raceline::{ErrorKind, Failure, Place};
 use raceline_worker::UdfError;
 
+pyo3::import_exception!(raceline.errors, PlanError);
+
 /// The Python exception of `failure`: its class by kind, its place as attributes, and a user's
 /// own exception as cause.
 pub(crate) fn to_py_err(py: Python<'_>, failure: &Failure) -> PyErr {

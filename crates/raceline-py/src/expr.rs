@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyFloat, PyInt, PyString};
 use raceline_plan::expression::{self, ScalarValue};
 
-use crate::error::to_py_err;
+use crate::error::{PlanError, to_py_err};
 
 /// An expression over the columns of one row.
 #[pyclass(frozen, module = "raceline._native")]
@@ -81,7 +81,10 @@ fn scalar(value: &Bound<'_, PyAny>) -> PyResult<ScalarValue> {
     if value.is_instance_of::<PyBool>() {
         Ok(ScalarValue::Boolean(Some(value.extract()?)))
     } else if value.is_instance_of::<PyInt>() {
-        Ok(ScalarValue::Int64(Some(value.extract()?)))
+        let number = value.extract().map_err(|_| {
+            PlanError::new_err(format!("a literal int must fit into 64 bits, got `{value}`"))
+        })?;
+        Ok(ScalarValue::Int64(Some(number)))
     } else if value.is_instance_of::<PyFloat>() {
         Ok(ScalarValue::Float64(Some(value.extract()?)))
     } else if value.is_instance_of::<PyString>() {

@@ -36,6 +36,18 @@ impl SortRegion {
         Self { engine, keys, limit }
     }
 
+    /// Checks that `schema` has the columns of `keys`.
+    ///
+    /// # Errors
+    /// [`RelationalError::ColumnNotFound`].
+    pub fn check_keys(keys: &[SortKey], schema: &Schema) -> Result<(), Failure> {
+        let missing = keys.iter().find(|key| schema.index_of(&key.column).is_err());
+        match missing {
+            Some(key) => Err(RelationalError::column_not_found(&key.column, schema).into()),
+            None => Ok(()),
+        }
+    }
+
     /// The sorted port. Columns are renamed to their positions, so that any name will do.
     fn plan(&self, port: OpenPort) -> Result<DataFrame, Failure> {
         let context = self.engine.context(port.row_bytes);

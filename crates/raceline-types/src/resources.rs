@@ -83,13 +83,13 @@ impl Resources {
     /// CPUs in units.
     #[must_use]
     pub fn cpus(&self) -> f64 {
-        from_nanos(self.cpu_nanos)
+        in_units(self.cpu_nanos, NANOS_PER_UNIT)
     }
 
     /// GPUs in units.
     #[must_use]
     pub fn gpus(&self) -> f64 {
-        from_nanos(self.gpu_nanos)
+        in_units(self.gpu_nanos, NANOS_PER_UNIT)
     }
 
     /// Checks that one request of `self` fits into `total`.
@@ -97,24 +97,25 @@ impl Resources {
     /// # Errors
     /// [`ResourceError::Unmeetable`], naming `stage`, the resource and what there is.
     pub fn fits_into(&self, total: &Self, stage: &str) -> Result<(), ResourceError> {
-        let custom = self.custom_nanos.iter().map(|(name, &asked)| {
-            (name.as_str(), asked, total.custom_nanos.get(name).copied().unwrap_or(0))
+        let Self { cpu_nanos, gpu_nanos, memory_bytes, custom_nanos } = self;
+        let custom = custom_nanos.iter().map(|(name, &asked)| {
+            let have = total.custom_nanos.get(name).copied().unwrap_or(0);
+            (name.as_str(), asked, have, NANOS_PER_UNIT)
         });
         let fixed = [
-            ("num_cpus", self.cpu_nanos, total.cpu_nanos),
-            ("num_gpus", self.gpu_nanos, total.gpu_nanos),
+            ("num_cpus", *cpu_nanos, total.cpu_nanos, NANOS_PER_UNIT),
+            ("num_gpus", *gpu_nanos, total.gpu_nanos, NANOS_PER_UNIT),
+            ("memory", *memory_bytes, total.memory_bytes, 1),
         ];
-        for (name, asked, have) in fixed.into_iter().chain(custom) {
-            if asked > have {
-                return Err(ResourceError::Unmeetable {
-                    stage: stage.to_owned(),
-                    name: name.to_owned(),
-                    asked: from_nanos(asked),
-                    have: from_nanos(have),
-                });
-            }
+        match fixed.into_iter().chain(custom).find(|(_, asked, have, _)| asked > have) {
+            Some((name, asked, have, unit)) => Err(ResourceError::Unmeetable {
+                stage: stage.to_owned(),
+                name: name.to_owned(),
+                asked: in_units(asked, unit),
+                have: in_units(have, unit),
+            }),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -138,8 +139,8 @@ fn to_nanos(name: &'static str, value: f64) -> Result<u64, ResourceError> {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "shown to people only")]
-fn from_nanos(nanos: u64) -> f64 {
-    nanos as f64 / NANOS_PER_UNIT as f64
+fn in_units(amount: u64, unit: u64) -> f64 {
+    amount as f64 / unit as f64
 }
 
 #[cfg(test)]
@@ -161,6 +162,16 @@ mod tests {
             "stage `embed` asks for 1 of `num_gpus` for each worker, the session has 0"
         );
         assert!(error.hint().unwrap().contains("raceline.init(num_gpus=1)"));
+    }
+
+    #[test]
+    fn memory_is_looked_at_too() {
+        let total = Resources::new(2.0, 0.0, 1 << 30).unwrap();
+        let error = Resources::new(0.0, 0.0, 1 << 31).unwrap().fits_into(&total, "a").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "stage `a` asks for 2147483648 of `memory` for each worker, the session has 1073741824"
+        );
     }
 
     #[test]

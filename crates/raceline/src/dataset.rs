@@ -164,12 +164,25 @@ impl Dataset {
         self.begin_run()?.wait()
     }
 
+    /// The same plan, whose runs count as runs of `other`, as [`Dataset::last_run`] tells.
+    #[must_use]
+    pub fn recorded_in(&self, other: &Self) -> Self {
+        Self { last_run: Arc::clone(&other.last_run), ..self.clone() }
+    }
+
     /// Begins what comes before running: lists the files that the plan reads first.
     ///
     /// # Errors
     /// As of [`Dataset::run`], then or from the [`Pending`].
     pub fn begin_run(&self) -> Result<Pending<Run>, Failure> {
-        self.begin_run_into(&self.last_run)
+        let (session, record) = (self.session.clone(), Arc::clone(&self.last_run));
+        let plan = Arc::clone(&self.plan);
+        Pending::begin(&self.session, async move {
+            let plan = planner::optimize(&plan);
+            let lowered = planner::lower(&session, &plan).await?;
+            let start: LastStep<Run> = Box::new(move || Run::start(session, lowered, record));
+            Ok(start)
+        })
     }
 
     /// All rows, in memory.
@@ -209,21 +222,7 @@ impl Dataset {
     /// As of [`Dataset::begin_run`].
     pub fn begin_count_run(&self) -> Result<Pending<Run>, Failure> {
         let count = Aggregate::new(AggregateKind::Count, None, false);
-        self.aggregate(Vec::new(), vec![count]).begin_run_into(&self.last_run)
-    }
-
-    fn begin_run_into(
-        &self,
-        last_run: &Arc<Mutex<Option<Snapshot>>>,
-    ) -> Result<Pending<Run>, Failure> {
-        let (session, record) = (self.session.clone(), Arc::clone(last_run));
-        let plan = Arc::clone(&self.plan);
-        Pending::begin(&self.session, async move {
-            let plan = planner::optimize(&plan);
-            let lowered = planner::lower(&session, &plan).await?;
-            let start: LastStep<Run> = Box::new(move || Run::start(session, lowered, record));
-            Ok(start)
-        })
+        self.aggregate(Vec::new(), vec![count]).recorded_in(self).begin_run()
     }
 
     /// Begins something that leaves nothing to do for who waits.
@@ -305,7 +304,7 @@ impl Dataset {
     /// As of [`Dataset::begin_run`].
     pub fn begin_write(&self, spec: WriteSpec) -> Result<Pending<Run>, Failure> {
         let sink = self.then(|input| Node::Write { input, spec: Arc::new(spec) });
-        sink.begin_run_into(&self.last_run)
+        sink.recorded_in(self).begin_run()
     }
 
     /// The logical plan, the plan after our rules, and the stages that would run, with each

@@ -3,11 +3,13 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use indicatif::{BinaryBytes, HumanCount, MultiProgress, ProgressBar, ProgressStyle};
 use raceline_exec::{Snapshot, StageSnapshot, StageState};
+use raceline_worker::LineSink;
 
 use crate::stats::{clock, rows_per_second};
 
@@ -34,6 +36,54 @@ pub enum ProgressMode {
     Off,
 }
 
+/// Where the runs of one session draw their live lines, so that what workers print meanwhile
+/// comes above them and not in between.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Screen {
+    live: Arc<Mutex<Live>>,
+}
+
+#[derive(Debug, Default)]
+struct Live {
+    bars: MultiProgress,
+    runs: usize,
+}
+
+impl Screen {
+    /// A sink for lines, which go to `plain` while no run draws.
+    pub(crate) fn lines(&self, plain: LineSink) -> LineSink {
+        let screen = self.clone();
+        Arc::new(move |line| {
+            let live = screen.live();
+            if live.runs == 0 {
+                plain(line);
+            } else {
+                // A terminal that is gone leaves nowhere to tell of it.
+                drop(live.bars.println(line));
+            }
+        })
+    }
+
+    fn live(&self) -> MutexGuard<'_, Live> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The bars of all runs, for one that begins to draw.
+    fn enter(&self) -> MultiProgress {
+        let mut live = self.live();
+        if live.runs == 0 {
+            // What earlier runs left on the terminal is not drawn again.
+            live.bars = MultiProgress::new();
+        }
+        live.runs += 1;
+        live.bars.clone()
+    }
+
+    fn leave(&self) {
+        self.live().runs -= 1;
+    }
+}
+
 /// Shows the progress of one run from a thread of its own, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Progress {
@@ -47,6 +97,7 @@ impl Progress {
     /// without progress.
     pub(crate) fn start(
         mode: ProgressMode,
+        screen: Screen,
         snapshot: impl Fn() -> Snapshot + Send + 'static,
     ) -> Self {
         if mode == ProgressMode::Off {
@@ -55,7 +106,7 @@ impl Progress {
         let (stop, stopped) = sync_channel(1);
         let show = move || {
             if io::stderr().is_terminal() {
-                show_live(&stopped, snapshot);
+                show_live(&stopped, &screen, snapshot);
             } else {
                 show_plain(&stopped, PLAIN_INTERVAL, snapshot, &mut io::stderr());
             }
@@ -81,24 +132,23 @@ fn goes_on(stopped: &Receiver<()>, interval: Duration) -> bool {
 }
 
 /// Redraws the lines in place; the last ones stay.
-fn show_live(stopped: &Receiver<()>, snapshot: impl Fn() -> Snapshot) {
+fn show_live(stopped: &Receiver<()>, screen: &Screen, snapshot: impl Fn() -> Snapshot) {
     for _ in 0..LIVE_LOOKS_SILENT {
         if !goes_on(stopped, LIVE_INTERVAL) {
             return;
         }
     }
-    // A new set of bars draws on stderr.
-    let screen = MultiProgress::new();
+    let all_bars = screen.enter();
     let mut bars: Vec<ProgressBar> = Vec::new();
     loop {
         let ended = !goes_on(stopped, LIVE_INTERVAL);
         let lines = lines(&snapshot());
         for gone in bars.drain(lines.len().min(bars.len())..) {
-            screen.remove(&gone);
+            all_bars.remove(&gone);
         }
         while bars.len() < lines.len() {
             let bar = ProgressBar::no_length().with_style(live_style());
-            bars.push(screen.add(bar));
+            bars.push(all_bars.add(bar));
         }
         for (bar, line) in bars.iter().zip(lines) {
             bar.set_message(line);
@@ -106,6 +156,7 @@ fn show_live(stopped: &Receiver<()>, snapshot: impl Fn() -> Snapshot) {
         }
         if ended {
             bars.iter().for_each(ProgressBar::abandon);
+            screen.leave();
             return;
         }
     }
@@ -238,13 +289,27 @@ mod tests {
 
     #[test]
     fn a_short_run_reports_nothing_and_ends_at_once() {
-        let progress = Progress::start(ProgressMode::Auto, || snapshot(vec![]));
+        let progress = Progress::start(ProgressMode::Auto, Screen::default(), || snapshot(vec![]));
         drop(progress);
         let (stop, stopped) = sync_channel(1);
         drop(stop);
         let mut out = Vec::new();
         show_plain(&stopped, PLAIN_INTERVAL, || snapshot(vec![]), &mut out);
         assert!(out.is_empty());
+    }
+
+    #[test]
+    fn lines_of_workers_go_to_the_screen_while_a_run_draws() {
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&written);
+        let screen = Screen::default();
+        let sink = screen.lines(Arc::new(move |line| kept.lock().unwrap().push(line.to_owned())));
+        sink("before");
+        screen.enter();
+        sink("meanwhile");
+        screen.leave();
+        sink("after");
+        assert_eq!(*written.lock().unwrap(), ["before", "after"]);
     }
 
     #[test]

@@ -58,7 +58,8 @@ impl Run {
         let handle = execution.handle();
         let doing = session.life().take_up(move || handle.cancel())?;
         let handle = execution.handle();
-        let progress = Progress::start(session.options().progress, move || handle.snapshot());
+        let (mode, screen) = (session.options().progress, session.screen().clone());
+        let progress = Progress::start(mode, screen, move || handle.snapshot());
         let running = Running { execution, progress, _doing: doing };
         Ok(Self { session, running: Some(running), record })
     }

@@ -16,7 +16,7 @@ use raceline_worker::{GpuLedger, Launcher};
 use crate::dataset::Dataset;
 use crate::life::Life;
 use crate::memory_limit::memory_total_bytes;
-use crate::progress::ProgressMode;
+use crate::progress::{ProgressMode, Screen};
 use crate::template::LazyTemplate;
 
 /// Memory budget when the memory of the machine cannot be read.
@@ -80,6 +80,7 @@ struct Shared {
     stores: Arc<Stores>,
     engine: Arc<Engine>,
     template: Arc<LazyTemplate>,
+    screen: Screen,
     gpus: Arc<GpuLedger>,
 }
 
@@ -90,7 +91,7 @@ impl Session {
     /// An amount that is no amount, or a spill folder that cannot be made.
     pub fn new(options: SessionOptions) -> Result<Self, Failure> {
         let resources = total_resources(&options)?;
-        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let threads = compute_threads(&resources);
         let memory_bytes = resources.memory_bytes;
         let machine = Machine::new(MachineOptions {
             resources,
@@ -104,10 +105,15 @@ impl Session {
             spill_folder: options.spill_folder.clone(),
         })?;
         let stores = Arc::new(Stores::new(machine.io().clone()));
-        let template = Arc::new(LazyTemplate::new(options.launcher.clone()));
+        let screen = Screen::default();
+        let launcher = options.launcher.clone().map(|mut launcher| {
+            launcher.lines = screen.lines(launcher.lines);
+            launcher
+        });
+        let template = Arc::new(LazyTemplate::new(launcher));
         let gpus = GpuLedger::numbered(whole_units(machine.resources().gpu_nanos));
         let life = Life::new();
-        let shared = Shared { life, options, machine, stores, engine, template, gpus };
+        let shared = Shared { life, options, machine, stores, engine, template, screen, gpus };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -153,6 +159,11 @@ impl Session {
     #[must_use]
     pub fn options(&self) -> &SessionOptions {
         &self.shared.options
+    }
+
+    /// Where its runs draw.
+    pub(crate) fn screen(&self) -> &Screen {
+        &self.shared.screen
     }
 
     pub(crate) fn machine(&self) -> &Arc<Machine> {
@@ -205,13 +216,22 @@ impl fmt::Debug for Session {
     }
 }
 
+/// CPUs that this process may use.
+fn cpus_available() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// A thread for each logical CPU, as far as there are CPUs.
+fn compute_threads(resources: &Resources) -> usize {
+    whole_units(resources.cpu_nanos).clamp(1, cpus_available())
+}
+
 #[expect(clippy::cast_precision_loss, reason = "a number of threads is small")]
 fn total_resources(options: &SessionOptions) -> Result<Resources, Failure> {
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let memory_bytes = options
         .memory_bytes
         .unwrap_or_else(|| memory_total_bytes().map_or(MEMORY_DEFAULT_BYTES, |all| all / 5 * 4));
-    let cpus = options.cpus.unwrap_or(threads as f64);
+    let cpus = options.cpus.unwrap_or(cpus_available() as f64);
     let mut total = Resources::new(cpus, options.gpus.unwrap_or(0.0), memory_bytes)?;
     for (name, &amount) in &options.custom {
         let nanos = Resources::new(amount, 0.0, 0)?.cpu_nanos;

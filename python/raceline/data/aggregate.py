@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+from raceline.data._arguments import whole_number
 from raceline.errors import PlanError
 
 __all__ = ["AggregateFn", "Count", "Max", "Mean", "Min", "Std", "Sum"]
@@ -157,9 +158,7 @@ class Std(AggregateFn):
             PlanError: No column is given, or ``ddof`` is negative.
         """
         super().__init__(on, ignore_nulls, alias_name)
-        if not isinstance(ddof, int) or ddof < 0:
-            raise PlanError(f"`ddof` must be an int of at least 0, got `{ddof!r}`")
-        self._ddof = ddof
+        self._ddof = whole_number("ddof", ddof, 0)
 
 
 def native_aggregates(aggregates: Sequence[AggregateFn]) -> list[NativeAggregate]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from raceline.data._arguments import whole_number
 from raceline.errors import PlanError
 
 __all__ = ["ActorPoolStrategy", "ComputeStrategy", "TaskPoolStrategy", "WorkerCount"]
@@ -36,7 +37,8 @@ class TaskPoolStrategy(ComputeStrategy):
 
     def __post_init__(self) -> None:
         """Checks the arguments."""
-        _check_positive("size", self.size)
+        if self.size is not None:
+            whole_number("size", self.size, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +67,8 @@ class ActorPoolStrategy(ComputeStrategy):
     def __post_init__(self) -> None:
         """Checks the arguments."""
         for name in ("size", "min_size", "max_size", "initial_size"):
-            _check_positive(name, getattr(self, name))
+            if (value := getattr(self, name)) is not None:
+                whole_number(name, value, 1)
         least, most = self.min_size or 1, self.max_size
         if self.size is not None and (self.min_size or most or self.initial_size):
             raise PlanError("`size` excludes `min_size`, `max_size` and `initial_size`")
@@ -140,7 +143,7 @@ def _strategy_of(concurrency: Concurrency, *, stateful: bool) -> ComputeStrategy
         case bool():
             pass
         case int(size):
-            _check_positive("concurrency", size)
+            whole_number("concurrency", size, 1)
             return ActorPoolStrategy(size=size) if stateful else TaskPoolStrategy(size)
         case (int(least), int(most)):
             return ActorPoolStrategy(min_size=least, max_size=most)
@@ -150,9 +153,3 @@ def _strategy_of(concurrency: Concurrency, *, stateful: bool) -> ComputeStrategy
         f"`concurrency` must be an int, `(min, max)` or `(min, max, initial)`, got "
         f"`{concurrency!r}`"
     )
-
-
-def _check_positive(name: str, value: int | None) -> None:
-    """Refuses counts below 1."""
-    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-        raise PlanError(f"`{name}` must be an int of at least 1, got `{value!r}`")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
+from raceline.data._arguments import whole_number
 from raceline.data.formats import (
     BatchFormat,
     arrow_table,
@@ -24,12 +25,13 @@ from raceline.data.iterator import (
     torch_batches_of,
 )
 from raceline.data.schema import Schema
-from raceline.errors import PlanError
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
     import torch
+
+    from raceline import _native
 
 __all__ = ["Consumption"]
 
@@ -58,8 +60,7 @@ class Consumption(Handle):
             >>> raceline.range(1_000_000_000).take(2)
             [{'id': 0}, {'id': 1}]
         """
-        _check_limit(limit)
-        return all_rows_of(self._native.limit(limit))
+        return all_rows_of(self._first_rows(whole_number("limit", limit, 0)))
 
     def take_all(self, limit: int | None = None) -> list[Any]:
         """All rows.
@@ -77,8 +78,7 @@ class Consumption(Handle):
         """
         if limit is None:
             return all_rows_of(self._native)
-        _check_limit(limit)
-        rows = all_rows_of(self._native.limit(limit + 1))
+        rows = all_rows_of(self._first_rows(whole_number("limit", limit, 0) + 1))
         _refuse_more(len(rows), limit)
         return rows
 
@@ -86,7 +86,7 @@ class Consumption(Handle):
         """The first rows as one batch.
 
         Args:
-            batch_size: At most this many rows.
+            batch_size: At most this many rows, 1 or more.
             batch_format: As of ``map_batches``.
 
         Raises:
@@ -98,8 +98,8 @@ class Consumption(Handle):
             {'id': array([0, 1, 2])}
         """
         wanted = normal_batch_format(batch_format)
-        _check_limit(batch_size)
-        parts = [one for one in native_batches_of(self._native.limit(batch_size)) if one.num_rows]
+        first = self._first_rows(whole_number("batch_size", batch_size, 1))
+        parts = [one for one in native_batches_of(first) if one.num_rows]
         if not parts:
             raise ValueError("the dataset has no rows to take a batch of")
         return convert_batch(join(parts), wanted)
@@ -256,8 +256,7 @@ class Consumption(Handle):
         """
         native = self._native
         if limit is not None:
-            _check_limit(limit)
-            native = native.limit(limit + 1)
+            native = self._first_rows(whole_number("limit", limit, 0) + 1)
         batches = list(native_batches_of(native))
         if limit is not None:
             _refuse_more(sum(batch.num_rows for batch in batches), limit)
@@ -316,11 +315,9 @@ class Consumption(Handle):
         """
         return self._native.stats()
 
-
-def _check_limit(limit: int) -> None:
-    """Refuses what is no number of rows."""
-    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 0:
-        raise PlanError(f"the number of rows must be an int of at least 0, got `{limit!r}`")
+    def _first_rows(self, rows: int) -> _native.Dataset:
+        """A plan of the first rows, whose run is one of this dataset."""
+        return self._run_for_this(self._native.limit(rows))
 
 
 def _refuse_more(rows: int, limit: int) -> None:
@@ -331,7 +328,6 @@ def _refuse_more(rows: int, limit: int) -> None:
 
 def _check_batches(batch_size: int | None, prefetch_batches: int) -> None:
     """Refuses numbers out of range."""
-    if batch_size is not None and (not isinstance(batch_size, int) or batch_size < 1):
-        raise PlanError(f"`batch_size` must be None or an int of at least 1, got `{batch_size!r}`")
-    if not isinstance(prefetch_batches, int) or prefetch_batches < 0:
-        raise PlanError(f"`prefetch_batches` must be at least 0, got `{prefetch_batches!r}`")
+    if batch_size is not None:
+        whole_number("batch_size", batch_size, 1, hint="pass None to take batches as they come")
+    whole_number("prefetch_batches", prefetch_batches, 0)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
+from raceline.data._arguments import column_names
 from raceline.data.consumption import Consumption
 from raceline.data.function import UserFunction
 from raceline.data.grouped import GroupedData
 from raceline.data.reduction import Reductions
-from raceline.data.shaping import ShapingTransforms, column_names
+from raceline.data.shaping import ShapingTransforms
 from raceline.data.transforms import FunctionTransforms
 from raceline.data.writing import Writes
 from raceline.errors import PlanError, RacelineError
@@ -58,7 +59,7 @@ class Dataset(FunctionTransforms, ShapingTransforms, Reductions, Consumption, Wr
         if key is None:
             return GroupedData(self, [])
         if not callable(key):
-            return GroupedData(self, column_names(key))
+            return GroupedData(self, column_names(key, "key"))
         if _GROUP_KEY in (self.columns(fetch_if_missing=False) or ()):
             raise PlanError(
                 f"`groupby` of a function makes a column `{_GROUP_KEY}`, which exists already",

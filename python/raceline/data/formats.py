@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from raceline import _frames
+from raceline._optional import optional
 from raceline.errors import PlanError
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ __all__ = [
     "BatchFormat",
     "arrow_table",
     "convert_batch",
-    "import_pyarrow",
     "join",
     "normal_batch_format",
     "pandas_frame",
@@ -86,7 +86,7 @@ def arrow_table(batches: list[Batch], schema: object | None) -> pa.Table:
     Raises:
         ImportError: pyarrow is not installed.
     """
-    pa = import_pyarrow()
+    pa = optional("pyarrow")
     if not batches:
         return pa.schema([] if schema is None else schema).empty_table()
     tables = [_frames.to_arrow(batch) for batch in batches]
@@ -107,22 +107,6 @@ def pandas_frame(batches: list[Batch], schema: object | None) -> pd.DataFrame:
     """
     if batches:
         return _frames.to_pandas(join(batches))
-    try:
-        import pandas
-    except ImportError as error:
-        raise ImportError('pandas is not installed: pip install "raceline[pandas]"') from error
+    pandas = optional("pandas")
     frame: pd.DataFrame = arrow_table([], schema).to_pandas(types_mapper=pandas.ArrowDtype)
     return frame
-
-
-def import_pyarrow() -> Any:
-    """The module ``pyarrow``.
-
-    Raises:
-        ImportError: It is not installed; says how to install it.
-    """
-    try:
-        import pyarrow
-    except ImportError as error:
-        raise ImportError('pyarrow is not installed: pip install "raceline[pyarrow]"') from error
-    return pyarrow

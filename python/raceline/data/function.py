@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from raceline._session import check_amount
+from raceline._udf import Kind, dumps, function_name, is_callable_class
+from raceline.data._arguments import whole_number
 from raceline.data.compute import ComputeStrategy, Concurrency, WorkerCount
 from raceline.data.formats import BatchFormat, normal_batch_format
 from raceline.errors import PlanError
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Arguments", "Batching", "Demand", "UserFunction"]
 
-Kind = Literal["map", "flat_map", "filter", "map_batches", "key"]
 Compute = ComputeStrategy | Literal["tasks", "actors"] | None
 
 
@@ -74,12 +75,8 @@ class Batching:
         """
         if self.size is None or self.size == "auto":
             return None
-        if not isinstance(self.size, int) or isinstance(self.size, bool) or self.size < 1:
-            raise PlanError(
-                f"`batch_size` must be an int of at least 1, got `{self.size!r}`",
-                hint="pass None to take batches as they come",
-            )
-        return self.size
+        hint = "pass None to take batches as they come"
+        return whole_number("batch_size", self.size, 1, hint=hint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +97,7 @@ class UserFunction:
                 do not fit it, or it cannot be sent to a worker.
         """
         self._check()
-        stateful = inspect.isclass(self.fn)
+        stateful = is_callable_class(self.fn)
         workers = WorkerCount.resolve(
             self.demand.compute, self.demand.concurrency, stateful=stateful
         )
@@ -126,10 +123,7 @@ class UserFunction:
     @property
     def name(self) -> str:
         """What a person would call it: ``<lambda>``, ``embed``, ``Classifier``."""
-        fn = self.fn
-        while isinstance(fn, functools.partial):
-            fn = fn.func
-        return getattr(fn, "__name__", None) or type(fn).__name__
+        return function_name(self.fn)
 
     def _check(self) -> None:
         """Refuses what cannot be called, and arguments that do not fit."""
@@ -137,8 +131,8 @@ class UserFunction:
         if not callable(fn):
             raise PlanError(f"`{self.kind}` needs a function or callable class, got `{fn!r}`")
         call: Any = fn
-        if inspect.isclass(fn):
-            bases = [base for base in fn.__mro__ if "__call__" in vars(base)]
+        if is_callable_class(fn):
+            bases = [base for base in inspect.getmro(call) if "__call__" in vars(base)]
             if not bases:
                 raise PlanError(
                     f"class `{self.name}` has no `__call__` method",
@@ -165,7 +159,7 @@ class UserFunction:
         """The function's body for the compiler, or why not."""
         from raceline._lambda import Translation, translate
 
-        if inspect.isclass(self.fn):
+        if is_callable_class(self.fn):
             return Translation(None, "it is a class, whose objects keep state", False)
         return translate(self.fn, *self.arguments.of_calls())
 
@@ -173,8 +167,6 @@ class UserFunction:
         self, batch_rows: int | None, batch_format: str, translation: Translation
     ) -> bytes:
         """What a worker loads."""
-        from raceline._udf import dumps
-
         fn_args, fn_kwargs = self.arguments.of_calls()
         try:
             return dumps(

@@ -22,3 +22,7 @@ class Handle:
     def _derive(self, native: _native.Dataset) -> Self:
         """A dataset of the same class over another plan."""
         return type(self)(native)
+
+    def _run_for_this(self, native: _native.Dataset) -> _native.Dataset:
+        """Another plan, whose runs count as runs of this dataset: its ``stats`` tell of them."""
+        return native.recorded_in(self._native)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from raceline._optional import optional
 from raceline.data.formats import convert_batch, join
 from raceline.errors import PlanError
 
@@ -120,11 +121,7 @@ class TorchConversion:
         """
         if collate_fn is not None and dtypes is not None:
             raise PlanError("pass either `collate_fn` or `dtypes`, not both")
-        try:
-            import torch
-        except ImportError as error:
-            raise ImportError('torch is not installed: pip install "raceline[torch]"') from error
-        self._torch = torch
+        torch = self._torch = optional("torch")
         self._dtypes = dtypes
         self._collate_fn = collate_fn
         self._pin_memory = pin_memory

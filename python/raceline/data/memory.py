@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from raceline._optional import optional
 from raceline._session import session
+from raceline.data._arguments import whole_number
 from raceline.data.blocks import warn_of_blocks
 from raceline.data.dataset import Dataset
-from raceline.data.formats import import_pyarrow
 from raceline.errors import PlanError
 
 if TYPE_CHECKING:
@@ -34,13 +35,9 @@ def range(n: int, *, override_num_blocks: int | None = None) -> Dataset:
         >>> raceline.range(3).take_all()
         [{'id': 0}, {'id': 1}, {'id': 2}]
     """
-    if not isinstance(n, int) or isinstance(n, bool) or n < 0:
-        raise PlanError(
-            f"`range` needs an int of at least 0, got `{n!r}`",
-            hint="pass the number of rows, 0 or more",
-        )
+    rows = whole_number("n", n, 0, hint="pass the number of rows, 0 or more")
     warn_of_blocks(override_num_blocks)
-    return Dataset(session().range(n))
+    return Dataset(session().range(rows))
 
 
 def from_items(items: Iterable[Any], *, override_num_blocks: int | None = None) -> Dataset:
@@ -51,6 +48,9 @@ def from_items(items: Iterable[Any], *, override_num_blocks: int | None = None) 
             becomes a row of one column ``item``.
         override_num_blocks: Without effect but a warning: batches are cut by bytes.
 
+    Raises:
+        PlanError: ``items`` is one dict, or nothing to iterate over.
+
     Example:
         >>> import raceline
         >>> raceline.from_items([{"a": 1}, {"a": 2, "b": "x"}]).take_all()
@@ -60,6 +60,11 @@ def from_items(items: Iterable[Any], *, override_num_blocks: int | None = None) 
     """
     from raceline._native import rows_to_batches
 
+    if isinstance(items, Mapping) or not isinstance(items, Iterable):
+        raise PlanError(
+            f"`from_items` needs a list of items, got `{type(items).__name__}`",
+            hint="put a single item into a list: `from_items([...])`",
+        )
     warn_of_blocks(override_num_blocks)
     rows = [item if isinstance(item, Mapping) else {"item": item} for item in items]
     return Dataset(session().from_batches("FromItems", rows_to_batches(rows)))
@@ -143,7 +148,7 @@ def from_arrow(
 def _exporter(data: Any) -> Any:
     """Something that exports Arrow data."""
     if isinstance(data, bytes):
-        return import_pyarrow().ipc.open_stream(data).read_all()
+        return optional("pyarrow").ipc.open_stream(data).read_all()
     if hasattr(data, "__arrow_c_stream__") or hasattr(data, "__arrow_c_array__"):
         return data
     raise PlanError(

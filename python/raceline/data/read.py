@@ -22,11 +22,12 @@ raises ``SourceError`` with the file's name.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from raceline._session import session
+from raceline.data._arguments import column_names, path_text, several, storage_texts
 from raceline.data.blocks import warn_of_blocks
 from raceline.data.dataset import Dataset
 from raceline.errors import PlanError
@@ -67,24 +68,27 @@ class _Files:
         Raises:
             PlanError: No path is given, or an argument is out of range.
         """
-        paths = [self.paths] if isinstance(self.paths, str | os.PathLike) else list(self.paths)
+        if isinstance(self.paths, Iterable) and not isinstance(self.paths, str | bytes):
+            paths = [path_text(path) for path in self.paths]
+        else:
+            paths = [path_text(self.paths)]
         if not paths:
             raise PlanError("no path is given", hint="pass a file, a folder or a glob")
-        for path in paths:
-            if not isinstance(path, str | os.PathLike):
-                raise PlanError(f"a path must be a string, got `{path!r}`")
         if self.partitioning not in ("hive", None):
             raise PlanError(
                 f"there is no partitioning `{self.partitioning!r}`", hint='pass "hive" or None'
             )
         extensions = self.file_extensions
+        if extensions is not None:
+            endings = several("file_extensions", extensions, "a file extension")
+            extensions = [one.lstrip(".") for one in endings]
         shared = {
             "format": file_format,
-            "paths": [os.fspath(path) for path in paths],
-            "storage_options": dict(self.storage_options or {}),
+            "paths": paths,
+            "storage_options": storage_texts(self.storage_options),
             "partitioning": self.partitioning,
             "include_paths": self.include_paths,
-            "extensions": None if extensions is None else [one.lstrip(".") for one in extensions],
+            "extensions": extensions,
             "columns": None,
         }
         return Dataset(session().read_files(shared | options))
@@ -123,7 +127,7 @@ def read_parquet(
     """
     warn_of_blocks(override_num_blocks)
     files = _Files(paths, storage_options, partitioning, include_paths, file_extensions)
-    return files.read("parquet", columns=None if columns is None else list(columns))
+    return files.read("parquet", columns=None if columns is None else column_names(columns))
 
 
 def read_csv(

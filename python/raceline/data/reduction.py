@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from raceline.data._arguments import column_names
 from raceline.data.aggregate import AggregateFn, Max, Mean, Min, Std, Sum, native_aggregates
 from raceline.data.handle import Handle
 from raceline.data.iterator import rows_of
-from raceline.data.shaping import column_names
 from raceline.errors import PlanError
 
 __all__ = ["Reductions", "aggregates_of"]
@@ -43,9 +43,10 @@ class Reductions(Handle):
             >>> raceline.range(4).aggregate(Count(), Max("id"))
             {'count()': 4, 'max(id)': 3}
         """
-        rows = list(rows_of(self._native.aggregate([], native_aggregates(aggs))))
-        result: dict[str, Any] = rows[0]
-        return result
+        native = self._run_for_this(self._native.aggregate([], native_aggregates(aggs)))
+        [result] = rows_of(native)
+        row: dict[str, Any] = result
+        return row
 
     def sum(self, on: str | Sequence[str] | None = None, ignore_nulls: bool = True) -> Any:
         """Sum; of integers an int.
@@ -137,7 +138,8 @@ class Reductions(Handle):
         """
         [name] = column_names(column)
         count = ("count", None, False, 0, "count()")
-        values = [row[name] for row in rows_of(self._native.aggregate([name], [count]))]
+        groups = self._run_for_this(self._native.aggregate([name], [count]))
+        values = [row[name] for row in rows_of(groups)]
         return [one for one in values if one is not None] if ignore_nulls else values
 
     def _reduce(self, on: str | Sequence[str] | None, make: Callable[[str], AggregateFn]) -> Any:
@@ -162,7 +164,7 @@ def aggregates_of(
         names = [] if schema is None else schema.names
         columns = [name for name in names if name not in keys]
     else:
-        columns = column_names(on)
+        columns = column_names(on, "on")
     if not columns:
         raise PlanError("there is no column to aggregate", hint='name one: `on="..."`')
     return [make(column) for column in columns]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from raceline.data.formats import import_pyarrow
+from raceline._optional import optional
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -52,7 +52,8 @@ class Schema:
         Raises:
             ImportError: pyarrow is not installed.
         """
-        return import_pyarrow().schema(self)
+        schema: pa.Schema = optional("pyarrow").schema(self)
+        return schema
 
     def __arrow_c_schema__(self) -> Any:
         """The schema as an Arrow PyCapsule."""

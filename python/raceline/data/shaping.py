@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Self
 
+from raceline.data._arguments import column_names, whole_number
 from raceline.data.expressions import Expr
 from raceline.data.handle import Handle
 from raceline.errors import PlanError
 
-__all__ = ["ShapingTransforms", "column_names"]
+__all__ = ["ShapingTransforms"]
 
 
 class ShapingTransforms(Handle):
@@ -120,7 +121,7 @@ class ShapingTransforms(Handle):
             >>> raceline.range(1_000_000_000).limit(2).take_all()
             [{'id': 0}, {'id': 1}]
         """
-        return self._derive(self._native.limit(_checked_count("limit", limit, least=0)))
+        return self._derive(self._native.limit(whole_number("limit", limit, 0)))
 
     def sort(self, key: str | Sequence[str], descending: bool | Sequence[bool] = False) -> Self:
         """Sorts the rows. Missing values come last in both directions; ties in any order.
@@ -138,7 +139,11 @@ class ShapingTransforms(Handle):
             [{'id': 2}, {'id': 1}, {'id': 0}]
         """
         keys = _distinct(key)
-        directions = [descending] * len(keys) if isinstance(descending, bool) else list(descending)
+        directions = list(descending) if isinstance(descending, Sequence) else [descending]
+        if not all(isinstance(one, bool) for one in directions):
+            raise PlanError(f"`descending` must be True or False, got `{descending!r}`")
+        if isinstance(descending, bool):
+            directions *= len(keys)
         if not keys:
             raise PlanError("`sort` needs at least one column")
         if len(directions) != len(keys):
@@ -165,7 +170,10 @@ class ShapingTransforms(Handle):
         """
         others: list[Handle] = []
         for one in other:
-            others.extend([one] if isinstance(one, Handle) else one)
+            if isinstance(one, Iterable) and not isinstance(one, Handle):
+                others.extend(one)
+            else:
+                others.append(one)
         for one in others:
             if not isinstance(one, Handle):
                 raise PlanError(f"`union` takes datasets, got `{one!r}`")
@@ -186,20 +194,7 @@ class ShapingTransforms(Handle):
             >>> [len(part["id"]) for part in parts]
             [2, 2, 2, 2, 2]
         """
-        return self._derive(self._native.repartition(_checked_count("num_blocks", num_blocks, 1)))
-
-
-def column_names(names: str | Sequence[str]) -> list[str]:
-    """One name or several, as a list.
-
-    Raises:
-        PlanError: Something is no string.
-    """
-    several = [names] if isinstance(names, str) else list(names)
-    for name in several:
-        if not isinstance(name, str):
-            raise PlanError(f"a column's name must be a string, got `{name!r}`")
-    return several
+        return self._derive(self._native.repartition(whole_number("num_blocks", num_blocks, 1)))
 
 
 def _distinct(names: str | Sequence[str]) -> list[str]:
@@ -209,10 +204,3 @@ def _distinct(names: str | Sequence[str]) -> list[str]:
     if twice:
         raise PlanError(f"column `{twice[0]}` is named twice")
     return several
-
-
-def _checked_count(name: str, value: int, least: int) -> int:
-    """An int of at least ``least``."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise PlanError(f"`{name}` must be an int of at least {least}, got `{value!r}`")
-    return value

@@ -7,8 +7,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from raceline.data._arguments import column_names, path_text, storage_texts, whole_number
 from raceline.data.handle import Handle
-from raceline.data.shaping import column_names
 from raceline.errors import PlanError
 
 __all__ = ["SaveMode", "Writes"]
@@ -88,9 +88,9 @@ class Writes(Handle):
             options
             | {
                 "format": "parquet",
-                "partition_cols": column_names(partition_cols or []),
+                "partition_cols": column_names(partition_cols or [], "partition_cols"),
                 "compression": compression or "none",
-                "row_group_size": _positive("row_group_size", row_group_size),
+                "row_group_size": _rows("row_group_size", row_group_size),
             }
         )
 
@@ -126,7 +126,7 @@ class Writes(Handle):
             [{'id': 0}, {'id': 1}, {'id': 2}]
         """
         options = _options(path, mode, min_rows_per_file, max_rows_per_file, storage_options)
-        partitions = column_names(partition_cols or [])
+        partitions = column_names(partition_cols or [], "partition_cols")
         self._native.write(options | {"format": "csv", "partition_cols": partitions})
 
     def write_json(
@@ -161,7 +161,7 @@ class Writes(Handle):
             [{'id': 0}, {'id': 1}]
         """
         options = _options(path, mode, min_rows_per_file, max_rows_per_file, storage_options)
-        partitions = column_names(partition_cols or [])
+        partitions = column_names(partition_cols or [], "partition_cols")
         self._native.write(options | {"format": "json", "partition_cols": partitions})
 
 
@@ -178,21 +178,19 @@ def _options(
     except ValueError:
         names = ", ".join(f'"{one.value}"' for one in SaveMode)
         raise PlanError(f"there is no save mode `{mode}`", hint=f"pass one of {names}") from None
-    least = _positive("min_rows_per_file", min_rows_per_file)
-    most = _positive("max_rows_per_file", max_rows_per_file)
+    least = _rows("min_rows_per_file", min_rows_per_file)
+    most = _rows("max_rows_per_file", max_rows_per_file)
     if least is not None and most is not None and least > most:
         raise PlanError(f"`min_rows_per_file` {least} is above `max_rows_per_file` {most}")
     return {
-        "path": os.fspath(path),
+        "path": path_text(path),
         "mode": "error" if checked_mode is SaveMode.CREATE else checked_mode.value,
         "min_rows_per_file": least,
         "max_rows_per_file": most,
-        "storage_options": dict(storage_options or {}),
+        "storage_options": storage_texts(storage_options),
     }
 
 
-def _positive(name: str, rows: int | None) -> int | None:
-    """Refuses numbers of rows below 1."""
-    if rows is not None and (not isinstance(rows, int) or isinstance(rows, bool) or rows < 1):
-        raise PlanError(f"`{name}` must be an int of at least 1, got `{rows!r}`")
-    return rows
+def _rows(name: str, rows: int | None) -> int | None:
+    """A number of rows, or None."""
+    return None if rows is None else whole_number(name, rows, 1)

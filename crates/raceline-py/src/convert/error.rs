@@ -6,12 +6,20 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use raceline_types::{Diagnostic, ErrorKind};
 use thiserror::Error;
 
+use crate::error::PlanError;
+
 /// Data that has no counterpart on the other side.
 #[derive(Debug, Error)]
 pub(crate) enum ConvertError {
     /// Columns of one batch that differ in length.
     #[error("columns of one batch differ in length: {}", named_lengths(.0))]
     UnequalLengths(Vec<(String, usize)>),
+    /// Two columns of one name.
+    #[error("column `{column}` comes twice")]
+    DuplicateColumn {
+        /// The name.
+        column: String,
+    },
     /// A column name that is not a string.
     #[error("column names must be `str`, got `{value}` of type `{type_name}`")]
     ColumnName {
@@ -66,6 +74,7 @@ impl Diagnostic for ConvertError {
     fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::UnequalLengths(_) => "return one value a row in every column",
+            Self::DuplicateColumn { .. } => "give each column a name of its own",
             Self::ColumnName { .. } => "turn the keys into strings: `{str(key): value}`",
             Self::ScalarColumn { .. } => {
                 "repeat the value: `numpy.full(rows, value)`, or wrap it in a list"
@@ -84,6 +93,9 @@ impl Diagnostic for ConvertError {
 /// The Python error: primary line, cause and hint.
 impl From<ConvertError> for PyErr {
     fn from(error: ConvertError) -> Self {
+        if matches!(error, ConvertError::DuplicateColumn { .. }) {
+            return PlanError::new_err(raceline_types::Failure::from(error).render());
+        }
         let is_type = matches!(
             error,
             ConvertError::ColumnName { .. }

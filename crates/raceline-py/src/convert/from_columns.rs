@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::compute::concat;
-use arrow::datatypes::Field;
+use arrow::datatypes::{Field, Schema};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -22,7 +22,8 @@ use crate::numpy::{Memory, numpy_item};
 /// a table for Arrow data. `memory` is for NumPy columns; Arrow data is shared.
 ///
 /// # Errors
-/// [`ConvertError::NotABatch`] and those of [`columns_to_batch`].
+/// [`ConvertError::NotABatch`], [`ConvertError::DuplicateColumn`], and those of
+/// [`columns_to_batch`].
 pub(crate) fn batches_from_value(
     value: &Bound<'_, PyAny>,
     memory: Memory,
@@ -35,13 +36,26 @@ pub(crate) fn batches_from_value(
         return Ok(vec![columns_to_batch(columns.cast::<PyMapping>()?, memory)?]);
     }
     if value.hasattr(intern!(value.py(), "__arrow_c_array__"))? {
-        return Ok(vec![value.extract::<PyRecordBatch>()?.into_inner()]);
+        let batch = value.extract::<PyRecordBatch>()?.into_inner();
+        check_names(batch.schema_ref())?;
+        return Ok(vec![batch]);
     }
     if value.hasattr(intern!(value.py(), "__arrow_c_stream__"))? {
         let (batches, schema) = value.extract::<PyTable>()?.into_inner();
+        check_names(&schema)?;
         return Ok(if batches.is_empty() { vec![RecordBatch::new_empty(schema)] } else { batches });
     }
     Err(ConvertError::NotABatch { type_name: value.get_type().name()?.to_string() }.into())
+}
+
+/// Refuses what only Arrow data can have: two columns of one name.
+fn check_names(schema: &Schema) -> Result<(), ConvertError> {
+    let mut names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+    names.sort_unstable();
+    match names.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => Err(ConvertError::DuplicateColumn { column: pair[0].to_owned() }),
+        None => Ok(()),
+    }
 }
 
 /// A batch of a mapping of column name to a list, an array or a tensor with one value a row.

@@ -123,10 +123,7 @@ impl Runtime for Functions {
                 let gpu = self.env.iter().find(|(name, _)| name == "CUDA_VISIBLE_DEVICES");
                 column_of(&input, vec![gpu.map_or(-1, |(_, ids)| ids.parse().unwrap())])
             }
-            "start_sleep" => {
-                let sleep = process::Command::new("sleep").arg("77").spawn().unwrap();
-                column_of(&input, vec![i64::from(sleep.id())])
-            }
+            "start_sleep" => column_of(&input, vec![i64::from(start_sleep())]),
             "print" => {
                 println!("hello");
                 eprintln!("from\rthe worker");
@@ -153,6 +150,10 @@ fn raised(message: &str) -> UserError {
 
 fn ids(batch: &RecordBatch) -> &Int64Array {
     batch.column(0).as_primitive::<Int64Type>()
+}
+
+fn start_sleep() -> u32 {
+    process::Command::new("sleep").arg("77").spawn().unwrap().id()
 }
 
 fn column_of(like: &RecordBatch, values: Vec<i64>) -> RecordBatch {

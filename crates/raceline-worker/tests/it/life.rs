@@ -117,8 +117,8 @@ fn engine_entry() {
             let session = Session::start();
             let (pid, busy) = (session.operator(spec("pid")), session.operator(spec("sleep")));
             let worker = worker_pid(&pid).await;
-            let starter = session.operator(spec("start_sleep"));
-            let started = worker_pid(&starter).await;
+            let parent = session.operator(spec("start_sleep"));
+            let started = worker_pid(&parent).await;
             println!("\nWORKER {worker} {started}");
             run(&busy, batch(0..5)).await.map(drop)
         })

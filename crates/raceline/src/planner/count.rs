@@ -9,10 +9,30 @@ use raceline_connect::Listing;
 use raceline_plan::{FileFormat, FileScan, FileSplit, Node, Source, UdfKind};
 use raceline_types::{Failure, InternalError};
 
+use super::schema;
 use crate::session::Session;
 
 /// Number of rows of `plan`, when metadata tells it exactly.
-pub(crate) fn count_from_metadata<'a>(
+///
+/// # Errors
+/// When the metadata cannot be read, or the plan names a column that does not exist.
+pub(crate) async fn count_from_metadata(
+    session: &Session,
+    plan: &Arc<Node>,
+) -> Result<Option<u64>, Failure> {
+    // Columns do not change the number of rows, but a wrong name must not go unnoticed.
+    if names_columns(plan) && schema(session, plan).await?.is_none() {
+        return Ok(None);
+    }
+    rows_of(session, plan).await
+}
+
+fn names_columns(plan: &Node) -> bool {
+    matches!(plan, Node::Project { .. } | Node::Sort { .. })
+        || plan.inputs().into_iter().any(|input| names_columns(input))
+}
+
+fn rows_of<'a>(
     session: &'a Session,
     plan: &'a Arc<Node>,
 ) -> BoxFuture<'a, Result<Option<u64>, Failure>> {
@@ -21,20 +41,18 @@ pub(crate) fn count_from_metadata<'a>(
             Node::Source(source) => source_rows(session, source).await,
             Node::Project { input, .. }
             | Node::Sort { input, .. }
-            | Node::Repartition { input, .. } => count_from_metadata(session, input).await,
+            | Node::Repartition { input, .. } => rows_of(session, input).await,
             // A function may fail, and a count is no reason to run it: Ray Data runs it, we do
             // too.
-            Node::Udf { input, udf } if udf.kind == UdfKind::Key => {
-                count_from_metadata(session, input).await
-            }
+            Node::Udf { input, udf } if udf.kind == UdfKind::Key => rows_of(session, input).await,
             Node::Limit { input, rows } => {
-                let all = count_from_metadata(session, input).await?;
+                let all = rows_of(session, input).await?;
                 Ok(all.map(|all| all.min(*rows)))
             }
             Node::Union { inputs } => {
                 let mut sum = 0;
                 for input in inputs {
-                    let Some(rows) = count_from_metadata(session, input).await? else {
+                    let Some(rows) = rows_of(session, input).await? else {
                         return Ok(None);
                     };
                     sum += rows;

@@ -9,8 +9,8 @@ use futures::future::BoxFuture;
 use raceline_connect::{BinaryReader, FileColumns, FileSink, ImageReader, Listing, TextReader};
 use raceline_exec::{Graph, NodeId, Operator, PoolShape, Region, SplitReader};
 use raceline_plan::{
-    Aggregate, FileFormat, FileScan, FileSplit, Node, Projection, Source, UdfBody, UdfSpec,
-    WriteSpec,
+    Aggregate, FileFormat, FileScan, FileSplit, Node, Projection, SortKey, Source, UdfBody,
+    UdfSpec, WriteSpec,
 };
 use raceline_relational::{
     AggregateRegion, FileReader, FilterOperator, ProjectOperator, SortRegion, infer_schema,
@@ -91,25 +91,18 @@ impl Lowering<'_> {
                 }
                 Node::Udf { input, udf } => {
                     let flow = self.node(input).await?;
+                    // A function that is compiled takes none of it, but the data may decide that.
+                    udf.resources.fits_into(self.session.resources(), &udf.label())?;
                     Ok(self.udf(flow, udf))
                 }
                 Node::Limit { input, rows } => {
                     if let Node::Sort { input, keys } = input.as_ref() {
-                        let region = SortRegion::new(
-                            Arc::clone(self.session.engine()),
-                            keys.clone(),
-                            Some(*rows),
-                        );
-                        return self.region(&[Arc::clone(input)], Arc::new(region)).await;
+                        return self.sort(input, keys, Some(*rows)).await;
                     }
                     let region = Arc::new(LimitRegion::new(*rows));
                     self.region(std::slice::from_ref(input), region).await
                 }
-                Node::Sort { input, keys } => {
-                    let region =
-                        SortRegion::new(Arc::clone(self.session.engine()), keys.clone(), None);
-                    self.region(std::slice::from_ref(input), Arc::new(region)).await
-                }
+                Node::Sort { input, keys } => self.sort(input, keys, None).await,
                 Node::Aggregate { input, keys, aggregates } => {
                     self.aggregate(input, keys, aggregates).await
                 }
@@ -223,6 +216,20 @@ impl Lowering<'_> {
                 Open::Foreign { input, functions: vec![Arc::clone(udf)] }
             }
         }
+    }
+
+    async fn sort(
+        &mut self,
+        input: &Arc<Node>,
+        keys: &[SortKey],
+        limit: Option<u64>,
+    ) -> Result<Flow, Failure> {
+        let region = SortRegion::new(Arc::clone(self.session.engine()), keys.to_vec(), limit);
+        let flow = self.region(std::slice::from_ref(input), Arc::new(region)).await?;
+        if let Some(schema) = &flow.schema {
+            SortRegion::check_keys(keys, schema)?;
+        }
+        Ok(flow)
     }
 
     async fn aggregate(
