@@ -25,14 +25,15 @@ class ContentType:
         self.labels = np.array(self.config["target_labels_space"])
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, Any]:
-        """Labels each file; keeps its path and size, drops its bytes."""
+        """Labels each file, those without a byte "empty"; keeps path and size, drops the bytes."""
         tokens = np.stack([self._tokens(content) for content in batch["bytes"]])
         (scores,) = self.session.run(None, {"bytes": tokens})
         best = scores.argmax(axis=1)
+        sizes = np.array([len(content) for content in batch["bytes"]])
         return {
             "path": batch["path"],
-            "size": np.array([len(content) for content in batch["bytes"]]),
-            "label": self.labels[best],
+            "size": sizes,
+            "label": np.where(sizes == 0, "empty", self.labels[best]),
             "score": scores[np.arange(len(best)), best].astype(np.float64),
         }
 

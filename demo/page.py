@@ -15,20 +15,23 @@ h1 { font-size: 1.6rem } h2 { font-size: 1.15rem; margin-top: 2.2rem }
 .row { display: grid; grid-template-columns: 11rem 1fr 16rem; gap: .6rem; align-items: center }
 .name { text-align: right; overflow: hidden; text-overflow: ellipsis; white-space: nowrap }
 .bar { height: .8rem; background: #2a6f97; border-radius: 2px; min-width: 1px }
+.below { background: #bc6c25 }
 .note { color: #555; font-variant-numeric: tabular-nums }
 .pictures { display: flex; flex-wrap: wrap; gap: .8rem }
-figure { margin: 0; width: 96px } figcaption { font-size: .75rem; color: #555 }
+figure { margin: 0; width: 96px } figcaption { font-size: .75rem; color: #555;
+  overflow: hidden; text-overflow: ellipsis }
 img { display: block; border-radius: 3px }
 """
 
 
 def bars(title: str, rows: Iterable[tuple[str, float, str]]) -> str:
-    """A section of horizontal bars: name, length, note."""
+    """A section of horizontal bars: name, length, note. Those below 0 have another colour."""
     rows = list(rows)
     longest = max((abs(length) for _, length, _ in rows), default=0) or 1
     lines = [
         f'<div class="row"><div class="name">{escape(name)}</div>'
-        f'<div class="bar" style="width:{abs(length) / longest * 100:.1f}%"></div>'
+        f'<div class="bar{" below" if length < 0 else ""}" '
+        f'style="width:{abs(length) / longest * 100:.1f}%"></div>'
         f'<div class="note">{escape(note)}</div></div>'
         for name, length, note in rows
     ]

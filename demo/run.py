@@ -194,7 +194,7 @@ def main() -> None:
                     (
                         row["label"],
                         row["files"],
-                        f"{row['files']:,} files, {row['bytes'] / 1e6:.1f} MB, "
+                        f"{row['files']:,} files, {row['bytes'] / 1e3:,.0f} kB, "
                         f"{row['certainty']:.0%} sure",
                     )
                     for row in labels[:20]

@@ -246,3 +246,12 @@ def test_torch_is_named_when_it_is_not_installed(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "torch", None)
     with pytest.raises(ImportError, match=r'pip install "raceline\[torch\]"'):
         raceline.range(1).iter_torch_batches()
+
+
+def test_a_larger_batch_size_after_a_smaller_one_is_kept():
+    sizes = (
+        raceline.range(24)
+        .map_batches(opaque(lambda batch: batch), batch_size=2)
+        .map_batches(opaque(lambda batch: {"rows": [len(batch["id"])]}), batch_size=8)
+    )
+    assert [row["rows"] for row in sizes.take_all()] == [8, 8, 8]

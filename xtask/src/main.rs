@@ -15,7 +15,9 @@ use guard::{GuardError, Report};
 
 fn main() -> ExitCode {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    // Where cargo runs it, not where it was compiled: builds of several checkouts may be shared.
+    let package = std::env::var_os("CARGO_MANIFEST_DIR");
+    let root = package.map_or_else(|| ".".into(), |package| Path::new(&package).join(".."));
     let mut good = true;
     for name in if wanted.is_empty() { vec!["tidy".into(), "layers".into()] } else { wanted } {
         let (text, passed) = match run(&name, &root) {

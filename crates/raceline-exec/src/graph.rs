@@ -96,8 +96,9 @@ impl Graph {
         for node in &self.nodes {
             node.check(total)?;
         }
-        share_workers(&self.nodes, total);
-        let plans = self.nodes.iter().map(|node| node.plan(total)).collect();
+        let workers = share_workers(&self.nodes, total);
+        let plans = self.nodes.iter().zip(&workers);
+        let plans = plans.map(|(node, workers)| node.plan(workers, total)).collect();
         Ok(Compiled { nodes: self.nodes, plans, root: root.0 })
     }
 
@@ -162,7 +163,10 @@ impl Node {
         Ok(())
     }
 
-    fn plan(&self, total: &Resources) -> StagePlan {
+    /// `workers` are those of each operator of the chain. A piece of work keeps the worker of a
+    /// stage's own operator while its output waits for room: there are no more pieces of work
+    /// than workers, so that the one whose output is wanted next always has its worker.
+    fn plan(&self, workers: &[usize], total: &Resources) -> StagePlan {
         let one_cpu = Resources { cpu_nanos: NANOS_PER_UNIT, ..Resources::default() };
         let (kind, ask) = match &self.body {
             Body::Source(_) => (StageKind::Source, Ask::of(&one_cpu, total)),
@@ -171,7 +175,9 @@ impl Node {
         };
         let pools: Vec<PoolShape> = self.chain.iter().map(|operator| operator.pool()).collect();
         let asks = pools.iter().map(|pool| Ask::of(&pool.resources, total));
-        let concurrency = pools.iter().filter_map(|pool| pool.concurrency_max).min();
+        let own = matches!(self.body, Body::Operator(_)).then(|| workers[0]);
+        let asked = pools.iter().filter_map(|pool| pool.concurrency_max);
+        let concurrency = asked.chain(own).min();
         StagePlan {
             kind,
             inputs: self.inputs.clone(),

@@ -6,26 +6,45 @@
 //! at least one worker each. Pools that together ask for more than there is do not fit: the one that
 //! finds no device free fails with an error that says so.
 
-use raceline_types::Resources;
+use raceline_types::{NANOS_PER_UNIT, Resources};
 
 use crate::graph::Node;
+use crate::operator::PoolShape;
 
 /// Most workers of one pool, whatever was asked for.
 const WORKERS_MAX: usize = 256;
 
-/// Tells every operator of `nodes` how many workers it may have.
-pub(crate) fn share_workers(nodes: &[Node], total: &Resources) {
-    let operators: Vec<_> = nodes.iter().flat_map(|node| &node.chain).collect();
-    let wishes: Vec<(Resources, usize)> = operators
+/// Tells every operator of `nodes` how many workers it may have. Returns the numbers, operator
+/// by operator of each node's chain.
+pub(crate) fn share_workers(nodes: &[Node], total: &Resources) -> Vec<Vec<usize>> {
+    let wishes: Vec<(Resources, usize)> = nodes
         .iter()
+        .flat_map(|node| &node.chain)
         .map(|operator| {
-            let pool = operator.pool();
-            (pool.resources, pool.concurrency_max.unwrap_or(WORKERS_MAX).min(WORKERS_MAX))
+            let PoolShape { resources, concurrency_max, .. } = operator.pool();
+            let wanted = concurrency_max.unwrap_or_else(|| default_workers(&resources, total));
+            (resources, wanted.min(WORKERS_MAX))
         })
         .collect();
-    for (operator, workers) in operators.iter().zip(fair_shares(&wishes, total)) {
-        operator.limit_workers(workers);
+    let mut shares = fair_shares(&wishes, total).into_iter();
+    let mut shares_of = |node: &Node| {
+        let shares: Vec<usize> = shares.by_ref().take(node.chain.len()).collect();
+        for (operator, &workers) in node.chain.iter().zip(&shares) {
+            operator.limit_workers(workers);
+        }
+        shares
+    };
+    nodes.iter().map(&mut shares_of).collect()
+}
+
+/// Workers of a pool that is not told how many: as many as its resources allow. Those that
+/// need nothing that could run out are as many as there are CPUs.
+fn default_workers(each: &Resources, total: &Resources) -> usize {
+    let runs_out = each.cpu_nanos > 0 || each.gpu_nanos > 0 || !each.custom_nanos.is_empty();
+    if runs_out {
+        return WORKERS_MAX;
     }
+    usize::try_from(total.cpu_nanos.div_ceil(NANOS_PER_UNIT)).unwrap_or(WORKERS_MAX).max(1)
 }
 
 /// Workers for each wish of (resources of a worker, workers wanted); each gets at least one.
@@ -84,6 +103,12 @@ mod tests {
         assert_eq!(fair_shares(&[(resources(1.0, 0.0), 8)], &resources(2.0, 0.0)), [2]);
         assert_eq!(fair_shares(&[(resources(0.25, 0.0), 8)], &resources(2.0, 0.0)), [8]);
         assert_eq!(fair_shares(&[(resources(0.0, 0.0), 8)], &resources(2.0, 0.0)), [8]);
+    }
+
+    #[test]
+    fn workers_that_need_nothing_are_as_many_as_the_cpus() {
+        assert_eq!(default_workers(&resources(0.0, 0.0), &resources(2.5, 0.0)), 3);
+        assert_eq!(default_workers(&resources(0.0, 0.5), &resources(2.0, 1.0)), WORKERS_MAX);
     }
 
     #[test]

@@ -96,7 +96,12 @@ impl Operator for CompiledOperator {
             return out.emit(Batch::new(data, origin)).await;
         }
         self.open_fallback().await?;
-        self.fallback.run(input, out).await
+        let mut outputs = Outputs::default();
+        self.fallback.run(input, &mut outputs).await?;
+        for output in outputs.0 {
+            out.emit(output).await?;
+        }
+        Ok(())
     }
 
     async fn close(&self) {
@@ -107,6 +112,21 @@ impl Operator for CompiledOperator {
 
     fn workers(&self) -> usize {
         if self.needed.load(Ordering::Acquire) { self.fallback.workers() } else { 0 }
+    }
+}
+
+/// All outputs of one batch. The fallback ends before the first of them waits for room: its
+/// workers are fewer than the pieces of work that share them, and the one whose output is wanted
+/// next must not wait for a worker that waits for room. A function that compiles makes no more
+/// rows than it is given.
+#[derive(Default)]
+struct Outputs(Vec<Batch>);
+
+#[async_trait]
+impl Emit for Outputs {
+    async fn emit(&mut self, batch: Batch) -> Result<(), Failure> {
+        self.0.push(batch);
+        Ok(())
     }
 }
 

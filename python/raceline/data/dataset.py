@@ -13,7 +13,7 @@ from raceline.data.reduction import Reductions
 from raceline.data.shaping import ShapingTransforms
 from raceline.data.transforms import FunctionTransforms
 from raceline.data.writing import Writes
-from raceline.errors import PlanError
+from raceline.errors import PlanError, RacelineError
 
 __all__ = ["Dataset"]
 
@@ -68,12 +68,15 @@ class Dataset(FunctionTransforms, ShapingTransforms, Reductions, Consumption, Wr
         return GroupedData(self._apply(UserFunction("key", key)), [_GROUP_KEY])
 
     def __repr__(self) -> str:
-        """The columns, where they are known without a run, and the plan."""
-        schema = self.schema(fetch_if_missing=False)
-        if schema is None:
-            columns = "unknown until it runs"
+        """The columns, where they are known without a run, and the plan; never raises."""
+        try:
+            schema = self.schema(fetch_if_missing=False)
+        except RacelineError as error:
+            columns = f"unknown: {str(error).splitlines()[0]}"
         else:
-            columns = ", ".join(f"{name}: {kind}" for name, kind in schema.columns())
+            columns = "unknown until it runs"
+            if schema is not None:
+                columns = ", ".join(f"{name}: {kind}" for name, kind in schema.columns())
         plan = self._native.plan().rstrip().replace("\n", "\n  ")
         return f"Dataset({columns})\n  {plan}"
 

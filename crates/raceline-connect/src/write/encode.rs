@@ -8,12 +8,12 @@ use arrow::array::RecordBatch;
 use arrow::csv;
 use arrow::datatypes::SchemaRef;
 use arrow::json::writer::{LineDelimited, WriterBuilder};
-use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::{
     ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, ArrowWriterOptions,
     compute_leaves,
 };
-use parquet::basic::{Compression, GzipLevel, ZstdLevel};
+use parquet::arrow::{ArrowSchemaConverter, ArrowWriter};
+use parquet::basic::{Compression, Encoding, GzipLevel, LogicalType, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
@@ -59,9 +59,7 @@ impl Encoder {
             WriteFormat::Csv => How::Csv,
             WriteFormat::Json => How::Json,
             WriteFormat::Parquet { compression, row_group_rows: _ } => {
-                let properties = WriterProperties::builder()
-                    .set_compression(parse_compression(compression)?)
-                    .build();
+                let properties = properties(&schema, parse_compression(compression)?)?;
                 let options = ArrowWriterOptions::new().with_properties(properties);
                 let (_, factory) = ArrowWriter::try_new_with_options(
                     io::sink(),
@@ -172,6 +170,30 @@ impl FileEncoder {
         writer.finish().map_err(parquet_error)?;
         Ok(std::mem::take(writer.inner_mut()))
     }
+}
+
+/// How columns are encoded: as the library sees fit, but for lists of bytes (pictures, say),
+/// whose values are many and of all kinds: differences are cheaper to write than a dictionary
+/// and no larger.
+fn properties(
+    schema: &SchemaRef,
+    compression: Compression,
+) -> Result<WriterProperties, WriteError> {
+    let stored = ArrowSchemaConverter::new().convert(schema).map_err(parquet_error)?;
+    let mut builder = WriterProperties::builder().set_compression(compression);
+    for column in stored.columns() {
+        let is_byte = matches!(
+            column.logical_type_ref(),
+            Some(LogicalType::Integer(integer)) if integer.bit_width == 8
+        );
+        if is_byte && column.max_rep_level() > 0 {
+            let path = column.path().clone();
+            builder = builder
+                .set_column_dictionary_enabled(path.clone(), false)
+                .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
+        }
+    }
+    Ok(builder.build())
 }
 
 fn parquet_error(source: ParquetError) -> WriteError {

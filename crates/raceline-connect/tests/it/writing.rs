@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, Int64Array, NullArray, RecordBatch, StringArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, FixedSizeListArray, Int64Array, NullArray, RecordBatch, StringArray,
+    UInt8Array,
+};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use object_store::multipart::MultipartStore;
 use object_store::path::Path;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::basic::Encoding;
 use raceline_connect::{FileSink, WriteError};
 use raceline_plan::{FileFormat, SaveMode, WriteFormat};
 use raceline_types::{ErrorKind, Failure, InternalError, TensorType, object_field};
@@ -54,6 +58,26 @@ async fn rows_keep_their_order_inside_and_across_files() {
         names.sort();
         assert_eq!(place.all_files().await, names, "something staged was left");
     }
+}
+
+#[tokio::test]
+async fn pictures_are_written_as_differences_and_come_back() {
+    let place = Place::local();
+    let pixels = UInt8Array::from_iter_values((0..=255).cycle().take(3000).map(|v: u8| v ^ 0x55));
+    let item = Arc::new(Field::new("item", DataType::UInt8, false));
+    let pictures = FixedSizeListArray::try_new(item, 300, Arc::new(pixels), None).unwrap();
+    let bytes = UInt8Array::from_iter_values(0..10);
+    let columns: [(_, ArrayRef); 2] = [("p", Arc::new(pictures)), ("b", Arc::new(bytes))];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let written = place.write(place.spec("out", parquet()), vec![Ok(batch.clone())]).await.unwrap();
+    let file = bytes::Bytes::from(place.get(&written[0].0).await);
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+    let group = reader.metadata().row_group(0);
+    let uses = |column: usize, encoding| group.column(column).encodings().any(|e| e == encoding);
+    assert!(uses(0, Encoding::DELTA_BINARY_PACKED) && !uses(0, Encoding::RLE_DICTIONARY));
+    assert!(uses(1, Encoding::RLE_DICTIONARY));
+    let read = reader.build().unwrap().next().unwrap().unwrap();
+    assert_eq!(read.columns(), batch.columns());
 }
 
 #[tokio::test]

@@ -1,10 +1,13 @@
 //! What queues hold, and what a batch costs on its way.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use raceline_exec::{ExecutionOptions, Graph, execute};
+use async_trait::async_trait;
+use raceline_exec::{BatchShape, Emit, ExecutionOptions, Graph, Operator, PoolShape, execute};
+use raceline_types::{Batch, Failure, Resources};
+use tokio::sync::Semaphore;
 
 use crate::fixtures::{Counting, Does, Each, Union, drain, machine, start};
 
@@ -47,7 +50,7 @@ async fn a_queue_is_only_so_far_ahead() {
 async fn a_thousandfold_output_stays_within_the_queue() {
     let machine = machine(2.0);
     let mut graph = Graph::new();
-    let read = graph.source(Arc::new(Counting::new(8, 1, 1024)), vec![]);
+    let read = graph.source(Arc::new(Counting::new(8, 1, 128)), vec![]);
     let root = graph.operator(read, Arc::new(Each::new(Does::Repeat(1_000))), vec![]);
     let options = ExecutionOptions { queue_bytes: Some(256 * KIB), ..ExecutionOptions::default() };
     let mut execution = execute(&machine, graph, root, &options).unwrap();
@@ -68,6 +71,68 @@ async fn a_queue_of_a_byte_still_moves() {
     let options = ExecutionOptions { queue_bytes: Some(1), ..ExecutionOptions::default() };
     let mut execution = execute(&machine, graph, root, &options).unwrap();
     assert_eq!(drain(&mut execution).await.0, [left.all(), right.all()].concat());
+}
+
+/// Each run keeps a worker until its output has found room.
+#[derive(Debug)]
+struct KeepsWorkers {
+    workers: Semaphore,
+    limited_to: AtomicUsize,
+}
+
+#[async_trait]
+impl Operator for KeepsWorkers {
+    fn name(&self) -> Arc<str> {
+        "KeepsWorkers".into()
+    }
+
+    fn pool(&self) -> PoolShape {
+        let resources = Resources::new(0.0, 0.5, 0).unwrap();
+        PoolShape { resources, concurrency_max: Some(8), workers_min: 0 }
+    }
+
+    fn input(&self) -> BatchShape {
+        BatchShape::AsIs
+    }
+
+    fn limit_workers(&self, workers_max: usize) {
+        self.workers.add_permits(workers_max);
+        self.limited_to.store(workers_max, Ordering::SeqCst);
+    }
+
+    async fn run(&self, input: Batch, out: &mut dyn Emit) -> Result<(), Failure> {
+        // Of work that runs at once, the later one is quicker to take a worker.
+        let first = crate::fixtures::values(&input)[0].unsigned_abs();
+        tokio::time::sleep(Duration::from_millis(8 - first / 128)).await;
+        let worker = self.workers.acquire().await;
+        for _ in 0..64 {
+            out.emit(input.clone()).await?;
+        }
+        drop(worker);
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn workers_kept_by_later_work_never_stall_what_is_wanted_next() {
+    let machine = machine(4.0);
+    let mut graph = Graph::new();
+    let read = graph.source(Arc::new(Counting::new(8, 1, 128)), vec![]);
+    let [first, second] = [(); 2].map(|()| {
+        let (workers, limited_to) = (Semaphore::new(0), AtomicUsize::new(0));
+        Arc::new(KeepsWorkers { workers, limited_to })
+    });
+    let few = graph.operator(read, first.clone(), vec![]);
+    let root = graph.operator(few, second, vec![]);
+    let options = ExecutionOptions {
+        queue_bytes: Some(32 * KIB),
+        target_batch_bytes: 2 * KIB,
+        ..ExecutionOptions::default()
+    };
+    let mut execution = execute(&machine, graph, root, &options).unwrap();
+    let all = tokio::time::timeout(Duration::from_secs(20), drain(&mut execution)).await;
+    assert_eq!(all.expect("nothing stalls").0.len(), 8 * 128 * 64 * 64);
+    assert_eq!(first.limited_to.load(Ordering::SeqCst), 1);
 }
 
 #[test]

@@ -21,6 +21,8 @@ struct Python {
     closed: AtomicUsize,
     refuses_to_open: bool,
     workers_max: AtomicUsize,
+    /// The only worker; a run keeps it until it ends.
+    worker: tokio::sync::Mutex<()>,
 }
 
 impl Python {
@@ -57,11 +59,22 @@ impl Operator for Python {
 
     async fn run(&self, input: Batch, out: &mut dyn Emit) -> Result<(), Failure> {
         self.ran.fetch_add(1, Ordering::Relaxed);
+        let _worker = self.worker.lock().await;
         out.emit(input).await
     }
 
     async fn close(&self) {
         self.closed.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Never has room.
+struct Full;
+
+#[async_trait]
+impl Emit for Full {
+    async fn emit(&mut self, _batch: Batch) -> Result<(), Failure> {
+        std::future::pending().await
     }
 }
 
@@ -182,6 +195,22 @@ fn the_fallback_is_told_how_many_workers_it_may_have() {
     );
     operator.limit_workers(3);
     assert_eq!(python.workers_max.load(Ordering::Relaxed), 3);
+}
+
+#[tokio::test]
+async fn output_that_waits_for_room_keeps_no_worker() {
+    let python = Arc::new(Python::default());
+    let operator = CompiledOperator::new(
+        udf(UdfKind::Map, Ok(added())),
+        Arc::clone(&python) as Arc<dyn Operator>,
+    );
+    let mut full = Full;
+    let mut waiting = std::pin::pin!(operator.run(batch(&[i64::MAX]), &mut full));
+    assert!(futures::poll!(&mut waiting).is_pending());
+    let other = run(&operator, batch(&[1, i64::MAX]));
+    let out = tokio::time::timeout(std::time::Duration::from_secs(10), other).await.unwrap();
+    assert_eq!(column(&out[0], 0), [1, i64::MAX]);
+    assert!(futures::poll!(&mut waiting).is_pending());
 }
 
 #[tokio::test]

@@ -1,5 +1,8 @@
 //! Errors of table files in plain words.
 
+use std::error::Error as _;
+use std::io;
+
 use arrow::datatypes::Schema;
 use arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
@@ -100,8 +103,14 @@ fn is_missing(error: &StoreError) -> bool {
     matches!(error, StoreError::NotFound { .. })
 }
 
+/// Of local files the store says no more than that opening failed; its cause tells why.
 fn is_denied(error: &StoreError) -> bool {
+    let mut causes = std::iter::successors(error.source(), |&cause| cause.source());
     matches!(error, StoreError::PermissionDenied { .. } | StoreError::Unauthenticated { .. })
+        || causes.any(|cause| {
+            let io = cause.downcast_ref::<io::Error>();
+            io.is_some_and(|io| io.kind() == io::ErrorKind::PermissionDenied)
+        })
 }
 
 /// What is wrong with a Parquet file, when it is not one or not a whole one.

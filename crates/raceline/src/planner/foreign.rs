@@ -63,10 +63,14 @@ pub(super) fn choose_lane(
     }
 }
 
-/// Whether two neighbouring functions run in one worker, one after the other.
+/// Whether two neighbouring functions run in one worker, one after the other. They do not when
+/// the second would never see batches as large as it asks for.
 pub(super) fn share_a_worker(first: &UdfSpec, second: &UdfSpec) -> bool {
+    let narrows =
+        matches!((first.batch_rows, second.batch_rows), (Some(few), Some(rows)) if few < rows);
     !first.stateful
         && !second.stateful
+        && !narrows
         && first.resources == second.resources
         && first.concurrency_max == second.concurrency_max
 }
