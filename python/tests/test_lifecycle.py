@@ -187,6 +187,8 @@ TWO_RUNS = """
     raceline.init(num_cpus=2, progress=False)
     first = run()
     (folder / "ready").touch()
+    while not (folder / "go").exists():
+        time.sleep(0.01)
     assert run() == first, "the template is kept from run to run"
     os.kill(first, signal.SIGKILL)
     while pathlib.Path(f"/proc/{first}").exists():
@@ -198,6 +200,7 @@ TWO_RUNS = """
 
 def test_a_killed_template_is_replaced_in_the_next_run(tmp_path):
     program = Program(TWO_RUNS, tmp_path)
+    program.let_go()
     assert program.ended_within(10)
     assert program.process.stdout.read() == "True True\n", program.process.stderr.read()
     assert program.leaves_nothing()
