@@ -95,16 +95,17 @@ impl Life {
     /// Takes up something that `cancel` ends when the session is closed meanwhile.
     ///
     /// # Errors
-    /// As [`Self::check`]; then `cancel` was called.
+    /// As [`Self::check`]; when it was closed, `cancel` was called.
     pub(crate) fn take_up(
         self: &Arc<Self>,
         cancel: impl Fn() + Send + 'static,
     ) -> Result<Doing, SessionError> {
-        if let Err(error) = self.check() {
-            cancel();
-            return Err(error);
-        }
+        self.check_home()?;
         let mut state = self.state();
+        if state.is_closed {
+            cancel();
+            return Err(SessionError::Closed);
+        }
         state.begun += 1;
         let number = state.begun;
         state.doing.insert(number, Box::new(cancel));

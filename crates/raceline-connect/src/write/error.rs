@@ -71,7 +71,7 @@ pub enum WriteError {
         data_type: DataType,
     },
     /// Every column is a partition column.
-    #[error("all columns are partition columns: nothing is left for the files")]
+    #[error("nothing is left for the files: there is no column besides partition columns")]
     OnlyPartitions,
     /// A later batch whose column has another type than in the first.
     #[error("column `{column}` is `{found}` in a later batch and was `{expected}` in the first")]

@@ -305,7 +305,7 @@ async fn nonsense_is_refused_before_anything_runs() {
     assert_eq!(missing.kind(), ErrorKind::ColumnNotFound);
     assert_eq!(
         write(&["n", "name"]).await.to_string(),
-        "all columns are partition columns: nothing is left for the files"
+        "nothing is left for the files: there is no column besides partition columns"
     );
 }
 
