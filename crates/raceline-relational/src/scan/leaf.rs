@@ -140,7 +140,8 @@ impl Target<'_> {
         let mut source =
             ParquetSource::new(table.clone()).with_parquet_file_reader_factory(Arc::new(readers));
         if let Some(predicate) = request.predicate {
-            let predicate = resolve(&relaxed(predicate), table.table_schema());
+            let table = table.table_schema();
+            let predicate = resolve(&relaxed(predicate, table), table);
             source = source.with_predicate(predicate.map_err(|error| carry(error.into()))?);
         }
         let rows = batch_rows(row_bytes(&footer, &own));
