@@ -86,6 +86,7 @@ async fn open_local(
     let looked = stores.io().spawn_blocking(move || local::look(&path)).await;
     let looked = looked.map_err(|error| ConnectError::Io {
         uri: Arc::clone(&located.uri),
+        verb: "read",
         source: Box::new(error),
     })?;
     match looked {

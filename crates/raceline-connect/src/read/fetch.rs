@@ -49,7 +49,7 @@ impl Source {
         })?;
         let uri = Arc::clone(&file.uri);
         let path = Path::parse(&*file.location).map_err(|error| {
-            Target { uri: Arc::clone(&uri), remote: None }
+            Target::read(Arc::clone(&uri), None)
                 .error(object_store::Error::InvalidPath { source: error })
         })?;
         let store_url = Arc::clone(&file.store_url);
