@@ -140,13 +140,14 @@ impl Diagnostic for ConnectError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::BadPath { .. } | Self::Setup { .. } | Self::Missing { .. } => None,
             Self::Io { verb: "write", .. } => Some(
                 "run again: files that were staged do not become visible before all of them are \
                  written"
                     .into(),
             ),
-            Self::Io { .. } => None,
+            Self::BadPath { .. } | Self::Setup { .. } | Self::Missing { .. } | Self::Io { .. } => {
+                None
+            }
             Self::Scheme { .. } => Some("use a local path, `file://…` or `s3://bucket/…`".into()),
             Self::StorageOption { nearest, .. } if nearest.is_empty() => Some(
                 "options of `s3://` are `endpoint`, `region`, `access_key_id`, \

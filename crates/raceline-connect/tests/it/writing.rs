@@ -385,7 +385,7 @@ async fn writers_that_begin_at_once_do_not_tidy_each_other_away() {
         let writers: Vec<_> = (0..8)
             .map(|writer| {
                 let place = std::sync::Arc::clone(&place);
-                tokio::spawn(async move {
+                tokio::runtime::Handle::current().spawn(async move {
                     let spec = place.spec("out", WriteFormat::Csv);
                     place.write(spec, vec![Ok(table(writer, 1))]).await
                 })

@@ -47,8 +47,8 @@ impl ObjectFile {
         batch_rows: usize,
     ) -> Result<BoxStream<'static, Result<RecordBatch, DataFusionError>>, DataFusionError> {
         let passed_over = self.strict.iter().flatten().cloned();
-        let decoded: Vec<_> = self.columns.fields().iter().cloned().chain(passed_over).collect();
-        let decoder = ReaderBuilder::new(Arc::new(Schema::new(decoded)))
+        let read: Vec<_> = self.columns.fields().iter().cloned().chain(passed_over).collect();
+        let decoder = ReaderBuilder::new(Arc::new(Schema::new(read)))
             .with_batch_size(batch_rows)
             .with_strict_mode(self.strict.is_some())
             .build_decoder()?;
@@ -139,44 +139,54 @@ impl Reading {
 struct ArrayItems {
     /// Brackets that are open.
     depth: usize,
-    in_string: bool,
-    after_backslash: bool,
-    has_ended: bool,
+    at: At,
+}
+
+/// What the next byte of an array is part of.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum At {
+    #[default]
+    Structure,
+    Text,
+    /// A character behind a backslash.
+    Escaped,
+    /// What comes behind the array.
+    End,
 }
 
 impl ArrayItems {
     fn unwrap(&mut self, piece: &mut [u8]) -> Result<(), ArrowError> {
         for byte in piece {
-            if self.in_string {
-                self.in_string = *byte != b'"' || self.after_backslash;
-                self.after_backslash = *byte == b'\\' && !self.after_backslash;
-                continue;
-            }
-            if self.has_ended && !byte.is_ascii_whitespace() {
-                return Err(ArrowError::JsonError("something comes behind its array".into()));
-            }
-            match *byte {
-                b'"' => self.in_string = true,
-                b'[' | b'{' => self.depth += 1,
-                b']' | b'}' => self.depth = self.depth.saturating_sub(1),
-                _ => {}
-            }
-            self.has_ended |= *byte == b']' && self.depth == 0;
-            let is_outer = match *byte {
-                b'[' => self.depth == 1,
-                b']' => self.depth == 0,
-                b',' => self.depth == 1,
-                _ => false,
+            self.at = match (self.at, *byte) {
+                (At::Structure, b'"') | (At::Escaped, _) => At::Text,
+                (At::Structure, _) => self.structure(byte),
+                (At::Text, b'"') => At::Structure,
+                (At::Text, b'\\') => At::Escaped,
+                (At::Text, _) => At::Text,
+                (At::End, blank) if blank.is_ascii_whitespace() => At::End,
+                (At::End, _) => {
+                    return Err(ArrowError::JsonError("something comes behind its array".into()));
+                }
             };
-            if is_outer {
-                *byte = b' ';
-            }
         }
         Ok(())
     }
 
+    fn structure(&mut self, byte: &mut u8) -> At {
+        match *byte {
+            b'[' | b'{' => self.depth += 1,
+            b']' | b'}' => self.depth = self.depth.saturating_sub(1),
+            _ => {}
+        }
+        let is_end = *byte == b']' && self.depth == 0;
+        if is_end || (matches!(*byte, b'[' | b',') && self.depth == 1) {
+            *byte = b' ';
+        }
+        if is_end { At::End } else { At::Structure }
+    }
+
     fn finish(&self) -> Result<(), ArrowError> {
-        if self.has_ended {
+        if self.at == At::End {
             return Ok(());
         }
         Err(ArrowError::JsonError("its array does not end".into()))
