@@ -6,6 +6,9 @@ BIN := $(CURDIR)/$(VENV)/bin
 WHEEL_BYTES_MAX := 47185920
 DEVELOP := VIRTUAL_ENV=$(CURDIR)/$(VENV) PATH=$(BIN):$$PATH $(BIN)/maturin develop --quiet
 
+# Where cargo builds.
+CARGO_TARGET_DIR ?= $(CURDIR)/target
+
 # The tests of the native module link the interpreter that runs them.
 export PYO3_PYTHON := $(BIN)/python
 export LD_LIBRARY_PATH := $(shell $(PYTHON) -c 'import sysconfig; print(sysconfig.get_config_var("LIBDIR") or "")'):$(LD_LIBRARY_PATH)
@@ -24,9 +27,12 @@ check: $(VENV)/.ready
 	$(BIN)/ruff check python demo benches
 	$(BIN)/ruff format --check python demo benches
 
-# Units, properties, simulations, conformance, and the examples in the documentation.
+# Units, properties, simulations, conformance, the examples in the documentation, and the example
+# program, which the tests have built.
 rust-test: $(VENV)/.ready
 	cargo test --workspace
+	folder=$$(mktemp -d); $(CARGO_TARGET_DIR)/debug/examples/sensor_report $$folder >$$folder/out; \
+		status=$$?; test $$status = 0 || cat $$folder/out; rm -rf $$folder; exit $$status
 
 # The Python face: types, doctests and tests against the module as built.
 python-test: develop

@@ -14,7 +14,7 @@ from PIL import Image
 import raceline
 from raceline.data import SaveMode
 from raceline.data.expressions import col
-from raceline.errors import PlanError
+from raceline.errors import PlanError, SourceError
 
 
 @pytest.fixture
@@ -254,3 +254,38 @@ def test_files_and_tables_are_never_unpickled(tmp_path, nested):
         [row] = dataset.take_all()
         assert (row["x"][0] if nested else row["x"]) == pickled
     assert not mark.exists()
+
+
+def write_lines(path, *objects):
+    path.write_text("".join(json.dumps(one) + "\n" for one in objects))
+    return path
+
+
+def test_no_fraction_inside_json_is_cut_off(tmp_path):
+    whole, part = {"a": {"b": 1}, "l": [1]}, {"a": {"b": 1.75}, "l": [2.75]}
+    path = write_lines(tmp_path / "a.jsonl", *[whole] * 1500, part)
+    rows = raceline.read_json(path).take_all()
+    assert (rows[0], rows[-1]) == (whole, part)
+    other = write_lines(tmp_path / "b.jsonl", whole)
+    with pytest.raises(SourceError, match=r"a value does not fit .*(?s:.*)a\.jsonl(?s:.*)`1\.75`"):
+        raceline.read_json([other, path]).take_all()
+
+
+def test_keys_and_types_that_json_shows_late_are_found(tmp_path):
+    path = write_lines(
+        tmp_path / "a.jsonl", *[{"a": 1, "n": None}] * 1500, {"a": 1, "n": 2, "z": 5}
+    )
+    dataset = raceline.read_json(path)
+    assert sorted(dataset.columns()) == ["a", "n", "z"]
+    assert dataset.take_all()[-1] == {"a": 1, "n": 2, "z": 5}
+    other = write_lines(tmp_path / "b.jsonl", {"a": 1, "n": 1})
+    with pytest.raises(SourceError, match=r"key `z` .*(?s:.*)a\.jsonl"):
+        raceline.read_json([other, path]).take_all()
+    assert raceline.read_json([other, path]).select_columns(["a"]).sum("a") == 1502
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("a,a\n1,2\n")
+    with pytest.raises(SourceError, match=r"column `a` occurs twice(?s:.*)a\.csv"):
+        raceline.read_csv(path).take_all()

@@ -176,3 +176,12 @@ def test_storage_options_name_the_server_without_an_environment(s3, monkeypatch)
     ray.data.range(3).write_json(f"s3://{BUCKET}/out/json/", storage_options=options)
     back = ray.data.read_json(f"s3://{BUCKET}/out/json/", storage_options=options)
     assert back.sum("id") == 3
+
+
+def test_markers_of_folders_on_s3_are_no_files(s3):
+    import raceline as ray
+
+    for key, body in [("logs/", b""), ("logs/2024/", b""), ("logs/2024/a.csv", b"id\n7\n")]:
+        s3.put_object(Bucket=BUCKET, Key=key, Body=body)
+    assert ray.data.read_csv(f"s3://{BUCKET}/logs/", file_extensions=None).take_all() == [{"id": 7}]
+    assert ray.data.read_binary_files(f"s3://{BUCKET}/logs/").count() == 1

@@ -100,11 +100,13 @@ pub enum ConnectError {
         /// What the network says.
         source: Box<dyn Error + Send + Sync>,
     },
-    /// Reading or listing failed otherwise.
-    #[error("cannot read `{uri}`")]
+    /// Reading, listing or writing failed otherwise.
+    #[error("cannot {verb} `{uri}`")]
     Io {
-        /// What was read.
+        /// What was read or written.
         uri: Arc<str>,
+        /// `read` or `write`.
+        verb: &'static str,
         /// What the store says.
         source: Box<dyn Error + Send + Sync>,
     },
@@ -138,6 +140,11 @@ impl Diagnostic for ConnectError {
 
     fn hint(&self) -> Option<String> {
         match self {
+            Self::Io { verb: "write", .. } => Some(
+                "run again: files that were staged do not become visible before all of them are \
+                 written"
+                    .into(),
+            ),
             Self::BadPath { .. } | Self::Setup { .. } | Self::Missing { .. } | Self::Io { .. } => {
                 None
             }
@@ -155,9 +162,11 @@ impl Diagnostic for ConnectError {
                  `storage_options={{\"endpoint\": …, \"region\": …}}` or `AWS_ENDPOINT_URL` and \
                  `AWS_REGION`"
             )),
-            Self::NoMatch { .. } => {
-                Some("`*` and `?` stay inside one folder, `**` crosses folders".into())
-            }
+            Self::NoMatch { .. } => Some(
+                "`*` and `?` stay inside one folder, `**` crosses folders; a name's own `*`, `?` \
+                 or `[` is written `[*]`, `[?]` or `[[]`"
+                    .into(),
+            ),
             Self::NoFiles { found, .. } if found.is_empty() => Some(
                 "the folder is empty, or all it holds starts with `_` or `.`, which is skipped"
                     .into(),
@@ -195,9 +204,21 @@ pub(crate) struct Target {
     pub(crate) uri: Arc<str>,
     /// Bucket and endpoint, for a remote store.
     pub(crate) remote: Option<(Arc<str>, Arc<str>)>,
+    /// What was done there: `read` or `write`.
+    pub(crate) verb: &'static str,
 }
 
 impl Target {
+    /// Something at `uri` that is read.
+    pub(crate) fn read(uri: Arc<str>, remote: Option<(Arc<str>, Arc<str>)>) -> Self {
+        Self { uri, remote, verb: "read" }
+    }
+
+    /// The same, when it is written.
+    pub(crate) fn written(self) -> Self {
+        Self { verb: "write", ..self }
+    }
+
     /// The typed error for what a store said about this target.
     pub(crate) fn error(&self, error: object_store::Error) -> ConnectError {
         let uri = Arc::clone(&self.uri);
@@ -237,7 +258,7 @@ impl Target {
                     ConnectError::Denied { uri, remote, source: Box::new(error) }
                 }
                 Some(io::ErrorKind::NotFound) => ConnectError::Missing { uri },
-                _ => ConnectError::Io { uri, source: Box::new(error) },
+                _ => ConnectError::Io { uri, verb: self.verb, source: Box::new(error) },
             },
         }
     }
@@ -250,7 +271,7 @@ impl Target {
             io::ErrorKind::PermissionDenied => {
                 ConnectError::Denied { uri, remote: false, source: Box::new(error) }
             }
-            _ => ConnectError::Io { uri, source: Box::new(error) },
+            _ => ConnectError::Io { uri, verb: self.verb, source: Box::new(error) },
         }
     }
 }

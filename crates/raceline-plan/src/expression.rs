@@ -11,7 +11,7 @@ mod kernel;
 #[cfg(test)]
 mod tests;
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Schema};
 use datafusion_common::Column;
 pub use datafusion_common::ScalarValue;
 use datafusion_expr::expr::BinaryExpr;
@@ -118,18 +118,19 @@ pub fn is_in(value: Expr, list: Vec<ScalarValue>, negated: bool) -> Expr {
 
 /// `predicate` with bare comparisons in place of Ray's wherever that keeps every row that
 /// `predicate` keeps: an over-approximation that statistics can be checked against, whatever the
-/// types of the columns.
+/// types of the columns. Comparisons of floats with zero are left as they are: statistics tell
+/// -0.0 from 0.0.
 #[must_use]
-pub fn relaxed(predicate: &Expr) -> Expr {
+pub fn relaxed(predicate: &Expr, schema: &Schema) -> Expr {
     match predicate {
         Expr::BinaryExpr(BinaryExpr { left, op: op @ (Operator::And | Operator::Or), right }) => {
-            let (left, right) = (Box::new(relaxed(left)), Box::new(relaxed(right)));
+            let (left, right) = (Box::new(relaxed(left, schema)), Box::new(relaxed(right, schema)));
             Expr::BinaryExpr(BinaryExpr::new(left, *op, right))
         }
         Expr::ScalarFunction(call) => {
             let operation = RayFunction::operation_of(&call.func);
             match (operation.and_then(Operation::relaxed), call.args.as_slice()) {
-                (Some(op), [left, right]) => {
+                (Some(op), [left, right]) if !compares_with_zero(&call.args, schema) => {
                     let (left, right) = (Box::new(left.clone()), Box::new(right.clone()));
                     Expr::BinaryExpr(BinaryExpr::new(left, op, right))
                 }
@@ -138,6 +139,22 @@ pub fn relaxed(predicate: &Expr) -> Expr {
         }
         _ => predicate.clone(),
     }
+}
+
+/// Whether one of `arguments` is the literal zero and any of them a float.
+fn compares_with_zero(arguments: &[Expr], schema: &Schema) -> bool {
+    let literal = |expr: &Expr| match expr {
+        Expr::Literal(value, _) => value.cast_to(&DataType::Float64).ok(),
+        _ => None,
+    };
+    let is_zero = |value| matches!(value, ScalarValue::Float64(Some(number)) if number == 0.0);
+    let is_float = |expr: &Expr| match expr {
+        Expr::Literal(value, _) => value.data_type().is_floating(),
+        expr => expr.column_refs().iter().any(|column| {
+            schema.field_with_name(&column.name).is_ok_and(|field| field.data_type().is_floating())
+        }),
+    };
+    arguments.iter().filter_map(literal).any(is_zero) && arguments.iter().any(is_float)
 }
 
 fn call(op: &str, arguments: Vec<Expr>) -> Result<Expr, UnknownOperator> {

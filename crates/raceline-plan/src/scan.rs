@@ -33,7 +33,7 @@ pub struct CsvReadOptions {
 /// Options of a JSON scan (JSON lines, or one array or object a file).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct JsonReadOptions {
-    /// Rows looked at to find the types.
+    /// Objects looked at to find the columns, at most; only the first megabytes are looked at.
     pub infer_rows: usize,
 }
 

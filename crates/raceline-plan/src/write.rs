@@ -23,7 +23,8 @@ pub enum WriteFormat {
     Parquet {
         /// `snappy`, `zstd`, `gzip`, `lz4` or `none`.
         compression: String,
-        /// Rows of a row group; `None` is the writer's default.
+        /// Rows of a row group; `None` is the writer's default. A group is smaller at the end of
+        /// a file, and when the rows that wait to be written would take more than 128 MiB.
         row_group_rows: Option<usize>,
     },
     /// Comma-separated values with a header.

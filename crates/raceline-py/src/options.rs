@@ -14,8 +14,11 @@ use raceline::{
 
 use crate::lambda::program_from_py;
 
-/// Rows that are looked at to find the types of CSV and JSON columns.
-const INFER_ROWS: usize = 1000;
+/// Rows that are looked at to find the types of CSV columns.
+const CSV_INFER_ROWS: usize = 1000;
+/// Objects that are looked at to find the columns of JSON: all that its reader samples, since keys
+/// come and go.
+const JSON_INFER_ROWS: usize = usize::MAX;
 
 /// A required entry of an options dict.
 fn required<'py, T>(options: &Bound<'py, PyDict>, name: &str) -> PyResult<T>
@@ -78,9 +81,9 @@ fn read_format(options: &Bound<'_, PyDict>) -> PyResult<FileFormat> {
             delimiter: byte("delimiter", ',')?,
             quote: byte("quote", '"')?,
             has_header: optional(options, "has_header")?.unwrap_or(true),
-            infer_rows: INFER_ROWS,
+            infer_rows: CSV_INFER_ROWS,
         }),
-        "json" => FileFormat::Json(JsonReadOptions { infer_rows: INFER_ROWS }),
+        "json" => FileFormat::Json(JsonReadOptions { infer_rows: JSON_INFER_ROWS }),
         "text" => FileFormat::Text(TextReadOptions {
             drop_empty_lines: optional(options, "drop_empty_lines")?.unwrap_or(true),
         }),

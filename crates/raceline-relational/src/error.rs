@@ -195,9 +195,21 @@ pub enum FileError {
         format: &'static str,
         /// In plain words.
         reason: String,
-        /// What the reader said.
+        /// What the reader said, when the reason does not repeat it.
         #[source]
-        source: Box<DataFusionError>,
+        source: Option<Box<DataFusionError>>,
+    },
+    /// A key of a JSON object that no column has.
+    #[error("key `{key}` is none of the columns that were found")]
+    UnknownKey {
+        /// The key, with those above it: `a.b`.
+        key: String,
+    },
+    /// Two columns of one name.
+    #[error("column `{column}` occurs twice")]
+    DuplicateColumn {
+        /// The name.
+        column: String,
     },
     /// A value that does not fit the type of its column.
     #[error("value `{value}` in line {line} does not fit column `{column}` of type `{data_type}`")]
@@ -258,6 +270,8 @@ impl Diagnostic for FileError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Malformed { .. }
+            | Self::UnknownKey { .. }
+            | Self::DuplicateColumn { .. }
             | Self::Value { .. }
             | Self::Cast { .. }
             | Self::Narrower { .. }
@@ -272,11 +286,16 @@ impl Diagnostic for FileError {
             Self::Malformed { format, .. } => {
                 format!("remove the file from the paths, or write it again as {format}")
             }
-            Self::Value { .. } => "types are found from the first rows of the first file: \
-                declare a schema, or look at more rows"
+            Self::UnknownKey { .. } => "columns are found from the start of the first file: put \
+                first a file that starts with all keys, select the columns that you need, or read \
+                the lines with `read_text` and parse them in a function"
                 .into(),
-            Self::Cast { .. } | Self::Narrower { .. } => "types are those of the first file: \
-                declare a schema, or write the files with the same types"
+            Self::DuplicateColumn { .. } => "give each column of the file a name of its own".into(),
+            Self::Value { .. } | Self::Cast { .. } => "types are found from the start of the \
+                first file: write the files with the same types, or put first one that shows them"
+                .into(),
+            Self::Narrower { .. } => "types are those of the first file: put first a file with \
+                the wider type, or write the files with the same types"
                 .into(),
             Self::Read { .. } => "check the file with another reader; it may be truncated".into(),
             Self::NotFound { .. } => "it was there when it was listed: run again".into(),

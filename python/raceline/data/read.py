@@ -190,7 +190,9 @@ def read_json(
     r"""A dataset of files of JSON objects, compressed or not by their names.
 
     A file holds one object a line, or one array of objects; which of them is found from the
-    file. Types are found from the first rows; a key that an object lacks is missing.
+    file. Columns and types are found from the first 16 MiB of the first file. A key that an
+    object lacks is missing; a key that is none of the columns is a ``SourceError``, unless the
+    columns are named, as by ``select_columns``.
 
     Args:
         paths: See the module, as for all not described here.

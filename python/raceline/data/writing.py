@@ -69,7 +69,8 @@ class Writes(Handle):
             max_rows_per_file: See the class.
             mode: What to do when the folder exists.
             compression: Codec of the pages; None is ``"none"``.
-            row_group_size: Rows of a row group; None leaves it to the writer.
+            row_group_size: Rows of a row group; None leaves it to the writer. Fewer stand in
+                the last group of a file, and in a group whose rows would take over 128 MiB.
             storage_options: See the class.
 
         Raises:

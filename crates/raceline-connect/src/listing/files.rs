@@ -14,6 +14,9 @@ use super::local::{self, Local};
 use crate::error::ConnectError;
 use crate::store::{Located, Stores};
 
+/// Empty objects that are looked at ahead of their turn.
+const HEADS_AT_ONCE: usize = 16;
+
 /// A file that was found.
 #[derive(Clone, Debug)]
 pub(crate) struct FoundFile {
@@ -48,8 +51,8 @@ pub(super) async fn open(
         return open_local(&stores, &located, filter).await;
     }
     if let Some(glob) = located.glob.clone() {
-        let stream = list_from(&located, glob.first_prefix());
-        return Ok((stream, Found::Entries));
+        let entries = list_from(&located, glob.first_prefix());
+        return Ok((without_markers(&located, entries), Found::Entries));
     }
     let target = located.target(&located.path);
     if !located.path.is_root() {
@@ -63,7 +66,10 @@ pub(super) async fn open(
     match entries.next().await {
         None if located.path.is_root() => Ok((entries, Found::Entries)),
         None => Err(ConnectError::Missing { uri: target.uri }),
-        Some(first) => Ok((stream::iter([first]).chain(entries).boxed(), Found::Entries)),
+        Some(first) => {
+            let entries = stream::iter([first]).chain(entries).boxed();
+            Ok((without_markers(&located, entries), Found::Entries))
+        }
     }
 }
 
@@ -86,6 +92,7 @@ async fn open_local(
     let looked = stores.io().spawn_blocking(move || local::look(&path)).await;
     let looked = looked.map_err(|error| ConnectError::Io {
         uri: Arc::clone(&located.uri),
+        verb: "read",
         source: Box::new(error),
     })?;
     match looked {
@@ -123,6 +130,30 @@ pub(crate) fn list_from(located: &Located, prefix: &str) -> FileStream {
             future::ready(Ok(!bounded || key.starts_with(&start) || key < start.as_str()))
         })
         .map(move |listed| listed.map(found).map_err(|error| target.error(error)))
+        .boxed()
+}
+
+/// `entries` without the empty objects by which consoles and tools mark folders. Their keys end
+/// with a slash, which a listing does not tell; but no object has the key without it.
+fn without_markers(located: &Located, entries: FileStream) -> FileStream {
+    let located = located.clone();
+    entries
+        .map(move |entry| {
+            let located = located.clone();
+            async move {
+                let entry = entry?;
+                if entry.size_bytes > 0 {
+                    return Ok(Some(entry));
+                }
+                match located.store.head(&entry.location).await {
+                    Ok(_) => Ok(Some(entry)),
+                    Err(object_store::Error::NotFound { .. }) => Ok(None),
+                    Err(error) => Err(located.target(&entry.location).error(error)),
+                }
+            }
+        })
+        .buffered(HEADS_AT_ONCE)
+        .try_filter_map(future::ok)
         .boxed()
 }
 

@@ -32,14 +32,23 @@ impl Filter {
 
     /// Whether something below the folder `names` may belong.
     pub(super) fn enters(&self, names: &[&str]) -> bool {
-        !is_hidden(names)
+        !self.hides(names)
             && self.glob.as_ref().is_none_or(|glob| glob.coverage(names) != Coverage::None)
+    }
+
+    /// Whether `names` is passed over without a word. A pattern that begins as hidden names do
+    /// asks for them; staged files are nobody's.
+    fn hides(&self, names: &[&str]) -> bool {
+        let asked = |glob: &Glob| glob.first_prefix().starts_with(['.', '_']);
+        let first = names.first().copied().unwrap_or_default();
+        (is_hidden(first) && !self.glob.as_ref().is_some_and(asked))
+            || names.iter().any(|name| is_staging(name))
     }
 
     /// Whether the file `names` belongs. Extensions of visible files that do not are added to
     /// `others`.
     pub(super) fn takes(&self, names: &[&str], others: &mut BTreeSet<String>) -> bool {
-        if is_hidden(names)
+        if self.hides(names)
             || self.glob.as_ref().is_some_and(|glob| glob.coverage(names) != Coverage::Whole)
         {
             return false;
@@ -59,11 +68,8 @@ impl Filter {
     }
 }
 
-fn is_hidden(names: &[&str]) -> bool {
-    let first = names.first().copied().unwrap_or_default();
-    first.starts_with('.')
-        || (first.starts_with('_') && !first.contains('='))
-        || names.iter().any(|name| is_staging(name))
+fn is_hidden(name: &str) -> bool {
+    name.starts_with('.') || (name.starts_with('_') && !name.contains('='))
 }
 
 #[cfg(test)]

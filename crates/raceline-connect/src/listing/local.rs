@@ -63,9 +63,11 @@ pub(super) fn walk(
                     let (root, filter) = (walk.root.clone(), Arc::clone(&walk.filter));
                     let uri = folder.to_string_lossy().as_ref().into();
                     let entries = walk.io.spawn_blocking(move || entries(&root, &folder, &filter));
-                    let entries = entries
-                        .await
-                        .map_err(|error| ConnectError::Io { uri, source: Box::new(error) })??;
+                    let entries = entries.await.map_err(|error| ConnectError::Io {
+                        uri,
+                        verb: "read",
+                        source: Box::new(error),
+                    })??;
                     walk.waiting.extend(entries.into_iter().rev());
                 }
             }
@@ -143,5 +145,5 @@ fn found(location: Path, metadata: &fs::Metadata) -> FoundFile {
 }
 
 fn target(path: &FsPath) -> Target {
-    Target { uri: path.to_string_lossy().as_ref().into(), remote: None }
+    Target::read(path.to_string_lossy().as_ref().into(), None)
 }

@@ -7,11 +7,9 @@ use arrow::datatypes::{DataType, Field};
 use async_trait::async_trait;
 use futures::TryStreamExt;
 use raceline_exec::{Emit, SplitReader};
-use raceline_plan::FileSplit;
 use raceline_types::{Failure, Split};
 
 use super::columns::FileColumns;
-use super::error::ReadError;
 use super::fetch::contents;
 use super::output::{BATCH_BYTES, Output, files_of};
 use crate::store::Stores;
@@ -42,17 +40,6 @@ impl BinaryReader {
     pub fn content() -> Field {
         Field::new(Self::COLUMN, DataType::Binary, false)
     }
-
-    /// Only names of files were asked for: none has to be opened.
-    async fn emit_names(
-        &self,
-        files: &[FileSplit],
-        output: &mut Output<'_>,
-    ) -> Result<(), Failure> {
-        let runs: Vec<_> = files.iter().map(|file| (file, 1)).collect();
-        let nothing = || -> ArrayRef { Arc::new(BinaryBuilder::new().finish()) };
-        output.emit(self.columns.batch(nothing, &runs)?).await
-    }
 }
 
 #[async_trait]
@@ -61,19 +48,14 @@ impl SplitReader for BinaryReader {
         let files = files_of(split)?;
         let mut output = Output::new(split, &self.columns, out);
         if !self.columns.wants_content() {
-            return self.emit_names(&files, &mut output).await;
+            return output.emit_names(&files).await;
         }
-        let mut contents = contents(&self.stores, &files, true);
+        let mut contents = contents(&self.stores, &files, (true, FILE_BYTES_MAX));
         let mut builder = BinaryBuilder::new();
         let mut bytes = 0;
         let mut runs = Vec::new();
         for file in files.iter() {
             let Some(content) = contents.try_next().await? else { break };
-            if content.len() > FILE_BYTES_MAX {
-                let uri = Arc::clone(&file.uri);
-                let error = ReadError::FileTooLarge { uri, bytes_max: FILE_BYTES_MAX };
-                return Err(Failure::from(error).at_uri(&file.uri));
-            }
             builder.append_value(&content);
             bytes += content.len();
             runs.push((file, 1));

@@ -82,6 +82,16 @@ impl FileColumns {
         self.origins.contains(&Origin::Content)
     }
 
+    /// Bytes of a row of `file` without its content: offsets, folders, `path`.
+    pub(super) fn row_bytes(&self, file: &FileSplit) -> usize {
+        let value = |origin: &Origin| match origin {
+            Origin::Content => 0,
+            Origin::Partition(column) => partition_value(file, column).map_or(0, str::len),
+            Origin::Path => path_of(file).len(),
+        };
+        self.origins.iter().map(|origin| size_of::<i32>() + value(origin)).sum()
+    }
+
     /// The batch of `content`, whose rows come from `runs` (files and their numbers of rows, in
     /// row order). `content` is not asked for unless it is wanted.
     pub(super) fn batch(
@@ -91,11 +101,7 @@ impl FileColumns {
     ) -> Result<RecordBatch, Failure> {
         let columns = self.origins.iter().map(|origin| match origin {
             Origin::Content => content(),
-            Origin::Partition(column) => repeat(runs, |file| {
-                let mut values = file.partition_values.iter();
-                let value = values.find(|(name, _)| name == column).map(|(_, value)| &**value);
-                value.filter(|value| *value != HIVE_NULL)
-            }),
+            Origin::Partition(column) => repeat(runs, |file| partition_value(file, column)),
             Origin::Path => repeat(runs, |file| Some(path_of(file))),
         });
         let rows = runs.iter().map(|(_, rows)| rows).sum();
@@ -110,6 +116,13 @@ impl FileColumns {
 /// The value of the `path` column: the URI without its scheme.
 fn path_of(file: &FileSplit) -> &str {
     file.uri.split_once("://").map_or(&*file.uri, |(_, path)| path)
+}
+
+/// The value of the partition column `column`.
+fn partition_value<'a>(file: &'a FileSplit, column: &str) -> Option<&'a str> {
+    let mut values = file.partition_values.iter();
+    let value = values.find(|(name, _)| &**name == column).map(|(_, value)| &**value);
+    value.filter(|value| *value != HIVE_NULL)
 }
 
 fn repeat<'a>(

@@ -69,7 +69,7 @@ pub enum ReadError {
         /// What the decoder advises.
         advice: Option<String>,
     },
-    /// A size that no image can have, or whose pixels are over 1 GiB.
+    /// A size that no image can have, or whose pixels are over 1 GiB, or a side over 65535.
     #[error("cannot resize images to `{height}` by `{width}`")]
     ImageSize {
         /// Rows of pixels.
@@ -128,7 +128,8 @@ impl Diagnostic for ReadError {
                 "remove the file, or leave it out with a pattern such as `folder/*.jpg`".to_owned()
             }
             Self::ImageSize { .. } => {
-                "`size` is (height, width), both at least 1, of at most 1 GiB of pixels".to_owned()
+                "`size` is (height, width), both from 1 to 65535, of at most 1 GiB of pixels"
+                    .to_owned()
             }
             Self::ImageMode { .. } => "modes are `RGB`, `L` and `RGBA`".to_owned(),
         })

@@ -49,7 +49,7 @@ impl Source {
         })?;
         let uri = Arc::clone(&file.uri);
         let path = Path::parse(&*file.location).map_err(|error| {
-            Target { uri: Arc::clone(&uri), remote: None }
+            Target::read(Arc::clone(&uri), None)
                 .error(object_store::Error::InvalidPath { source: error })
         })?;
         let store_url = Arc::clone(&file.store_url);
@@ -73,22 +73,32 @@ impl Source {
 
 /// The whole content of each of `files`, in order, fetched side by side; decompressed by name
 /// when `decompress`.
+///
+/// # Errors
+/// [`ReadError::FileTooLarge`] for content of more than `bytes_max` bytes, before it is fetched
+/// or, of a compressed file, as soon as there are so many.
 pub(super) fn contents(
     stores: &Arc<Stores>,
     files: &[FileSplit],
-    decompress: bool,
+    (decompress, bytes_max): (bool, usize),
 ) -> BoxStream<'static, Result<Bytes, Failure>> {
     let stores = Arc::clone(stores);
     stream::iter(files.to_vec())
         .map(move |file| {
             let stores = Arc::clone(&stores);
             async move {
+                if usize::try_from(file.size_bytes).map_or(true, |bytes| bytes > bytes_max) {
+                    return Err(too_large(&file, bytes_max));
+                }
                 if !decompress || Codec::of(&file.location).is_none() {
                     return Source::open(&stores, &file)?.whole().await;
                 }
                 let mut stream = bytes_of(&stores, &file)?;
                 let mut whole = Vec::new();
                 while let Some(piece) = stream.try_next().await? {
+                    if whole.len() + piece.len() > bytes_max {
+                        return Err(too_large(&file, bytes_max));
+                    }
                     whole.extend_from_slice(&piece);
                 }
                 Ok(whole.into())
@@ -96,6 +106,11 @@ pub(super) fn contents(
         })
         .buffered(FILES_AT_ONCE)
         .boxed()
+}
+
+fn too_large(file: &FileSplit, bytes_max: usize) -> Failure {
+    let uri = Arc::clone(&file.uri);
+    Failure::from(ReadError::FileTooLarge { uri, bytes_max }).at_uri(&file.uri)
 }
 
 /// The bytes of `file`, decompressed by its name. Of a file with a range: from one byte before
@@ -181,3 +196,41 @@ fn decode_failure(codec: Codec, uri: &Arc<str>, error: io::Error) -> Failure {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Carried(Failure);
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::io::Write as _;
+
+    use object_store::PutPayload;
+    use object_store::memory::InMemory;
+    use tokio::runtime::Handle;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn decompression_stops_at_the_limit() {
+        let stores = Arc::new(Stores::new(Handle::current()));
+        stores.register("memory://test", Arc::new(InMemory::new())).unwrap();
+        let located = stores.resolve("memory://test/a.gz", &BTreeMap::new()).unwrap();
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        packed.write_all(&[0; 1 << 20]).unwrap();
+        let packed = packed.finish().unwrap();
+        let file = FileSplit {
+            uri: "memory://test/a.gz".into(),
+            store_url: Arc::clone(&located.store_url),
+            location: "a.gz".into(),
+            size_bytes: packed.len() as u64,
+            modified_ms: 0,
+            range: None,
+            partition_values: Vec::new(),
+        };
+        located.store.put(&located.path, PutPayload::from(packed)).await.unwrap();
+        let read = async |bytes_max| {
+            contents(&stores, std::slice::from_ref(&file), (true, bytes_max)).try_next().await
+        };
+        assert_eq!(read(1 << 20).await.unwrap().unwrap().len(), 1 << 20);
+        let failure = read((1 << 20) - 1).await.unwrap_err();
+        assert_eq!(failure.to_string(), "`memory://test/a.gz` is larger than 1048575 bytes");
+    }
+}

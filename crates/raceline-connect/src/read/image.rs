@@ -23,6 +23,10 @@ use crate::store::Stores;
 
 /// A column's offsets are 32 bits wide; a batch ends soon after [`BATCH_BYTES`].
 const IMAGE_BYTES_MAX: u64 = 1 << 30;
+/// Bytes of the largest file that is decoded.
+const FILE_BYTES_MAX: usize = 1 << 30;
+/// Pixels of the longest side, which JPEG and the decoders have as well.
+const SIDE_MAX: u32 = 65_535;
 
 /// Decodes JPEG and PNG files, one row each, in order.
 ///
@@ -71,7 +75,7 @@ impl ImageReader {
         let mode = options.mode.as_deref().map(parse_mode).transpose()?;
         if let Some((height, width)) = options.size {
             let bytes = u64::from(height) * u64::from(width) * 4;
-            if bytes == 0 || bytes > IMAGE_BYTES_MAX {
+            if bytes == 0 || bytes > IMAGE_BYTES_MAX || height.max(width) > SIDE_MAX {
                 return Err(ReadError::ImageSize { height, width });
             }
         }
@@ -171,7 +175,10 @@ impl SplitReader for ImageReader {
     async fn read(&self, split: &Split, out: &mut dyn Emit) -> Result<(), Failure> {
         let files = files_of(split)?;
         let mut output = Output::new(split, &self.columns, out);
-        let mut contents = contents(&self.stores, &files, false);
+        if !self.columns.wants_content() {
+            return output.emit_names(&files).await;
+        }
+        let mut contents = contents(&self.stores, &files, (false, FILE_BYTES_MAX));
         let mut pixels = Pixels::default();
         let mut runs = Vec::new();
         for file in files.iter() {

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{RecordBatch, new_empty_array};
+use arrow::datatypes::DataType;
 use raceline_exec::Emit;
 use raceline_plan::FileSplit;
 use raceline_types::{Batch, Failure, InternalError, Span, Split};
@@ -40,6 +41,12 @@ impl<'a> Output<'a> {
         self.rows += rows;
         self.batches += 1;
         self.out.emit(Batch::new(data, vec![span])).await
+    }
+
+    /// Hands on one row for each of `files`, none of which is opened: only their names are wanted.
+    pub(super) async fn emit_names(&mut self, files: &[FileSplit]) -> Result<(), Failure> {
+        let runs: Vec<_> = files.iter().map(|file| (file, 1)).collect();
+        self.emit(self.columns.batch(|| new_empty_array(&DataType::Null), &runs)?).await
     }
 
     /// Ends the split: one that had no batch hands on an empty one, for its schema.

@@ -19,6 +19,9 @@ use crate::store::Stores;
 
 /// A column's offsets are 32 bits wide; a batch ends soon after [`BATCH_BYTES`].
 const LINE_BYTES_MAX: usize = 1 << 30;
+/// Bytes that are cut into lines before it is looked whether a batch is full. Each may be a line,
+/// whose path and folders are much longer.
+const CUT_BYTES: usize = 32 << 10;
 
 /// Reads text files of UTF-8, compressed or not by their names (`.gz`, `.zst`, `.bz2`).
 ///
@@ -35,6 +38,8 @@ pub struct TextReader {
 struct Lines {
     uri: Arc<str>,
     drop_empty: bool,
+    /// Bytes of a row beside its text.
+    row_bytes: usize,
     builder: StringBuilder,
     rows: usize,
     bytes: usize,
@@ -62,16 +67,19 @@ impl TextReader {
         let mut lines = Lines {
             uri: Arc::clone(&file.uri),
             drop_empty: self.options.drop_empty_lines,
+            row_bytes: self.columns.row_bytes(file),
             builder: StringBuilder::new(),
             rows: 0,
             bytes: 0,
         };
         while let Some(piece) = bytes.try_next().await? {
-            cutter
-                .push(&piece, |line, number| lines.take(line, number))
-                .map_err(|cut| lines.failure(&cut))?;
-            if lines.bytes >= BATCH_BYTES {
-                self.emit(&mut lines, file, output).await?;
+            for part in piece.chunks(CUT_BYTES) {
+                cutter
+                    .push(part, |line, number| lines.take(line, number))
+                    .map_err(|cut| lines.failure(&cut))?;
+                if lines.bytes >= BATCH_BYTES {
+                    self.emit(&mut lines, file, output).await?;
+                }
             }
             if cutter.is_done() {
                 break;
@@ -121,7 +129,7 @@ impl Lines {
         }
         self.builder.append_value(text);
         self.rows += 1;
-        self.bytes += text.len();
+        self.bytes += text.len() + self.row_bytes;
         Ok(())
     }
 

@@ -76,7 +76,7 @@ impl Located {
 
     /// What errors at `path` are told with.
     pub(crate) fn target(&self, path: &Path) -> Target {
-        Target { uri: self.uri_of(path), remote: self.entry.remote.clone() }
+        Target::read(self.uri_of(path), self.entry.remote.clone())
     }
 }
 
@@ -202,7 +202,7 @@ impl Stores {
         error: object_store::Error,
     ) -> ConnectError {
         let remote = self.entry(store_url).and_then(|entry| entry.remote.clone());
-        Target { uri: Arc::clone(uri), remote }.error(error)
+        Target::read(Arc::clone(uri), remote).error(error)
     }
 
     /// The runtime for I/O, blocking calls included.

@@ -4,7 +4,8 @@
 //! the write replaces are removed; the manifest is removed. A process that dies before the
 //! manifest stands leaves nothing visible, and the next write to the folder removes what was
 //! staged (uploads in a bucket are invisible and are left to the bucket's expiry). One that dies
-//! later is finished by the next write. Power loss is not covered: files are not synced.
+//! later is finished by the next write, and nothing is removed before all its files are there;
+//! when they cannot be, every write to the folder fails until someone decides. Power loss is not covered: files are not synced.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -49,7 +50,12 @@ pub(super) async fn commit(staging: Staging, manifest: Manifest) -> Result<(), F
     }
 }
 
-/// Finishes or undoes the writes to `target` that broke off. Writes under way are left alone.
+/// Finishes or undoes the writes to `target` that broke off. Writes under way to a local folder
+/// are left alone. Of one to a bucket nobody can tell whether its writer lives: as soon as its
+/// manifest stands, both carry it out, which comes to the same.
+///
+/// # Errors
+/// [`WriteError::Unfinished`] with the staging folder of a write that cannot be finished.
 pub(super) async fn recover(target: &Located, io: &Handle) -> Result<(), Failure> {
     let Some(uploads) = target.uploads.clone() else {
         let root = PathBuf::from(&*target.uri);
@@ -71,10 +77,13 @@ pub(super) async fn recover(target: &Located, io: &Handle) -> Result<(), Failure
             Err(object_store::Error::NotFound { .. }) => continue,
             Err(error) => return Err(at.error(error).into()),
         };
-        let manifest = Manifest::from_json(&text)
-            .map_err(|source| WriteError::Manifest { uri: Arc::clone(&at.uri), source })?;
-        apply_remote(target, &uploads, &manifest).await?;
-        delete(target, &found.location).await?;
+        let finish = async {
+            let manifest = Manifest::from_json(&text).map_err(WriteError::manifest)?;
+            apply_remote(target, &uploads, &manifest).await?;
+            delete(target, &found.location).await
+        };
+        let folder = at.uri.trim_end_matches(MANIFEST_NAME).trim_end_matches('/');
+        finish.await.map_err(|failure| WriteError::unfinished(folder, failure))?;
     }
     Ok(())
 }
@@ -146,7 +155,7 @@ fn commit_local(mut staging: Staging, manifest: &Manifest) -> Result<(), Failure
 }
 
 fn apply_local(root: &FsPath, folder: &FsPath, manifest: &Manifest) -> Result<(), WriteError> {
-    for StagedEntry { path, staged } in &manifest.files {
+    for StagedEntry { path, staged, size_bytes: _ } in &manifest.files {
         let Staged::File(name) = staged else { continue };
         let (from, to) = (folder.join(name), root.join(path));
         if let Some(parent) = to.parent() {
@@ -191,7 +200,8 @@ fn recover_local(root: &FsPath) -> Result<(), Failure> {
         if is_staging(&name)
             && let Some(_lock) = take_over(&folder)?
         {
-            recover_folder(root, &folder)?;
+            recover_folder(root, &folder)
+                .map_err(|failure| WriteError::unfinished(&folder.to_string_lossy(), failure))?;
         }
     }
     Ok(())
@@ -227,10 +237,7 @@ fn recover_folder(root: &FsPath, folder: &FsPath) -> Result<(), Failure> {
     let path = folder.join(MANIFEST_NAME);
     match fs::read(&path) {
         Ok(text) => {
-            let manifest = Manifest::from_json(&text).map_err(|source| WriteError::Manifest {
-                uri: path.to_string_lossy().as_ref().into(),
-                source,
-            })?;
+            let manifest = Manifest::from_json(&text).map_err(WriteError::manifest)?;
             Ok(apply_local(root, folder, &manifest)?)
         }
         // It had not been decided: nothing of it is visible.
@@ -252,7 +259,7 @@ async fn commit_remote(
     if let Err(error) = target.store.put(&path, text).await {
         // The manifest may stand all the same; without it, what is aborted now stays undone.
         drop(target.store.delete(&path).await);
-        return Err(target.target(&path).error(error).into());
+        return Err(target.target(&path).written().error(error).into());
     }
     drop(staging.release());
     apply_remote(&target, &uploads, &manifest).await?;
@@ -284,16 +291,99 @@ async fn complete(
     let Staged::Upload { id, parts } = entry.staged else { return Ok(()) };
     let path = path_in(target, &entry.path)?;
     let parts = parts.into_iter().map(|content_id| PartId { content_id }).collect();
+    let at = target.target(&path).written();
     match uploads.complete_multipart(&path, &id, parts).await {
-        // An upload that is gone was completed before the earlier write broke off.
-        Ok(_) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-        Err(error) => Err(target.target(&path).error(error).into()),
+        Ok(_) => Ok(()),
+        // Either it was completed before the earlier write broke off, or the bucket expired it.
+        Err(object_store::Error::NotFound { .. }) => match target.store.head(&path).await {
+            Ok(meta) if meta.size == entry.size_bytes => Ok(()),
+            Ok(_) | Err(object_store::Error::NotFound { .. }) => {
+                Err(WriteError::UploadGone { uri: at.uri }.into())
+            }
+            Err(error) => Err(at.error(error).into()),
+        },
+        Err(error) => Err(at.error(error).into()),
     }
 }
 
 async fn delete(target: &Located, path: &Path) -> Result<(), Failure> {
     match target.store.delete(path).await {
         Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-        Err(error) => Err(target.target(path).error(error).into()),
+        Err(error) => Err(target.target(path).written().error(error).into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use async_trait::async_trait;
+    use object_store::memory::InMemory;
+    use object_store::{Error, MultipartId, PutResult, Result};
+
+    use super::*;
+    use crate::store::Stores;
+
+    /// A store that has forgotten all uploads.
+    #[derive(Debug)]
+    struct Forgetful;
+
+    #[async_trait]
+    impl MultipartStore for Forgetful {
+        async fn create_multipart(&self, _: &Path) -> Result<MultipartId> {
+            Err(Error::NotImplemented { operation: "create".into(), implementer: "test".into() })
+        }
+
+        async fn put_part(
+            &self,
+            _: &Path,
+            _: &MultipartId,
+            _: usize,
+            _: PutPayload,
+        ) -> Result<PartId> {
+            Err(Error::NotImplemented { operation: "put".into(), implementer: "test".into() })
+        }
+
+        async fn complete_multipart(
+            &self,
+            path: &Path,
+            _: &MultipartId,
+            _: Vec<PartId>,
+        ) -> Result<PutResult> {
+            Err(Error::NotFound { path: path.to_string(), source: "NoSuchUpload".into() })
+        }
+
+        async fn abort_multipart(&self, _: &Path, _: &MultipartId) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_removed_for_files_whose_uploads_are_gone() {
+        let stores = Arc::new(Stores::new(Handle::current()));
+        stores.register("memory://test", Arc::new(InMemory::new())).unwrap();
+        let target = stores.resolve("memory://test/out", &BTreeMap::new()).unwrap();
+        let (old, new) = (Path::from("out/old.csv"), Path::from("out/new.csv"));
+        target.store.put(&old, "n\n".into()).await.unwrap();
+        let staged = Staged::Upload { id: "u".into(), parts: vec!["p".into()] };
+        let manifest = Manifest {
+            files: vec![StagedEntry { path: "new.csv".into(), staged, size_bytes: 4 }],
+            removed: vec!["old.csv".into()],
+        };
+        let uploads: Arc<dyn MultipartStore> = Arc::new(Forgetful);
+        // No file, and another one than was uploaded.
+        for present in [None, Some("n")] {
+            if let Some(text) = present {
+                target.store.put(&new, text.into()).await.unwrap();
+            }
+            let failure = apply_remote(&target, &uploads, &manifest).await.unwrap_err();
+            let message = "the upload of `memory://test/out/new.csv` is gone";
+            assert_eq!(failure.to_string(), message);
+            assert!(target.store.head(&old).await.is_ok());
+        }
+        // The file itself: it was completed before its writer died.
+        target.store.put(&new, "n\n1\n".into()).await.unwrap();
+        apply_remote(&target, &uploads, &manifest).await.unwrap();
+        assert!(matches!(target.store.head(&old).await, Err(Error::NotFound { .. })));
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
-use raceline_types::{Diagnostic, ErrorKind, nearest_names};
+use raceline_types::{Diagnostic, ErrorKind, Failure, nearest_names};
 use thiserror::Error;
 
 /// A write that cannot be begun or finished.
@@ -123,14 +123,25 @@ pub enum WriteError {
         /// What the encoder says.
         source: Box<dyn Error + Send + Sync>,
     },
-    /// The record of an earlier write, which broke off while its files were made visible, makes
-    /// no sense.
-    #[error("cannot finish the write that broke off in `{uri}`: its manifest is damaged")]
+    /// The record of an earlier write makes no sense.
+    #[error("its manifest is damaged")]
     Manifest {
-        /// The manifest.
-        uri: Arc<str>,
         /// What is wrong with it.
         source: Box<dyn Error + Send + Sync>,
+    },
+    /// An upload that its store no longer knows, and that did not become the file.
+    #[error("the upload of `{uri}` is gone")]
+    UploadGone {
+        /// The file that it was to be.
+        uri: Arc<str>,
+    },
+    /// An earlier write, which broke off while its files were made visible, cannot be finished.
+    #[error("cannot finish an earlier write, which broke off: `{folder}`")]
+    Unfinished {
+        /// Its staging folder.
+        folder: String,
+        /// Why.
+        source: Box<Failure>,
     },
 }
 
@@ -156,6 +167,16 @@ impl WriteError {
             _ => Self::Io { uri, source },
         }
     }
+
+    /// A manifest that says nothing that can be carried out.
+    pub(super) fn manifest(source: Box<dyn Error + Send + Sync>) -> Self {
+        Self::Manifest { source }
+    }
+
+    /// Why the write of the staging folder `folder` cannot be finished.
+    pub(super) fn unfinished(folder: &str, failure: Failure) -> Self {
+        Self::Unfinished { folder: folder.to_owned(), source: Box::new(failure) }
+    }
 }
 
 impl Diagnostic for WriteError {
@@ -164,7 +185,11 @@ impl Diagnostic for WriteError {
             Self::NoPartitionColumn { .. } => ErrorKind::ColumnNotFound,
             Self::Full { .. } => ErrorKind::Resource,
             Self::Denied { .. } => ErrorKind::PermissionDenied,
-            Self::Io { .. } | Self::Encode { .. } | Self::Manifest { .. } => ErrorKind::Source,
+            Self::Unfinished { source, .. } => source.kind(),
+            Self::Io { .. }
+            | Self::Encode { .. }
+            | Self::Manifest { .. }
+            | Self::UploadGone { .. } => ErrorKind::Source,
             _ => ErrorKind::Plan,
         }
     }
@@ -207,12 +232,17 @@ impl Diagnostic for WriteError {
             Self::Denied { .. } => "check the owner and mode of the folder, and that its file \
                  system is not read-only"
                 .to_owned(),
-            Self::Manifest { .. } => {
-                "remove the folder that holds the manifest and write again".to_owned()
-            }
+            Self::UploadGone { .. } => "the bucket has expired it, or someone aborted it: write \
+                the data again"
+                .to_owned(),
+            Self::Unfinished { folder, .. } => format!(
+                "mend the cause and write again; or give that write up by removing `{folder}` with \
+                 all it holds: what it was to replace is still there"
+            ),
             Self::RowsPerFile { .. }
             | Self::OnlyPartitions
             | Self::Io { .. }
+            | Self::Manifest { .. }
             | Self::Encode { .. } => return None,
         })
     }

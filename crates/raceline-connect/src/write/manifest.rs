@@ -3,6 +3,8 @@
 //! It is written when all files are staged and before the first of them is made visible. Whoever
 //! finds one knows that the write was complete, and finishes it.
 
+use std::path::{Component, Path};
+
 use serde_json::{Value, json};
 
 /// Where the bytes of a file are until the commit.
@@ -26,6 +28,8 @@ pub(super) struct StagedEntry {
     pub(super) path: String,
     /// Its bytes.
     pub(super) staged: Staged,
+    /// How many they are.
+    pub(super) size_bytes: u64,
 }
 
 /// All that a commit does.
@@ -46,17 +50,18 @@ impl Manifest {
         let Self { files, removed } = self;
         let files: Vec<Value> = files
             .iter()
-            .map(|StagedEntry { path, staged }| match staged {
-                Staged::File(name) => json!({"path": path, "file": name}),
+            .map(|StagedEntry { path, staged, size_bytes }| match staged {
+                Staged::File(name) => json!({"path": path, "bytes": size_bytes, "file": name}),
                 Staged::Upload { id, parts } => {
-                    json!({"path": path, "upload": id, "parts": parts})
+                    json!({"path": path, "bytes": size_bytes, "upload": id, "parts": parts})
                 }
             })
             .collect();
         json!({"version": VERSION, "files": files, "removed": removed}).to_string()
     }
 
-    /// Reads what [`Manifest::to_json`] wrote.
+    /// Reads what [`Manifest::to_json`] wrote. All its paths stay inside the target folder, and
+    /// its staged files inside their own: whoever can write a manifest can do no more than that.
     ///
     /// # Errors
     /// Anything else, with what is wrong.
@@ -69,17 +74,38 @@ impl Manifest {
             .iter()
             .map(|file| {
                 let staged = match file.get("file") {
-                    Some(_) => Staged::File(string(file, "file")?),
+                    Some(_) => Staged::File(name(string(file, "file")?)?),
                     None => Staged::Upload {
                         id: string(file, "upload")?,
                         parts: strings(file, "parts")?,
                     },
                 };
-                Ok(StagedEntry { path: string(file, "path")?, staged })
+                let path = inside(string(file, "path")?)?;
+                let size_bytes = file["bytes"].as_u64().ok_or("a file has no `bytes`")?;
+                Ok(StagedEntry { path, staged, size_bytes })
             })
             .collect::<Result<_, String>>()?;
-        Ok(Self { files, removed: strings(&value, "removed")? })
+        let removed = strings(&value, "removed")?.into_iter().map(inside);
+        Ok(Self { files, removed: removed.collect::<Result<_, String>>()? })
     }
+}
+
+/// `path`, when it leads to something below the folder that it is relative to.
+fn inside(path: String) -> Result<String, String> {
+    let names = |part| matches!(part, Component::Normal(_));
+    if path.is_empty() || !Path::new(&path).components().all(names) {
+        return Err(format!("the path `{path}` leads out of the folder"));
+    }
+    Ok(path)
+}
+
+/// `name`, when it is one name.
+fn name(name: String) -> Result<String, String> {
+    let name = inside(name)?;
+    if name.contains('/') {
+        return Err(format!("the staged file `{name}` is not in the staging folder"));
+    }
+    Ok(name)
 }
 
 fn array<'a>(value: &'a Value, name: &str) -> Result<&'a Vec<Value>, String> {
@@ -107,8 +133,12 @@ mod tests {
         let upload = Staged::Upload { id: "u\"1".into(), parts: vec!["a".into(), "b".into()] };
         let manifest = Manifest {
             files: vec![
-                StagedEntry { path: "k=1/a.parquet".into(), staged: Staged::File("0".into()) },
-                StagedEntry { path: "b.parquet".into(), staged: upload },
+                StagedEntry {
+                    path: "k=1/a.parquet".into(),
+                    staged: Staged::File("0".into()),
+                    size_bytes: 7,
+                },
+                StagedEntry { path: "b.parquet".into(), staged: upload, size_bytes: 0 },
             ],
             removed: vec!["old.csv".into()],
         };
@@ -122,5 +152,19 @@ mod tests {
         assert_eq!(error(r#"{"version": 1}"#), "it has no list `files`");
         assert_eq!(error(r#"{"version": 1, "files": [{"file": "a"}]}"#), "a file has no `path`");
         assert!(error("{").starts_with("EOF"));
+        let file = |path: &str, name: &str| {
+            error(&format!(
+                r#"{{"version": 1, "removed": [],
+                    "files": [{{"path": "{path}", "file": "{name}", "bytes": 1}}]}}"#
+            ))
+        };
+        for path in ["../victim", "/victim", "a/../../victim", ""] {
+            let expected = format!("the path `{path}` leads out of the folder");
+            assert_eq!(file(path, "a"), expected);
+            assert_eq!(file("a", path), expected);
+            let text = format!(r#"{{"version": 1, "files": [], "removed": ["{path}"]}}"#);
+            assert_eq!(error(&text), expected);
+        }
+        assert_eq!(file("a", "b/c"), "the staged file `b/c` is not in the staging folder");
     }
 }

@@ -112,7 +112,8 @@ impl FileSink {
         let paths: StringArray = paths.iter().map(|path| Some(&**path)).collect();
         let count = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         let rows = Int64Array::from_iter_values(written.iter().map(|one| count(one.rows)));
-        let bytes = Int64Array::from_iter_values(written.iter().map(|one| count(one.bytes)));
+        let bytes =
+            Int64Array::from_iter_values(written.iter().map(|one| count(one.entry.size_bytes)));
         let columns: Vec<ArrayRef> = vec![Arc::new(paths), Arc::new(rows), Arc::new(bytes)];
         Ok(RecordBatch::try_new(Self::schema(), columns)
             .map_err(|error| InternalError::caused_by("a write's report does not fit", error))?)

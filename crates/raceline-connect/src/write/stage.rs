@@ -25,6 +25,9 @@ const PART_BYTES: usize = 8 << 20;
 /// Parts of a file on their way at once.
 const PARTS_AT_ONCE: usize = 4;
 
+/// How often a staging folder is made that others remove before it is locked.
+const ATTEMPTS_MAX: usize = 1000;
+
 /// Name of the file in a staging folder that its writer holds locked.
 pub(super) const LOCK_NAME: &str = "lock";
 /// Name of the file in a staging folder that says what the commit does.
@@ -108,7 +111,7 @@ impl Staging {
         store: Arc<dyn MultipartStore>,
     ) -> Result<Destination, Failure> {
         let path = self.path_of(path)?;
-        let target = self.target.target(&path);
+        let target = self.target.target(&path).written();
         let id = store.create_multipart(&path).await.map_err(|error| target.error(error))?;
         let mut uploads = self.uploads.lock().unwrap_or_else(PoisonError::into_inner);
         uploads.push((path.clone(), id.clone()));
@@ -190,15 +193,24 @@ impl LocalFolder {
     }
 
     /// Makes the folder and locks it. Until it is locked, whoever tidies the target takes it for
-    /// abandoned and removes it; then it is made again.
+    /// abandoned and removes it, and a write that breaks off removes the folders above it that it
+    /// made; then they are made again.
     fn lock(path: &FsPath, made: &mut Vec<PathBuf>) -> Result<File, WriteError> {
         let lock_path = path.join(LOCK_NAME);
+        let mut attempts = 0;
         loop {
-            make_folders(path, made)?;
-            let lock = match File::create(&lock_path) {
+            attempts += 1;
+            let created = make_folders(path, made).and_then(|()| {
+                File::create(&lock_path).map_err(|error| (lock_path.clone(), error))
+            });
+            let lock = match created {
                 Ok(lock) => lock,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) => return Err(WriteError::io(&lock_path, error)),
+                Err((_, error))
+                    if error.kind() == io::ErrorKind::NotFound && attempts < ATTEMPTS_MAX =>
+                {
+                    continue;
+                }
+                Err((path, error)) => return Err(WriteError::io(&path, error)),
             };
             lock.lock().map_err(|error| WriteError::io(&lock_path, error))?;
             if lock_path.exists() {
@@ -208,8 +220,9 @@ impl LocalFolder {
     }
 }
 
-/// Makes `path` and the folders above it that are missing, and adds them to `made`.
-fn make_folders(path: &FsPath, made: &mut Vec<PathBuf>) -> Result<(), WriteError> {
+/// Makes `path` and the folders above it that are missing, and adds them to `made`. What cannot
+/// be made comes back with the error.
+fn make_folders(path: &FsPath, made: &mut Vec<PathBuf>) -> Result<(), (PathBuf, io::Error)> {
     let missing: Vec<_> = path.ancestors().take_while(|folder| !folder.exists()).collect();
     for folder in missing.into_iter().rev() {
         match fs::create_dir(folder) {
@@ -217,7 +230,7 @@ fn make_folders(path: &FsPath, made: &mut Vec<PathBuf>) -> Result<(), WriteError
             Ok(()) => made.push(folder.to_owned()),
             // Another writer made it meanwhile.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(WriteError::io(folder, error)),
+            Err(error) => return Err((folder.to_owned(), error)),
         }
     }
     Ok(())
@@ -274,14 +287,14 @@ impl StagedFile {
         }
     }
 
-    /// Ends the file; how to make it visible comes back, and its size in bytes.
-    pub(super) async fn seal(self) -> Result<(StagedEntry, u64), Failure> {
+    /// Ends the file; how to make it visible comes back.
+    pub(super) async fn seal(self) -> Result<StagedEntry, Failure> {
         let Self { path, bytes, to } = self;
         let staged = match to {
             Destination::File { name, .. } => Staged::File(name),
             Destination::Upload(upload) => upload.seal().await?,
         };
-        Ok((StagedEntry { path, staged }, bytes))
+        Ok(StagedEntry { path, staged, size_bytes: bytes })
     }
 }
 

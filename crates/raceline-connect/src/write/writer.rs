@@ -1,9 +1,7 @@
 //! Rows to staged files: divides, cuts into runs, encodes side by side, appends in order.
 
 use std::collections::{HashMap, VecDeque};
-use std::num::NonZero;
 use std::sync::Arc;
-use std::thread::available_parallelism;
 
 use arrow::array::RecordBatch;
 use raceline_plan::WriteSpec;
@@ -31,7 +29,6 @@ const WAITING_BYTES_MAX: usize = 128 << 20;
 pub(super) struct Written {
     pub(super) entry: StagedEntry,
     pub(super) rows: u64,
-    pub(super) bytes: u64,
 }
 
 /// A write in progress.
@@ -77,6 +74,7 @@ struct RunningEncode {
 }
 
 impl Writer {
+    /// A writer that encodes on the runtime that this is called on.
     pub(super) fn new(spec: Arc<WriteSpec>, staging: Staging) -> Self {
         Self {
             rules: Rules::new(&spec),
@@ -87,7 +85,7 @@ impl Writer {
             folder_positions: HashMap::new(),
             files: Vec::new(),
             runs: VecDeque::new(),
-            runs_max: available_parallelism().map_or(1, NonZero::get),
+            runs_max: Handle::current().metrics().num_workers(),
             written: Vec::new(),
         }
     }
@@ -177,7 +175,7 @@ impl Writer {
         Ok(index)
     }
 
-    /// Queues a run of `file`; waits while as many are encoded as there are CPUs.
+    /// Queues a run of `file`; waits while as many are encoded as the session has CPUs.
     async fn queue(&mut self, file: usize, run: Run, first: bool) -> Result<(), Failure> {
         while self.runs.len() >= self.runs_max {
             self.append_next().await?;
@@ -211,8 +209,8 @@ impl Writer {
         {
             let last = open.encoder.finish()?;
             open.staged.append(last).await?;
-            let (entry, bytes) = open.staged.seal().await?;
-            self.written.push((run.file, Written { entry, rows: open.rows, bytes }));
+            let entry = open.staged.seal().await?;
+            self.written.push((run.file, Written { entry, rows: open.rows }));
         }
         Ok(())
     }

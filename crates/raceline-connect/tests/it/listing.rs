@@ -67,6 +67,25 @@ async fn patterns_match_on_any_level() {
 }
 
 #[tokio::test]
+async fn a_pattern_that_asks_for_hidden_names_gets_them() {
+    for place in Place::both() {
+        for name in ["h/_x.txt", "h/.y.txt", "h/z.txt", "h/_raceline-1/s.txt"] {
+            place.put(name, "x").await;
+        }
+        for (pattern, expected) in [
+            ("h/_*.txt", &["h/_x.txt"][..]),
+            ("h/.*.txt", &["h/.y.txt"]),
+            ("h/*.txt", &["h/z.txt"]),
+        ] {
+            let found = place.list(&place.scan(TEXT, &[pattern])).await.unwrap();
+            assert_eq!(found, expected, "{pattern}");
+        }
+        let staged = place.list(&place.scan(TEXT, &["h/_r*"])).await.unwrap_err();
+        assert!(staged.to_string().starts_with("no file matches"), "{staged}");
+    }
+}
+
+#[tokio::test]
 async fn hive_folders_become_partition_values() {
     for place in filled().await {
         let mut scan = place.scan(FileFormat::Parquet, &["data/year=2024"]);

@@ -7,4 +7,5 @@ mod killed;
 mod listing;
 mod reading;
 mod s3;
+mod server;
 mod writing;

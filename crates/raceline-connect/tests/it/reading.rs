@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{DataType, UInt8Type};
 use raceline_connect::{BinaryReader, FileColumns, ImageReader, TextReader};
+use raceline_exec::SplitReader;
 use raceline_plan::{FileFormat, FileSplit, ImageReadOptions, TextReadOptions};
 use raceline_types::{ErrorKind, Span, Split, SplitId, TensorType};
 
@@ -237,7 +238,56 @@ async fn what_is_no_image_is_named() {
 
     let odd = ImageReadOptions { size: None, mode: Some("CMYKX".into()) };
     assert_eq!(ImageReader::content(&odd).unwrap_err().to_string(), "unknown image mode `CMYKX`");
-    let none = ImageReadOptions { size: Some((0, 5)), mode: None };
-    let error = ImageReader::content(&none).unwrap_err();
-    assert_eq!(error.to_string(), "cannot resize images to `0` by `5`");
+    for (height, width) in [(0, 5), (1, 65_536), (100_000, 1), (65_535, 65_535)] {
+        let none = ImageReadOptions { size: Some((height, width)), mode: None };
+        let error = ImageReader::content(&none).unwrap_err();
+        assert_eq!(error.to_string(), format!("cannot resize images to `{height}` by `{width}`"));
+    }
+}
+
+#[tokio::test]
+async fn names_are_told_without_opening_files() {
+    let place = Place::local();
+    place.put("i/a.png", "not a picture").await;
+    let options = ImageReadOptions::default();
+    let splits = place.splits(&place.scan(FileFormat::Image(options.clone()), &["i"])).await;
+    let splits = splits.unwrap();
+    let path = ["path".to_owned()];
+    let content = ImageReader::content(&options).unwrap();
+    let columns = FileColumns::new(content, &[], true, Some(&path)).unwrap();
+    let images = ImageReader::new(Arc::clone(&place.stores), &options, columns).unwrap();
+    let columns = FileColumns::new(BinaryReader::content(), &[], true, Some(&path)).unwrap();
+    let binary = BinaryReader::new(Arc::clone(&place.stores), columns);
+    std::fs::remove_file(place.path("i/a.png")).unwrap();
+    for reader in [&images as &dyn SplitReader, &binary] {
+        let batches = read(reader, &splits).await.unwrap();
+        assert_eq!(texts(&batches, "path"), owned(&[&place.path("i/a.png")]));
+    }
+}
+
+#[tokio::test]
+async fn a_file_too_large_for_a_column_is_refused_before_it_is_fetched() {
+    let place = Place::local();
+    place.put("t/a.bin", "x").await;
+    let mut splits = place.splits(&place.scan(FileFormat::Binary, &["t"])).await.unwrap();
+    let file = splits[0].payload.downcast_ref::<Vec<FileSplit>>().unwrap()[0].clone();
+    splits[0].payload = Arc::new(vec![FileSplit { size_bytes: 1 << 31, ..file }]);
+    std::fs::remove_file(place.path("t/a.bin")).unwrap();
+    let reader = BinaryReader::new(Arc::clone(&place.stores), plain(BinaryReader::content()));
+    let failure = read(&reader, &splits).await.unwrap_err();
+    let message = format!("`{}` is larger than 2139095039 bytes", place.path("t/a.bin"));
+    assert_eq!(failure.to_string(), message);
+}
+
+#[tokio::test]
+async fn long_paths_count_in_batches_of_short_lines() {
+    let place = Place::memory();
+    let name = format!("{}/{}.txt", "d".repeat(200), "f".repeat(200));
+    place.put(&name, "\n".repeat(200_000)).await;
+    let splits = place.splits(&place.scan(TEXT, &[&name])).await.unwrap();
+    let columns = FileColumns::new(TextReader::content(), &[], true, None).unwrap();
+    let batches = read(&text_reader(&place, false, columns), &splits).await.unwrap();
+    let rows: Vec<_> = batches.iter().map(raceline_types::Batch::rows).collect();
+    assert_eq!(rows.iter().sum::<usize>(), 200_000);
+    assert!(rows.iter().all(|&rows| rows < 60_000), "{rows:?}");
 }

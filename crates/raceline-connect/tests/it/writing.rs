@@ -351,8 +351,8 @@ async fn the_next_write_finishes_or_removes_what_a_dead_one_left() {
     std::fs::remove_dir_all(place.path("out")).unwrap();
 
     place.put("out/old.csv", "n\n").await;
-    let entry = r#"{"path": "k=1/dead_000000.csv", "file": "dead_000000.csv"}"#;
-    let done = r#"{"path": "done.csv", "file": "moved already"}"#;
+    let entry = r#"{"path": "k=1/dead_000000.csv", "bytes": 4, "file": "dead_000000.csv"}"#;
+    let done = r#"{"path": "done.csv", "bytes": 2, "file": "moved already"}"#;
     place.put("out/done.csv", "n\n").await;
     let manifest =
         format!(r#"{{"version": 1, "files": [{entry}, {done}], "removed": ["old.csv"]}}"#);
@@ -360,14 +360,38 @@ async fn the_next_write_finishes_or_removes_what_a_dead_one_left() {
     let empty = place.write(place.spec("out", WriteFormat::Csv), Vec::new()).await.unwrap();
     assert!(empty.is_empty());
     assert_eq!(place.all_files().await, ["out/done.csv", "out/k=1/dead_000000.csv"]);
+}
 
+/// The rendered failure of a write beside one that broke off.
+async fn fault_beside_a_dead_write(place: &Place) -> String {
+    let written = place.write(place.spec("out", WriteFormat::Csv), vec![Ok(table(0, 1))]).await;
+    written.unwrap_err().render()
+}
+
+#[tokio::test]
+async fn a_write_that_cannot_be_finished_is_named_with_the_ways_out() {
+    let place = Place::local();
+    let folder = place.path("out/_raceline-dead");
+    let expected = |reason: &str| {
+        format!(
+            "cannot finish an earlier write, which broke off: `{folder}`\n  caused by: {reason}\n  \
+             hint: mend the cause and write again; or give that write up by removing `{folder}` \
+             with all it holds: what it was to replace is still there"
+        )
+    };
     abandon(&place, Some("{}")).await;
-    let failure = place.write(place.spec("out", WriteFormat::Csv), Vec::new()).await.unwrap_err();
-    let uri = place.path("out/_raceline-dead/manifest.json");
-    assert_eq!(
-        failure.to_string(),
-        format!("cannot finish the write that broke off in `{uri}`: its manifest is damaged")
-    );
+    let damaged = expected("its manifest is damaged\n  caused by: its version is null, not 1");
+    assert_eq!(fault_beside_a_dead_write(&place).await, damaged);
+
+    place.put("victim.txt", "").await;
+    let evil = r#"{"version": 1, "files": [], "removed": ["../victim.txt"]}"#;
+    abandon(&place, Some(evil)).await;
+    let reason = "its manifest is damaged\n  caused by: the path `../victim.txt` leads out of the \
+                  folder";
+    assert_eq!(fault_beside_a_dead_write(&place).await, expected(reason));
+    assert!(place.all_files().await.contains(&"victim.txt".to_owned()));
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert_eq!(place.write(place.spec("out", WriteFormat::Csv), Vec::new()).await.unwrap(), []);
 }
 
 #[tokio::test]
@@ -385,7 +409,7 @@ async fn writers_that_begin_at_once_do_not_tidy_each_other_away() {
         let writers: Vec<_> = (0..8)
             .map(|writer| {
                 let place = std::sync::Arc::clone(&place);
-                tokio::spawn(async move {
+                tokio::runtime::Handle::current().spawn(async move {
                     let spec = place.spec("out", WriteFormat::Csv);
                     place.write(spec, vec![Ok(table(writer, 1))]).await
                 })
@@ -421,7 +445,7 @@ async fn uploads_that_a_dead_writer_left_are_completed() {
     let part = store.put_part(&path, &id, 0, "n\n1\n".into()).await.unwrap();
     let manifest = format!(
         r#"{{"version": 1, "removed": [], "files":
-            [{{"path": "dead_000000.csv", "upload": "{id}", "parts": ["{}"]}}]}}"#,
+            [{{"path": "dead_000000.csv", "bytes": 4, "upload": "{id}", "parts": ["{}"]}}]}}"#,
         part.content_id
     );
     place.put("out/_raceline-dead/manifest.json", manifest).await;

@@ -8,7 +8,7 @@ use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int8Array, Int64Array, NullArray,
     StringArray, StringViewArray, UInt64Array,
 };
-use arrow::datatypes::{DataType, Float64Type};
+use arrow::datatypes::{DataType, Field, Float64Type, Schema};
 use datafusion_expr::{Expr, Operator, lit};
 use proptest::prelude::*;
 use raceline_types::Diagnostic;
@@ -175,15 +175,27 @@ fn a_literal_is_typed_and_an_empty_list_holds_nothing() {
 
 #[test]
 fn relaxed_predicates_are_bare_where_that_keeps_more() {
+    let schema = Schema::new(vec![
+        Field::new("a", DataType::Int64, true),
+        Field::new("x", DataType::Float64, true),
+    ]);
+    for (name, zero, is_bare) in
+        [("a", lit(0), true), ("a", lit(-0.0), false), ("x", lit(0), false)]
+    {
+        let predicate = binary(">=", column(name), zero.clone()).unwrap();
+        let bare = column(name).gt_eq(zero);
+        let expected = if is_bare { bare } else { predicate.clone() };
+        assert_eq!(relaxed(&predicate, &schema), expected);
+    }
     let equal = binary("==", column("a"), lit(1.0)).unwrap();
     let unequal = binary("!=", column("a"), lit(1.0)).unwrap();
-    assert_eq!(relaxed(&equal), column("a").eq(lit(1.0)));
-    assert_eq!(relaxed(&unequal), unequal);
+    assert_eq!(relaxed(&equal, &schema), column("a").eq(lit(1.0)));
+    assert_eq!(relaxed(&unequal, &schema), unequal);
     let both = binary("&", equal.clone(), unequal.clone()).unwrap();
-    assert_eq!(relaxed(&both), column("a").eq(lit(1.0)).and(unequal));
+    assert_eq!(relaxed(&both, &schema), column("a").eq(lit(1.0)).and(unequal));
     // Under a negation fewer rows would be kept.
     let negated = unary("~", equal).unwrap();
-    assert_eq!(relaxed(&negated), negated);
+    assert_eq!(relaxed(&negated, &schema), negated);
 }
 
 #[test]

@@ -14,6 +14,8 @@ use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore};
 use raceline_plan::CsvReadOptions;
 
 use super::head::read_head;
+use super::infer::check_names;
+use crate::error::carry;
 
 /// Most bytes of a header line.
 const HEADER_BYTES_MAX: u64 = 64 << 10;
@@ -67,6 +69,7 @@ pub(super) async fn file_schema(
         .with_quote(options.quote);
     let (header, _) = format.infer_schema(head.bytes.as_slice(), Some(0))?;
     let header = without_mark(&header);
+    check_names(&header).map_err(|error| carry(error.into()))?;
     let field = |field: &Arc<Field>| match table.field_with_name(field.name()) {
         Ok(known) => known.clone(),
         Err(_) => Field::new(field.name(), DataType::Utf8, true),

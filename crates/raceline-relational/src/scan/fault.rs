@@ -52,6 +52,7 @@ fn explain(
     format: &'static str,
     position: Option<&Position<'_>>,
 ) -> Failure {
+    let error = without_context(error);
     let reason = match error.find_root() {
         DataFusionError::ResourcesExhausted(_) => {
             return RelationalError::OutOfMemory { source: Box::new(error) }.into();
@@ -68,7 +69,13 @@ fn explain(
         DataFusionError::Internal(_) => {
             return InternalError::caused_by("reading a table file", error).into();
         }
-        DataFusionError::ParquetError(parquet) => parquet_reason(parquet),
+        DataFusionError::ParquetError(parquet) => match parquet_reason(parquet) {
+            Some(reason) => {
+                let source = Some(Box::new(error));
+                return FileError::Malformed { format, reason, source }.into();
+            }
+            None => None,
+        },
         DataFusionError::Execution(reason) => Some(reason.clone()),
         DataFusionError::ArrowError(arrow, _) => match arrow.as_ref() {
             // The JSON reader says of its syntax `JsonError`.
@@ -84,6 +91,9 @@ fn explain(
             ArrowError::CastError(_) => {
                 return FileError::Cast { source: Box::new(error) }.into();
             }
+            ArrowError::JsonError(text) if let Some(key) = unknown_key(text) => {
+                return FileError::UnknownKey { key }.into();
+            }
             ArrowError::JsonError(text) if text.starts_with("whilst decoding field") => {
                 return FileError::Cast { source: Box::new(error) }.into();
             }
@@ -92,11 +102,30 @@ fn explain(
         },
         _ => None,
     };
-    let source = Box::new(error);
     match reason {
-        Some(reason) => FileError::Malformed { format, reason, source }.into(),
-        None => FileError::Read { format, source }.into(),
+        Some(reason) => FileError::Malformed { format, reason, source: None }.into(),
+        None => FileError::Read { format, source: Box::new(error) }.into(),
     }
+}
+
+/// `error` without the file's name, which is told apart from it.
+fn without_context(error: DataFusionError) -> DataFusionError {
+    match error {
+        DataFusionError::Context(_, inner) => without_context(*inner),
+        error => error,
+    }
+}
+
+/// The key of `whilst decoding field 'a': column 'b' missing from schema`: `a.b`.
+fn unknown_key(text: &str) -> Option<String> {
+    let (mut keys, mut rest) = (Vec::new(), text);
+    while let Some(inner) = rest.strip_prefix("whilst decoding field '") {
+        let (key, inner) = inner.split_once("': ")?;
+        keys.push(key);
+        rest = inner;
+    }
+    keys.push(rest.strip_prefix("column '")?.strip_suffix("' missing from schema")?);
+    Some(keys.join("."))
 }
 
 fn is_missing(error: &StoreError) -> bool {

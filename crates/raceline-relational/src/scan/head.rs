@@ -15,14 +15,15 @@ pub(super) struct Head {
     pub(super) is_whole: bool,
 }
 
-/// Reads at most `bytes_max` bytes of the file as it is stored and decompresses them.
+/// Reads at most `bytes_max` bytes of the file as it is stored and decompresses them, to at most
+/// as many.
 pub(super) async fn read_head(
     store: &Arc<dyn ObjectStore>,
     meta: &ObjectMeta,
     compression: FileCompressionType,
     bytes_max: u64,
 ) -> Result<Head, DataFusionError> {
-    let is_whole = meta.size <= bytes_max;
+    let mut is_whole = meta.size <= bytes_max;
     if meta.size == 0 {
         return Ok(Head { bytes: Vec::new(), is_whole });
     }
@@ -32,7 +33,12 @@ pub(super) async fn read_head(
     let stored = stored.map(|chunk| chunk.map_err(DataFusionError::from)).boxed();
     let mut plain = compression.convert_stream(stored)?;
     let mut bytes = Vec::new();
+    let most = usize::try_from(bytes_max).unwrap_or(usize::MAX);
     while let Some(chunk) = plain.next().await {
+        if bytes.len() >= most {
+            is_whole = false;
+            break;
+        }
         match chunk {
             Ok(chunk) => bytes.extend_from_slice(&chunk),
             // A compressed stream that is cut ends in an error.

@@ -1,5 +1,6 @@
 //! What is known of table files before they are read: columns and row counts.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
@@ -16,6 +17,7 @@ use super::csv::{csv_format, without_mark};
 use super::fault::file_failure;
 use super::{PATH_COLUMN, compression, json, object_meta};
 use crate::engine::Engine;
+use crate::error::FileError;
 
 /// Footers that are read at once.
 const FOOTERS_AT_ONCE: usize = 16;
@@ -114,7 +116,17 @@ async fn infer_file(
         let error = DataFusionError::Execution("it has no columns".into());
         return Err(file_failure(error, format, split, None));
     }
+    check_names(&schema).map_err(|error| Failure::from(error).at_uri(&split.uri))?;
     Ok(schema)
+}
+
+/// Checks that no two columns of a file have one name: only one of them could be read.
+pub(super) fn check_names(columns: &Schema) -> Result<(), FileError> {
+    let mut seen = HashSet::new();
+    match columns.fields().iter().find(|field| !seen.insert(field.name())) {
+        Some(field) => Err(FileError::DuplicateColumn { column: field.name().clone() }),
+        None => Ok(()),
+    }
 }
 
 /// `field`, nullable, with plain strings in place of views and text in place of the type null.

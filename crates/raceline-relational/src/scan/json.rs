@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray};
-use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, Decimal128Type, DecimalType, Field, FieldRef, Schema, SchemaRef};
+use arrow::array::{Array, ArrayRef, AsArray, make_array};
+use arrow::compute::{CastOptions, cast, cast_with_options};
+use arrow::datatypes::{
+    DataType, Decimal128Type, DecimalType, Field, FieldRef, Fields, Schema, SchemaRef,
+};
 use arrow::error::ArrowError;
 use arrow::json::reader::infer_json_schema_from_iterator;
 use datafusion::error::DataFusionError;
@@ -41,8 +43,8 @@ pub(super) async fn is_array(
     Ok(starts_with_array(&head.bytes))
 }
 
-/// The columns of a file, from at most its first `rows` objects. Columns without a value are
-/// text.
+/// The columns of a file, from at most `rows` objects in its first [`SAMPLE_BYTES`]. Columns
+/// without a value are text.
 pub(super) async fn infer(
     store: &Arc<dyn ObjectStore>,
     meta: &ObjectMeta,
@@ -50,25 +52,75 @@ pub(super) async fn infer(
     rows: usize,
 ) -> Result<Schema, DataFusionError> {
     let head = read_head(store, meta, compression(split), SAMPLE_BYTES).await?;
-    let schema = infer_json_schema_from_iterator(sample(&head, rows)?.into_iter().map(Ok))?;
+    let schema = infer_json_schema_from_iterator(objects(&head).take(rows))?;
     let fields: Vec<_> = schema.fields().iter().map(without_null_type).collect();
     Ok(Schema::new(fields))
 }
 
-/// `columns` as they are read: integers with their fractions, which the reader would drop.
-pub(super) fn with_fractions(columns: &Schema) -> SchemaRef {
-    let field = |field: &FieldRef| {
-        let field = Field::clone(field);
-        if field.data_type().is_integer() { field.with_data_type(FRACTIONS) } else { field }
+/// Those keys of the first objects of a file that are among `names`, as columns. What cannot be
+/// told has none: reading the file tells what is wrong with it.
+pub(super) async fn passed_over(
+    store: &Arc<dyn ObjectStore>,
+    meta: &ObjectMeta,
+    split: &FileSplit,
+    names: &[&str],
+) -> Result<Vec<FieldRef>, DataFusionError> {
+    let head = read_head(store, meta, compression(split), SNIFF_BYTES).await?;
+    let Ok(schema) = infer_json_schema_from_iterator(objects(&head).map_while(Result::ok).map(Ok))
+    else {
+        return Ok(Vec::new());
     };
-    Arc::new(Schema::new(columns.fields().iter().map(field).collect::<Vec<_>>()))
+    let schema = with_fractions(&schema);
+    let fields = schema.fields().iter().map(without_null_type);
+    Ok(fields.filter(|field| names.contains(&field.name().as_str())).collect())
 }
 
-/// A column that was read by [`with_fractions`] as the integers of `data_type`.
+/// `columns` as they are read: integers, at any depth, with their fractions, which the reader
+/// would drop.
+pub(super) fn with_fractions(columns: &Schema) -> SchemaRef {
+    Arc::new(Schema::new(columns.fields().iter().map(with_fraction).collect::<Fields>()))
+}
+
+fn with_fraction(field: &FieldRef) -> FieldRef {
+    let data_type = match field.data_type() {
+        integer if integer.is_integer() => FRACTIONS,
+        DataType::Struct(parts) => DataType::Struct(parts.iter().map(with_fraction).collect()),
+        DataType::List(item) => DataType::List(with_fraction(item)),
+        DataType::LargeList(item) => DataType::LargeList(with_fraction(item)),
+        DataType::Map(entry, sorted) => DataType::Map(with_fraction(entry), *sorted),
+        other => other.clone(),
+    };
+    Arc::new(Field::clone(field).with_data_type(data_type))
+}
+
+/// A column that was read by [`with_fractions`], with the integers of `data_type`.
 ///
 /// # Errors
 /// [`ArrowError::CastError`] for a value with a fraction, or beyond the type.
-pub(super) fn integers(column: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, ArrowError> {
+pub(super) fn without_fractions(
+    column: &ArrayRef,
+    data_type: &DataType,
+) -> Result<ArrayRef, ArrowError> {
+    let parts: &[FieldRef] = match data_type {
+        same if same == column.data_type() => return Ok(Arc::clone(column)),
+        integer if integer.is_integer() => return integers(column, integer),
+        DataType::Struct(parts) => parts,
+        DataType::List(item) | DataType::LargeList(item) | DataType::Map(item, _) => {
+            std::slice::from_ref(item)
+        }
+        other => return cast(column, other),
+    };
+    let column = column.to_data();
+    let children = column.child_data().iter().zip(parts).map(|(child, part)| {
+        let child = without_fractions(&make_array(child.clone()), part.data_type())?;
+        Ok(child.to_data())
+    });
+    let children = children.collect::<Result<Vec<_>, ArrowError>>()?;
+    let whole = column.into_builder().data_type(data_type.clone()).child_data(children);
+    Ok(make_array(whole.build()?))
+}
+
+fn integers(column: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, ArrowError> {
     let numbers = column.as_primitive::<Decimal128Type>();
     let whole = numbers.try_unary::<_, Decimal128Type, ArrowError>(|number| {
         if number % ONE != 0 {
@@ -86,33 +138,36 @@ fn starts_with_array(head: &[u8]) -> bool {
     head.trim_ascii_start().first() == Some(&b'[')
 }
 
-/// The first `rows` objects of a file.
-fn sample(head: &Head, rows: usize) -> Result<Vec<Value>, DataFusionError> {
+/// The objects at the start of a file, without one that is cut off.
+fn objects(head: &Head) -> impl Iterator<Item = Result<Value, ArrowError>> {
     let is_array = starts_with_array(&head.bytes);
     let mut rest = head.bytes.trim_ascii_start();
     if is_array {
         rest = rest[1..].trim_ascii_start();
     }
-    let mut values = Vec::new();
-    while values.len() < rows && !rest.is_empty() && !(is_array && rest[0] == b']') {
-        let mut items = serde_json::Deserializer::from_slice(rest).into_iter::<Value>();
-        match items.next() {
-            Some(Ok(value @ Value::Object(_))) => values.push(value),
-            Some(Ok(value)) => return Err(malformed(&format!("`{value}` is not an object"))),
-            Some(Err(error)) if error.is_eof() && !head.is_whole && !values.is_empty() => break,
-            Some(Err(error)) => return Err(malformed(&error.to_string())),
-            None => break,
+    let mut is_first = true;
+    std::iter::from_fn(move || {
+        if rest.is_empty() || (is_array && rest[0] == b']') {
+            return None;
         }
+        let mut items = serde_json::Deserializer::from_slice(rest).into_iter::<Value>();
+        let object = match items.next()? {
+            Ok(value @ Value::Object(_)) => Ok(value),
+            Ok(value) => Err(malformed(&format!("`{value}` is not an object"))),
+            Err(error) if error.is_eof() && !head.is_whole && !is_first => return None,
+            Err(error) => Err(malformed(&error.to_string())),
+        };
+        is_first = false;
         rest = rest[items.byte_offset()..].trim_ascii_start();
         if is_array {
             rest = rest.strip_prefix(b",").unwrap_or(rest).trim_ascii_start();
         }
-    }
-    Ok(values)
+        Some(object)
+    })
 }
 
-fn malformed(reason: &str) -> DataFusionError {
-    ArrowError::JsonError(reason.to_owned()).into()
+fn malformed(reason: &str) -> ArrowError {
+    ArrowError::JsonError(reason.to_owned())
 }
 
 /// `field` with text in place of the type null, at any depth.

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::common::ScalarValue;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
 use datafusion::datasource::physical_plan::{
-    CsvSource, FileScanConfigBuilder, FileSource, JsonSource, ParquetSource,
+    CsvSource, FileScanConfigBuilder, FileSource, ParquetSource,
 };
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
@@ -15,6 +16,8 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::Expr;
 use datafusion::parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
+use datafusion::physical_plan::ExecutionPlan;
+use futures::stream::{BoxStream, StreamExt};
 use object_store::{ObjectMeta, ObjectStore};
 use raceline_plan::expression::relaxed;
 use raceline_plan::{FileFormat, FileSplit};
@@ -22,7 +25,8 @@ use raceline_types::Failure;
 
 use super::csv::{csv_options, file_schema};
 use super::fault::file_failure;
-use super::infer::{footer, parquet_metadata};
+use super::infer::{check_names, footer, parquet_metadata};
+use super::objects::ObjectFile;
 use super::{compression, is_first, json, object_meta};
 use crate::engine::{Engine, batch_rows};
 use crate::error::{FileError, carry};
@@ -41,19 +45,31 @@ pub(super) struct LeafRequest<'a> {
     pub(super) constants: Vec<(&'a str, Option<&'a str>)>,
     /// At most this many rows.
     pub(super) limit: Option<usize>,
+    /// Whether a key of a JSON object that no column has is an error.
+    pub(super) strict_keys: bool,
 }
+
+/// Batches of a file, each an error instead when it cannot be read.
+pub(super) type Batches = BoxStream<'static, Result<RecordBatch, DataFusionError>>;
 
 /// A scan of one file (or of a range of it), of one partition.
 pub(super) struct Leaf {
-    /// The plan.
-    pub(super) plan: Arc<DataSourceExec>,
+    content: Content,
     /// Rows of a batch.
-    pub(super) batch_rows: usize,
+    batch_rows: usize,
     /// Columns that stand in the file.
     pub(super) file_schema: SchemaRef,
-    /// For each needed column, its position in the output of `plan`; `None` when the file does
+    /// For each needed column, its position in the batches; `None` when the file does
     /// not have it.
     pub(super) positions: Vec<Option<usize>>,
+}
+
+/// What reads the file of a leaf.
+enum Content {
+    /// A plan of one partition.
+    Plan(Arc<DataSourceExec>),
+    /// A file of JSON.
+    Objects(Box<ObjectFile>),
 }
 
 /// The file that a leaf scans.
@@ -80,6 +96,16 @@ impl Leaf {
         let target = Target { engine, format, split, url, store, meta };
         target.plan(request).await.map_err(|error| file_failure(error, format, split, None))
     }
+
+    /// The rows.
+    pub(super) async fn batches(&self, engine: &Engine) -> Result<Batches, DataFusionError> {
+        match &self.content {
+            Content::Plan(plan) => {
+                Ok(plan.execute(0, engine.task_context(self.batch_rows))?.boxed())
+            }
+            Content::Objects(file) => file.batches(self.batch_rows).await,
+        }
+    }
 }
 
 impl Target<'_> {
@@ -101,17 +127,9 @@ impl Target<'_> {
                     CsvSource::new(table).with_csv_options(csv_options(options, compression));
                 self.leaf(Arc::new(source), own, request, (TEXT_BATCH_ROWS, can_be_cut)).map(Some)
             }
-            FileFormat::Json(_) => {
-                let is_array = json::is_array(&self.store, &self.meta, self.split).await?;
-                if is_array && !is_first(self.split) {
-                    return Ok(None);
-                }
-                let own = json::with_fractions(&own);
-                let source =
-                    JsonSource::new(table_schema(&own, request)).with_newline_delimited(!is_array);
-                let can_be_cut = can_be_cut && !is_array;
-                self.leaf(Arc::new(source), own, request, (TEXT_BATCH_ROWS, can_be_cut)).map(Some)
-            }
+            // JSON is read whole, by the first range.
+            FileFormat::Json(_) if !is_first(self.split) => Ok(None),
+            FileFormat::Json(_) => self.objects(own, request).await.map(Some),
             FileFormat::Text(_) | FileFormat::Binary | FileFormat::Image(_) => {
                 Err(DataFusionError::Internal("not a table format".into()))
             }
@@ -133,6 +151,7 @@ impl Target<'_> {
     ) -> Result<Leaf, DataFusionError> {
         let footer = footer(self.engine, &self.store, &self.meta).await?;
         let stored = parquet_metadata(self.engine, &self.store, &self.meta).fetch_schema().await?;
+        check_names(&stored).map_err(|error| carry(error.into()))?;
         check_fractions(&stored, &own).map_err(|error| carry(error.into()))?;
         let cache = self.engine.runtime().cache_manager.get_file_metadata_cache();
         let table = table_schema(&own, request);
@@ -140,11 +159,50 @@ impl Target<'_> {
         let mut source =
             ParquetSource::new(table.clone()).with_parquet_file_reader_factory(Arc::new(readers));
         if let Some(predicate) = request.predicate {
-            let predicate = resolve(&relaxed(predicate), table.table_schema());
+            let predicate =
+                resolve(&relaxed(predicate, table.table_schema()), table.table_schema());
             source = source.with_predicate(predicate.map_err(|error| carry(error.into()))?);
         }
         let rows = batch_rows(row_bytes(&footer, &own));
         self.leaf(Arc::new(source), own, request, (rows, true))
+    }
+
+    async fn objects(
+        &self,
+        own: SchemaRef,
+        request: &LeafRequest<'_>,
+    ) -> Result<Leaf, DataFusionError> {
+        let constants = || request.constants.iter();
+        let strict = match request.strict_keys {
+            true if request.constants.is_empty() => Some(Vec::new()),
+            true => {
+                let names: Vec<_> = constants().map(|(name, _)| *name).collect();
+                Some(json::passed_over(&self.store, &self.meta, self.split, &names).await?)
+            }
+            false => None,
+        };
+        let own = json::with_fractions(&own);
+        let positions = Self::positions(&own, request);
+        let file = ObjectFile {
+            store: Arc::clone(&self.store),
+            meta: self.meta.clone(),
+            compression: compression(self.split),
+            is_array: json::is_array(&self.store, &self.meta, self.split).await?,
+            columns: Arc::clone(&own),
+            constants: constants()
+                .map(|(name, value)| ((*name).to_owned(), value.map(str::to_owned)))
+                .collect(),
+            strict,
+        };
+        let content = Content::Objects(Box::new(file));
+        Ok(Leaf { content, batch_rows: TEXT_BATCH_ROWS, file_schema: own, positions })
+    }
+
+    /// For each needed column, its position among the columns of the file and the constants.
+    fn positions(own: &SchemaRef, request: &LeafRequest<'_>) -> Vec<Option<usize>> {
+        let table = table_schema(own, request);
+        let needed = request.needed.fields().iter();
+        needed.map(|field| table.table_schema().index_of(field.name()).ok()).collect()
     }
 
     fn leaf(
@@ -162,13 +220,7 @@ impl Target<'_> {
         let values = request.constants.iter();
         let values = values.map(|(_, value)| ScalarValue::Utf8(value.map(str::to_owned)));
         let file = file.with_partition_values(values.collect());
-        let table = table_schema(&own, request);
-        let found: Vec<Option<usize>> = request
-            .needed
-            .fields()
-            .iter()
-            .map(|field| table.table_schema().index_of(field.name()).ok())
-            .collect();
+        let found = Self::positions(&own, request);
         let config = FileScanConfigBuilder::new(self.url.clone(), source)
             .with_file(file)
             .with_limit(request.limit)
@@ -182,7 +234,7 @@ impl Target<'_> {
             .build();
         let mut next = 0..;
         Ok(Leaf {
-            plan: DataSourceExec::from_data_source(config),
+            content: Content::Plan(DataSourceExec::from_data_source(config)),
             batch_rows,
             file_schema: own,
             positions: found.into_iter().map(|at| at.and_then(|_| next.next())).collect(),

@@ -6,6 +6,7 @@ mod head;
 mod infer;
 mod json;
 mod leaf;
+mod objects;
 mod prune;
 mod reader;
 

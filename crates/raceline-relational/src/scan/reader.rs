@@ -8,7 +8,6 @@ use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::Expr;
-use datafusion::physical_plan::ExecutionPlan;
 use futures::StreamExt;
 use raceline_exec::{Emit, SplitReader};
 use raceline_plan::{FileFormat, FileScan, FileSplit};
@@ -31,8 +30,9 @@ const HIVE_NULL: &str = "__HIVE_DEFAULT_PARTITION__";
 /// Does all of a [`raceline_plan::ScanRequest`] exactly: the projection in its order, the
 /// predicate row by row (null drops the row), the limit within one split. Row groups and pages
 /// that the predicate rules out are skipped, and files that it rules out by their folders are not
-/// opened. Columns that a file lacks are null; columns that the schema lacks are not read. Rows
-/// come in file order; the spans count the rows that are left. The payload of a split is a
+/// opened. Columns that a file lacks are null. Columns of a Parquet or CSV file that the schema
+/// lacks are not read; keys of JSON objects that it lacks are an error, unless the request names
+/// its columns or the user declared them. Rows come in file order; the spans count the rows that are left. The payload of a split is a
 /// `Vec<FileSplit>`.
 pub struct FileReader {
     engine: Arc<Engine>,
@@ -46,6 +46,7 @@ pub struct FileReader {
     predicate: Option<Expr>,
     filter: Option<RowFilter>,
     limit: Option<u64>,
+    strict_keys: bool,
 }
 
 impl FileReader {
@@ -90,6 +91,7 @@ impl FileReader {
             predicate: request.predicate.clone(),
             filter: request.predicate.clone().map(RowFilter::new),
             limit: request.limit,
+            strict_keys: request.projection.is_none() && scan.schema.is_none(),
         })
     }
 
@@ -119,6 +121,7 @@ impl FileReader {
             predicate: self.predicate.as_ref(),
             constants: constants(file, self.include_paths),
             limit: limit.and_then(|rows| usize::try_from(rows).ok()),
+            strict_keys: self.strict_keys,
         };
         Leaf::plan(&self.engine, &self.format, file, &request).await
     }
@@ -134,10 +137,9 @@ impl FileReader {
             return Ok(());
         }
         let Some(leaf) = self.leaf(file).await? else { return Ok(()) };
-        let context = self.engine.task_context(leaf.batch_rows);
         let mut batches = leaf
-            .plan
-            .execute(0, context)
+            .batches(&self.engine)
+            .await
             .map_err(|error| file_failure(error, &self.format, file, None))?;
         while let Some(batch) = batches.next().await {
             let batch = match batch {
@@ -188,11 +190,13 @@ impl FileReader {
             };
             let is_own = leaf.file_schema.index_of(field.name()).is_ok();
             let column = match &self.format {
-                FileFormat::Json(_) if is_own && field.data_type().is_integer() => {
-                    json::integers(batch.column(position), field.data_type()).map_err(|error| {
-                        let error = FileError::Cast { source: Box::new(error.into()) };
-                        Failure::from(error).at_column(field.name())
-                    })?
+                FileFormat::Json(_) if is_own => {
+                    json::without_fractions(batch.column(position), field.data_type()).map_err(
+                        |error| {
+                            let error = FileError::Cast { source: Box::new(error.into()) };
+                            Failure::from(error).at_column(field.name())
+                        },
+                    )?
                 }
                 _ => fitted(batch.column(position), field)?,
             };

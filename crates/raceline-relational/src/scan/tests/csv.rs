@@ -107,15 +107,30 @@ fn rows_of_another_width_and_other_files_are_told() {
     let files = Files::new();
     let ragged = [files.put("a.csv", "id,x\n1,2\n"), files.put("b.csv", "id,x\n1,2\n1,2,3\n")];
     let text = fault(files.read(&csv(ScanRequest::default()), &ragged));
-    let expected = "not a CSV file: incorrect number of fields for line 3, expected 2 got 3\n  \
-                    file: /b.csv\n";
-    assert!(text.starts_with(expected), "{text}");
+    assert_eq!(
+        text,
+        "not a CSV file: incorrect number of fields for line 3, expected 2 got 3\n  \
+         file: /b.csv\n  hint: remove the file from the paths, or write it again as CSV"
+    );
     let binary = [files.put("c.csv", vec![0xFF, 0xFE, b'\n', 0xFF, b'\n'])];
     let text = fault(files.read(&csv(ScanRequest::default()), &binary));
     assert!(text.contains("  file: /c.csv\n"), "{text}");
     let empty = files.put("empty.csv", "");
     let text = files.infer(&csv(ScanRequest::default()), &empty).unwrap_err().render();
     assert!(text.starts_with("not a CSV file: it has no columns\n  file: /empty.csv"), "{text}");
+}
+
+#[test]
+fn two_columns_of_one_name_are_refused() {
+    let files = Files::new();
+    let (good, bad) = (files.put("a.csv", "a,b\n1,2\n"), files.put("b.csv", "a,b,a\n1,2,3\n"));
+    for splits in [vec![bad.clone()], vec![good, bad]] {
+        assert_eq!(
+            fault(files.read(&csv(ScanRequest::default()), &splits)),
+            "column `a` occurs twice\n  file: /b.csv\n  hint: give each column of the file a name \
+             of its own"
+        );
+    }
 }
 
 #[test]

@@ -245,8 +245,8 @@ fn a_column_of_another_type_is_cast_or_told() {
     assert_eq!(
         fault(files.read(&parquet(columns(&["id"])), &splits)),
         "a value does not fit the type of its column\n  file: /b.parquet\n  caused by: Arrow \
-         error: Cast error: Cannot cast string 'two' to value of Int64 type\n  hint: types are \
-         those of the first file: declare a schema, or write the files with the same types"
+         error: Cast error: Cannot cast string 'two' to value of Int64 type\n  hint: types are found from the start of the first \
+         file: write the files with the same types, or put first one that shows them"
     );
     let small: ArrayRef = Arc::new(arrow::array::Int8Array::from(vec![3]));
     let small = RecordBatch::try_from_iter([("x", Arc::clone(&small)), ("id", small)]).unwrap();
