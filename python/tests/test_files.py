@@ -289,3 +289,10 @@ def test_two_columns_of_one_name_are_refused(tmp_path):
     path.write_text("a,a\n1,2\n")
     with pytest.raises(SourceError, match=r"column `a` occurs twice(?s:.*)a\.csv"):
         raceline.read_csv(path).take_all()
+
+
+def test_json_columns_keep_the_order_of_their_keys(tmp_path):
+    (tmp_path / "a.json").write_text('{"user": "a", "age": 3}\n{"zip": 1, "age": 4, "user": "b"}\n')
+    assert raceline.read_json(tmp_path / "a.json").columns() == ["user", "age", "zip"]
+    (tmp_path / "b.json").write_text('[{"z": 1, "a": [{"y": 2}]}]')
+    assert raceline.read_json(tmp_path / "b.json").columns() == ["z", "a"]

@@ -1,5 +1,7 @@
 //! JSON: lines, one object, or one array a file; and the types of its columns.
 
+use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, make_array};
@@ -12,6 +14,8 @@ use arrow::json::reader::infer_json_schema_from_iterator;
 use datafusion::error::DataFusionError;
 use object_store::{ObjectMeta, ObjectStore};
 use raceline_plan::FileSplit;
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::compression;
@@ -43,8 +47,8 @@ pub(super) async fn is_array(
     Ok(starts_with_array(&head.bytes))
 }
 
-/// The columns of a file, from at most `rows` objects in its first [`SAMPLE_BYTES`]. Columns
-/// without a value are text.
+/// The columns of a file, from at most `rows` objects in its first [`SAMPLE_BYTES`], in the order
+/// in which their keys are first seen. Columns without a value are text.
 pub(super) async fn infer(
     store: &Arc<dyn ObjectStore>,
     meta: &ObjectMeta,
@@ -53,7 +57,13 @@ pub(super) async fn infer(
 ) -> Result<Schema, DataFusionError> {
     let head = read_head(store, meta, compression(split), SAMPLE_BYTES).await?;
     let schema = infer_json_schema_from_iterator(objects(&head).take(rows))?;
-    let fields: Vec<_> = schema.fields().iter().map(without_null_type).collect();
+    let mut fields: Vec<_> = schema.fields().iter().map(without_null_type).collect();
+    let mut position = HashMap::new();
+    for key in items::<Keys>(&head).take(rows).map_while(Result::ok).flat_map(|keys| keys.0) {
+        let next = position.len();
+        position.entry(key).or_insert(next);
+    }
+    fields.sort_by_key(|field| position.get(field.name()).copied());
     Ok(Schema::new(fields))
 }
 
@@ -140,6 +150,14 @@ fn starts_with_array(head: &[u8]) -> bool {
 
 /// The objects at the start of a file, without one that is cut off.
 fn objects(head: &Head) -> impl Iterator<Item = Result<Value, ArrowError>> {
+    items::<Value>(head).map(|item| match item? {
+        object @ Value::Object(_) => Ok(object),
+        value => Err(malformed(&format!("`{value}` is not an object"))),
+    })
+}
+
+/// The items at the start of a file, without one that is cut off.
+fn items<T: DeserializeOwned>(head: &Head) -> impl Iterator<Item = Result<T, ArrowError>> {
     let is_array = starts_with_array(&head.bytes);
     let mut rest = head.bytes.trim_ascii_start();
     if is_array {
@@ -150,20 +168,45 @@ fn objects(head: &Head) -> impl Iterator<Item = Result<Value, ArrowError>> {
         if rest.is_empty() || (is_array && rest[0] == b']') {
             return None;
         }
-        let mut items = serde_json::Deserializer::from_slice(rest).into_iter::<Value>();
-        let object = match items.next()? {
-            Ok(value @ Value::Object(_)) => Ok(value),
-            Ok(value) => Err(malformed(&format!("`{value}` is not an object"))),
+        let mut items = serde_json::Deserializer::from_slice(rest).into_iter::<T>();
+        let item = match items.next()? {
             Err(error) if error.is_eof() && !head.is_whole && !is_first => return None,
-            Err(error) => Err(malformed(&error.to_string())),
+            item => item.map_err(|error| malformed(&error.to_string())),
         };
         is_first = false;
         rest = rest[items.byte_offset()..].trim_ascii_start();
         if is_array {
             rest = rest.strip_prefix(b",").unwrap_or(rest).trim_ascii_start();
         }
-        Some(object)
+        Some(item)
     })
+}
+
+/// The keys of an object, in its order.
+struct Keys(Vec<String>);
+
+impl<'de> Deserialize<'de> for Keys {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(KeysVisitor)
+    }
+}
+
+struct KeysVisitor;
+
+impl<'de> Visitor<'de> for KeysVisitor {
+    type Value = Keys;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Keys, A::Error> {
+        let mut keys = Vec::new();
+        while let Some((key, IgnoredAny)) = object.next_entry()? {
+            keys.push(key);
+        }
+        Ok(Keys(keys))
+    }
 }
 
 fn malformed(reason: &str) -> ArrowError {
