@@ -214,7 +214,7 @@ mod tests {
         stores.register("memory://test", Arc::new(InMemory::new())).unwrap();
         let located = stores.resolve("memory://test/a.gz", &BTreeMap::new()).unwrap();
         let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-        packed.write_all(&[0; 1 << 20]).unwrap();
+        packed.write_all(&vec![0; 1 << 20]).unwrap();
         let packed = packed.finish().unwrap();
         let file = FileSplit {
             uri: "memory://test/a.gz".into(),
