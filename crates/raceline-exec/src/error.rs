@@ -10,22 +10,6 @@ pub enum ExecError {
     /// The execution was cancelled, or nobody needs the output any more.
     #[error("the execution was cancelled")]
     Cancelled,
-    /// Batches that are to be joined into one disagree on a column's type.
-    #[error("column `{column}` changed its type from `{before}` to `{after}`")]
-    TypeChanged {
-        /// The column.
-        column: String,
-        /// Type in the earlier batch.
-        before: String,
-        /// Type in the later batch.
-        after: String,
-    },
-    /// Batches that are to be joined into one have different columns.
-    #[error("the columns changed: `{column}` is in one batch and not in the next")]
-    ColumnsChanged {
-        /// The first column that only one of the two batches has in this place.
-        column: String,
-    },
     /// Arrow cannot hold the joined batch.
     #[error("batches of `{rows}` rows in all cannot be joined into one")]
     Join {
@@ -56,7 +40,6 @@ impl Diagnostic for ExecError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Cancelled => ErrorKind::Cancelled,
-            Self::TypeChanged { .. } | Self::ColumnsChanged { .. } => ErrorKind::Source,
             Self::Join { .. } | Self::Runtime { .. } | Self::StillRunning { .. } => {
                 ErrorKind::Resource
             }
@@ -66,13 +49,6 @@ impl Diagnostic for ExecError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Cancelled => None,
-            Self::TypeChanged { column, .. } => Some(format!(
-                "make every function and file give `{column}` the same type, or leave \
-                 `batch_size` out so that batches are not joined"
-            )),
-            Self::ColumnsChanged { .. } => Some(
-                "make every function and file give the same columns in the same order".to_owned(),
-            ),
             Self::Join { .. } => Some("ask for a smaller `batch_size`".to_owned()),
             Self::Runtime { .. } => {
                 Some("raise the limit on threads, or start with fewer `num_cpus`".to_owned())

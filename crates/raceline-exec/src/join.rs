@@ -1,21 +1,17 @@
 //! Joining the parts of a unit into one batch, and cutting large batches.
 
-use std::sync::Arc;
-
-use arrow::compute::concat;
-use arrow::datatypes::{Field, Schema, SchemaRef};
-use arrow::record_batch::{RecordBatch, RecordBatchOptions};
-use raceline_types::{Batch, Failure, InternalError, Span};
+use arrow::compute::concat_batches;
+use raceline_types::{Batch, Failure, InternalError, Span, unite_batches};
 
 use crate::error::ExecError;
 use crate::scheduler::Morsel;
 
-/// One batch of all rows of `parts`, in order. A single part is sliced, never copied. Parts
-/// without rows count only where there are no rows at all.
+/// One batch of all rows of `parts`, in order, their columns united. A single part is sliced,
+/// never copied. Parts without rows count only where there are no rows at all.
 ///
 /// # Errors
-/// [`ExecError::TypeChanged`] and [`ExecError::ColumnsChanged`] when the parts' schemas differ
-/// in more than nullability and metadata; [`ExecError::Join`] when Arrow cannot hold the rows.
+/// [`raceline_types::UniteError`] when columns cannot become one; [`ExecError::Join`] when Arrow
+/// cannot hold the rows.
 pub(crate) fn join(parts: Vec<Morsel<Batch>>) -> Result<Batch, Failure> {
     let has_rows = parts.iter().any(|part| part.rows > 0);
     let parts = parts.into_iter().filter(|part| part.rows > 0 || !has_rows);
@@ -23,7 +19,7 @@ pub(crate) fn join(parts: Vec<Morsel<Batch>>) -> Result<Batch, Failure> {
     match batches.len() {
         0 => Err(InternalError::new("a unit of work without a batch").into()),
         1 => Ok(batches.remove(0)),
-        _ => join_many(&batches),
+        _ => join_many(batches),
     }
 }
 
@@ -34,65 +30,13 @@ fn rows_of(part: Morsel<Batch>) -> Batch {
     part.item.slice(part.first_row, part.rows)
 }
 
-fn join_many(batches: &[Batch]) -> Result<Batch, Failure> {
+fn join_many(batches: Vec<Batch>) -> Result<Batch, Failure> {
     let rows = batches.iter().map(Batch::rows).sum();
-    let schema = common_schema(batches)?;
-    let column = |index: usize| {
-        let parts: Vec<_> = batches.iter().map(|b| b.data.column(index).as_ref()).collect();
-        concat(&parts)
-    };
-    let options = RecordBatchOptions::new().with_row_count(Some(rows));
-    let data = (0..schema.fields().len())
-        .map(column)
-        .collect::<Result<Vec<_>, _>>()
-        .and_then(|columns| RecordBatch::try_new_with_options(schema, columns, &options))
+    let origin = join_origins(&batches);
+    let united = unite_batches(batches.into_iter().map(|batch| batch.data).collect())?;
+    let data = concat_batches(united[0].schema_ref(), &united)
         .map_err(|source| ExecError::Join { rows, source })?;
-    Ok(Batch::new(data, join_origins(batches)))
-}
-
-/// The first batch's schema, with every column nullable that is so in any batch.
-fn common_schema(batches: &[Batch]) -> Result<SchemaRef, ExecError> {
-    let first = batches[0].data.schema();
-    let mut nullable: Vec<bool> = first.fields().iter().map(|field| field.is_nullable()).collect();
-    for batch in &batches[1..] {
-        let next = batch.data.schema();
-        if Arc::ptr_eq(&first, &next) {
-            continue;
-        }
-        check_same_columns(&first, &next)?;
-        for (nullable, field) in nullable.iter_mut().zip(next.fields()) {
-            *nullable |= field.is_nullable();
-        }
-    }
-    let fields: Vec<Field> = first
-        .fields()
-        .iter()
-        .zip(nullable)
-        .map(|(field, nullable)| field.as_ref().clone().with_nullable(nullable))
-        .collect();
-    Ok(Arc::new(Schema::new_with_metadata(fields, first.metadata().clone())))
-}
-
-fn check_same_columns(before: &Schema, after: &Schema) -> Result<(), ExecError> {
-    for (before, after) in before.fields().iter().zip(after.fields()) {
-        if before.name() != after.name() {
-            return Err(ExecError::ColumnsChanged { column: before.name().clone() });
-        }
-        if before.data_type() != after.data_type() {
-            return Err(ExecError::TypeChanged {
-                column: before.name().clone(),
-                before: before.data_type().to_string(),
-                after: after.data_type().to_string(),
-            });
-        }
-    }
-    let (short, long) = match before.fields().len().cmp(&after.fields().len()) {
-        std::cmp::Ordering::Equal => return Ok(()),
-        std::cmp::Ordering::Less => (before, after),
-        std::cmp::Ordering::Greater => (after, before),
-    };
-    let column = long.field(short.fields().len()).name().clone();
-    Err(ExecError::ColumnsChanged { column })
+    Ok(Batch::new(data, origin))
 }
 
 /// All spans in order, neighbours merged; none when some rows have no origin.
@@ -143,7 +87,10 @@ fn weight(batch: &Batch) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{Array, ArrayRef, Int64Array, StringArray};
+    use std::sync::Arc;
+
+    use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, RecordBatchOptions, StringArray};
+    use arrow::datatypes::{Field, Schema};
     use raceline_types::SplitId;
 
     use super::*;
@@ -197,17 +144,19 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_column_is_named() {
+    fn columns_are_united() {
         let text = batch("id", Arc::new(StringArray::from(vec!["a"])), false, vec![]);
         assert_eq!(
             message(vec![part(ids(0, 1, false), 0, 1), part(text, 0, 1)]),
-            "column `id` changed its type from `Int64` to `Utf8`"
+            "column `id` is `Int64` in some batches and `Utf8` in later ones"
         );
-        let other = batch("key", Arc::new(Int64Array::from(vec![1])), false, vec![]);
-        assert_eq!(
-            message(vec![part(ids(0, 1, false), 0, 1), part(other, 0, 1)]),
-            "the columns changed: `id` is in one batch and not in the next"
-        );
+        let two = |names: [&str; 2]| {
+            let column = |value| Arc::new(Int64Array::from(vec![value])) as ArrayRef;
+            let columns = names.map(|name| (name, column(i64::from(name == "b"))));
+            Batch::without_origin(RecordBatch::try_from_iter(columns).unwrap())
+        };
+        let joined = join(vec![part(two(["a", "b"]), 0, 1), part(two(["b", "a"]), 0, 1)]).unwrap();
+        assert_eq!(joined.data.column(1).as_ref(), &Int64Array::from(vec![1, 1]) as &dyn Array);
     }
 
     #[test]

@@ -65,12 +65,12 @@ impl Batch {
         batch_capsules(py, &self.inner, requested_schema)
     }
 
-    /// One batch of all rows; schemas are united as in [`raceline::unify`].
+    /// One batch of all rows; columns are united as in [`raceline::unite_batches`].
     #[staticmethod]
     #[expect(clippy::needless_pass_by_value, reason = "extracted from Python by value")]
     fn concat(py: Python<'_>, batches: Vec<PyRef<'_, Self>>) -> PyResult<Self> {
         let batches: Vec<_> = batches.iter().map(|batch| batch.inner.clone()).collect();
-        let batches = crate::gil::detached(py, || raceline::unify(batches))?;
+        let batches = crate::gil::detached(py, || raceline::unite_batches(batches))?;
         let first =
             batches.first().ok_or_else(|| PyValueError::new_err("there is no batch to join"))?;
         concat_batches(first.schema_ref(), &batches)

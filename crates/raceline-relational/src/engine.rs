@@ -11,7 +11,7 @@ use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use object_store::ObjectStore;
-use raceline_types::Failure;
+use raceline_types::{Failure, LOOKAHEAD_BYTES};
 use url::Url;
 
 use crate::error::{RelationalError, failure};
@@ -49,6 +49,7 @@ pub struct EngineOptions {
 pub struct Engine {
     runtime: Arc<RuntimeEnv>,
     pool: Arc<OverdraftPool>,
+    limit_bytes: usize,
     partitions: usize,
     sort_merge_bytes: usize,
 }
@@ -74,7 +75,7 @@ impl Engine {
             .build_arc()
             .map_err(failure)?;
         let sort_merge_bytes = SORT_MERGE_BYTES.min(limit_bytes / (8 * partitions));
-        Ok(Arc::new(Self { runtime, pool, partitions, sort_merge_bytes }))
+        Ok(Arc::new(Self { runtime, pool, limit_bytes, partitions, sort_merge_bytes }))
     }
 
     /// Makes `store` answer for locations below `url` (scheme and host, as in
@@ -96,6 +97,11 @@ impl Engine {
             .with_batch_size(batch_rows(row_bytes))
             .with_sort_spill_reservation_bytes(self.sort_merge_bytes);
         SessionContext::new_with_config_rt(config, Arc::clone(&self.runtime))
+    }
+
+    /// Bytes of an input that are held back to know the types of its columns.
+    pub(crate) fn lookahead_bytes(&self) -> usize {
+        LOOKAHEAD_BYTES.min(self.limit_bytes / 8)
     }
 
     /// What a single plan runs in, with batches of `batch_rows` rows.
@@ -123,7 +129,7 @@ impl Engine {
 
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { runtime: _, pool, partitions, sort_merge_bytes: _ } = self;
+        let Self { runtime: _, pool, limit_bytes: _, partitions, sort_merge_bytes: _ } = self;
         f.debug_struct("Engine")
             .field("pool", pool)
             .field("partitions", partitions)

@@ -3,10 +3,10 @@
 use std::error::Error;
 use std::fmt;
 
-use arrow::datatypes::{DataType, Schema};
+use arrow::datatypes::{DataType, Field, Schema};
 use arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
-use raceline_types::{Diagnostic, ErrorKind, Failure, InternalError, nearest_names};
+use raceline_types::{Diagnostic, ErrorKind, Failure, InternalError, holds_objects, nearest_names};
 use thiserror::Error;
 
 /// An error of relational work on batches.
@@ -89,19 +89,11 @@ pub enum RelationalError {
         /// The aggregate's name.
         name: String,
     },
-    /// A column whose type changes in the middle of a dataset.
-    #[error("column `{column}` is `{first}` in one batch and `{later}` in a later one")]
-    TypeChange {
-        /// The column.
-        column: String,
-        /// Type in the first batches.
-        first: DataType,
-        /// Type in a later batch.
-        later: DataType,
-    },
-    /// A column that appears in the middle of a dataset.
-    #[error("column `{column}` is missing in the first batches and there in a later one")]
-    NewColumn {
+    /// Work on the values of a column whose values are pickled Python objects.
+    #[error("cannot {what} column `{column}`: it holds Python objects")]
+    Objects {
+        /// `sort by`, `group by`, `compute `max` of`.
+        what: String,
         /// The column.
         column: String,
     },
@@ -129,6 +121,15 @@ impl RelationalError {
     }
 }
 
+/// Refuses to compare or compute values of `field` when they are pickled objects.
+pub(crate) fn check_comparable(field: &Field, what: &str) -> Result<(), RelationalError> {
+    if holds_objects(field) {
+        let column = field.name().clone();
+        return Err(RelationalError::Objects { what: what.to_owned(), column });
+    }
+    Ok(())
+}
+
 impl Diagnostic for RelationalError {
     fn kind(&self) -> ErrorKind {
         match self {
@@ -143,8 +144,7 @@ impl Diagnostic for RelationalError {
             | Self::AggregateType { .. }
             | Self::AggregateColumn { .. }
             | Self::SumOverflow { .. }
-            | Self::TypeChange { .. }
-            | Self::NewColumn { .. } => ErrorKind::Plan,
+            | Self::Objects { .. } => ErrorKind::Plan,
         }
     }
 
@@ -171,10 +171,9 @@ impl Diagnostic for RelationalError {
             Self::AggregateType { .. } => "cast the column first, or aggregate another one",
             Self::AggregateColumn { .. } => "name a column; only a count does without",
             Self::SumOverflow { .. } => "cast the column to float64 first",
-            Self::TypeChange { .. } => {
-                "let the function that makes the column return one type, or cast it"
+            Self::Objects { .. } => {
+                "make a column of numbers or strings of it first, e.g. by `float(x)` or `str(x)`"
             }
-            Self::NewColumn { .. } => "let every batch have the same columns",
             Self::OutOfMemory { .. } => {
                 "give the session more memory, or work on fewer and narrower columns"
             }

@@ -1,14 +1,14 @@
 //! A region's input port as a table of `DataFusion`.
 //!
-//! A port tells its schema by its first batch. Later batches are brought to that schema:
-//! nullability and metadata may differ, columns may come in another order, a column of type null
-//! becomes one of nulls. Any other change of type is an error.
+//! A port tells its schema by its first batches: as many as fit a lookahead, which costs no time,
+//! because the regions that use it need their whole input anyway. Later batches are brought to
+//! that schema, see [`raceline_types::conform`]; a change of type that does not fit is an error.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
-use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::catalog::streaming::StreamingTable;
 use datafusion::error::DataFusionError;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -17,12 +17,9 @@ use datafusion::physical_plan::streaming::PartitionStream;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use raceline_exec::PortStream;
-use raceline_types::{Failure, InternalError, batch_sliced_bytes};
+use raceline_types::{Failure, InternalError, Lookahead, conform};
 
 use crate::error::{RelationalError, carry, failure};
-
-/// Bytes that are read ahead in search of the type of a column that is all null so far.
-const LOOKAHEAD_BYTES: usize = 32 << 20;
 
 /// A port whose schema is known, because its first batches were read.
 pub(crate) struct OpenPort {
@@ -31,42 +28,50 @@ pub(crate) struct OpenPort {
     /// Mean bytes of a row of the first batches.
     pub(crate) row_bytes: usize,
     pending: Vec<RecordBatch>,
-    rest: PortStream,
+    rest: BoxStream<'static, Result<RecordBatch, Failure>>,
 }
 
 impl OpenPort {
-    /// Reads `port` up to its first batch, and on while the type of a column of `wanted` (all
-    /// when `None`) is unknown. `None` when the port ends without a batch.
+    /// Reads about `lookahead_bytes` of `port`. Of its columns only those of `wanted` (all when
+    /// `None`) are looked at and passed on. `None` when the port ends without a batch.
+    ///
+    /// # Errors
+    /// [`RelationalError::ColumnNotFound`] for a wanted column that no batch has, and
+    /// [`raceline_types::UniteError`].
     pub(crate) async fn open(
         port: PortStream,
         wanted: Option<&[&str]>,
+        lookahead_bytes: usize,
     ) -> Result<Option<Self>, Failure> {
+        let wanted: Option<Vec<String>> =
+            wanted.map(|names| names.iter().map(|&name| name.to_owned()).collect());
         // A port that ended must not be polled again.
         let mut port = port.fuse();
-        let mut pending: Vec<RecordBatch> = Vec::new();
-        let mut fields: Vec<FieldRef> = Vec::new();
-        let mut bytes = 0;
-        while pending.is_empty() || (bytes < LOOKAHEAD_BYTES && any_unknown(&fields, wanted)) {
+        let mut lookahead = Lookahead::new(lookahead_bytes);
+        let mut first = None;
+        while !lookahead.is_full() {
             let Some(batch) = port.next().await else { break };
             let data = batch?.data;
-            bytes += batch_sliced_bytes(&data);
-            merge(&mut fields, &data);
-            pending.push(data);
+            lookahead.push(chosen(&data, wanted.as_deref()));
+            first.get_or_insert_with(|| data.schema());
         }
-        let Some(first) = pending.first() else { return Ok(None) };
-        let rows: usize = pending.iter().map(RecordBatch::num_rows).sum();
-        let row_bytes = bytes.checked_div(rows).unwrap_or(0);
-        let schema = Arc::new(Schema::new_with_metadata(fields, first.schema().metadata().clone()));
-        Ok(Some(Self { schema, row_bytes, pending, rest: port.boxed() }))
+        let row_bytes = lookahead.row_bytes();
+        let (Some((schema, pending)), Some(first)) = (lookahead.fix()?, first) else {
+            return Ok(None);
+        };
+        let lacks = |name: &&String| schema.index_of(name).is_err();
+        if let Some(name) = wanted.iter().flatten().find(lacks) {
+            return Err(RelationalError::column_not_found(name, &first).into());
+        }
+        let rest = port.map_ok(move |batch| chosen(&batch.data, wanted.as_deref())).boxed();
+        Ok(Some(Self { schema, row_bytes, pending, rest }))
     }
 
     /// All batches, in order, each with the schema of the port.
     pub(crate) fn batches(self) -> BoxStream<'static, Result<RecordBatch, Failure>> {
         let Self { schema, row_bytes: _, pending, rest } = self;
-        stream::iter(pending.into_iter().map(Ok))
-            .chain(rest.map_ok(|batch| batch.data))
-            .map(move |batch| conform(&batch?, &schema))
-            .boxed()
+        let rest = rest.map(move |batch| conform(&batch?, &schema));
+        stream::iter(pending.into_iter().map(Ok)).chain(rest).boxed()
     }
 
     /// The port as a table of one partition that can be read once, each batch passed through
@@ -94,85 +99,21 @@ impl OpenPort {
     }
 }
 
-fn any_unknown(fields: &[FieldRef], wanted: Option<&[&str]>) -> bool {
-    fields.iter().any(|field| {
-        field.data_type() == &DataType::Null
-            && wanted.is_none_or(|wanted| wanted.contains(&field.name().as_str()))
-    })
-}
-
-/// Adds what the schema of `batch` tells to `fields`: a known type replaces an unknown one.
-fn merge(fields: &mut Vec<FieldRef>, batch: &RecordBatch) {
-    let schema = batch.schema();
-    if fields.is_empty() {
-        fields.extend(schema.fields().iter().map(nullable));
-        return;
-    }
-    for field in fields {
-        if field.data_type() == &DataType::Null
-            && let Ok(later) = schema.field_with_name(field.name())
-        {
-            *field = nullable(&Arc::new(later.clone()));
-        }
-    }
-}
-
-fn nullable(field: &FieldRef) -> FieldRef {
-    if field.is_nullable() {
-        return Arc::clone(field);
-    }
-    Arc::new(Field::clone(field).with_nullable(true))
-}
-
-/// `batch` brought to `schema`.
-fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, Failure> {
-    let own = batch.schema();
-    if let Some(new) = own.fields().iter().find(|field| schema.index_of(field.name()).is_err()) {
-        return Err(RelationalError::NewColumn { column: new.name().clone() }.into());
-    }
-    let same_names = own.fields().len() == schema.fields().len()
-        && own.fields().iter().zip(schema.fields()).all(|(a, b)| a.name() == b.name());
-    let columns = schema.fields().iter().enumerate().map(|(position, field)| {
-        let position = if same_names { Some(position) } else { own.index_of(field.name()).ok() };
-        let Some(position) = position else {
-            return Ok(new_null_array(field.data_type(), batch.num_rows()));
-        };
-        let column = batch.column(position);
-        match (column.data_type(), field.data_type()) {
-            (DataType::Null, target) => Ok(new_null_array(target, batch.num_rows())),
-            (own, target) if own.equals_datatype(target) => Ok(Arc::clone(column)),
-            (own, target) => Err(RelationalError::TypeChange {
-                column: field.name().clone(),
-                first: target.clone(),
-                later: own.clone(),
-            }),
-        }
-    });
-    let columns = columns.collect::<Result<Vec<_>, _>>()?;
-    let columns = columns
-        .into_iter()
-        .zip(schema.fields())
-        .map(|(column, field)| retyped(column, field))
-        .collect::<Result<Vec<_>, _>>()?;
+/// The columns of `batch` that are wanted, as far as it has them.
+fn chosen(batch: &RecordBatch, wanted: Option<&[String]>) -> RecordBatch {
+    let Some(wanted) = wanted else { return batch.clone() };
+    let schema = batch.schema_ref();
+    let (fields, columns): (Vec<_>, Vec<_>) = schema
+        .fields()
+        .iter()
+        .zip(batch.columns())
+        .filter(|(field, _)| wanted.contains(field.name()))
+        .map(|(field, column)| (Arc::clone(field), Arc::clone(column)))
+        .unzip();
+    let schema = Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()));
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
-        .map_err(|error| InternalError::caused_by("a batch does not fit its port", error).into())
-}
-
-/// `column` with exactly the type of `field`: nested fields may differ in nullability and
-/// metadata only.
-fn retyped(column: ArrayRef, field: &Field) -> Result<ArrayRef, Failure> {
-    if column.data_type() == field.data_type() {
-        return Ok(column);
-    }
-    arrow::compute::cast(&column, field.data_type()).map_err(|_| {
-        RelationalError::TypeChange {
-            column: field.name().clone(),
-            first: field.data_type().clone(),
-            later: column.data_type().clone(),
-        }
-        .into()
-    })
+    RecordBatch::try_new_with_options(schema, columns, &options)
+        .expect("some columns of a batch are a batch")
 }
 
 /// The one partition of a table that can be read once.

@@ -13,7 +13,7 @@ use raceline_plan::SortKey;
 use raceline_types::{Batch, Failure, InternalError};
 
 use crate::engine::Engine;
-use crate::error::{RelationalError, failure};
+use crate::error::{RelationalError, check_comparable, failure};
 use crate::missing::nan_to_null;
 use crate::port::OpenPort;
 
@@ -64,6 +64,7 @@ impl SortRegion {
             let at = schema
                 .index_of(&key.column)
                 .map_err(|_| RelationalError::column_not_found(&key.column, &schema))?;
+            check_comparable(schema.field(at), "sort by")?;
             let data_type = schema.field(at).data_type();
             let name = if data_type.is_floating() {
                 float_keys.push(at);
@@ -104,7 +105,9 @@ impl Region for SortRegion {
     async fn run(&self, ports: Vec<PortStream>, out: &mut dyn Emit) -> Result<(), Failure> {
         let port = ports.into_iter().next();
         let port = port.ok_or_else(|| InternalError::new("a sort without an input"))?;
-        let Some(port) = OpenPort::open(port, None).await? else { return Ok(()) };
+        let Some(port) = OpenPort::open(port, None, self.engine.lookahead_bytes()).await? else {
+            return Ok(());
+        };
         let schema = Arc::clone(&port.schema);
         let plan = self.plan(port)?;
         let mut sorted = Box::pin(plan.execute_stream()).await.map_err(failure)?;

@@ -47,15 +47,16 @@ impl TensorType {
     /// The tensor type of `field`, or `None` when it is not a tensor column.
     ///
     /// Element fields may be nullable or not, as writers differ; the metadata's dimension names
-    /// and permutation are not looked at.
+    /// are not looked at.
     ///
     /// # Errors
-    /// When the field names a tensor extension type but its storage or metadata do not fit it.
+    /// When the field names a tensor extension type but its storage or metadata do not fit it, or
+    /// its dimensions are permuted.
     pub fn of(field: &Field) -> Result<Option<Self>, ArrowError> {
         match (field.extension_type_name(), field.data_type()) {
             (Some(FixedShapeTensor::NAME), DataType::FixedSizeList(item, size)) => {
                 let shape = fixed_shape(field)?;
-                if i32::try_from(shape.iter().product::<usize>()) != Ok(*size) {
+                if elements(&shape) != Some(*size) {
                     return Err(misfit(field));
                 }
                 Ok(Some(Self::Fixed { value_type: item.data_type().clone(), shape }))
@@ -63,6 +64,7 @@ impl TensorType {
             (Some(VariableShapeTensor::NAME), DataType::Struct(parts)) => {
                 match parts.iter().map(|part| part.data_type()).collect::<Vec<_>>().as_slice() {
                     [DataType::List(item), DataType::FixedSizeList(_, dimensions)] => {
+                        check_order(field, metadata(field)?.permutation)?;
                         Ok(Some(Self::Variable {
                             value_type: item.data_type().clone(),
                             dimensions: usize::try_from(*dimensions).map_err(|_| misfit(field))?,
@@ -83,8 +85,7 @@ impl TensorType {
     pub fn storage_type(&self) -> Result<DataType, ArrowError> {
         match self {
             Self::Fixed { value_type, shape } => {
-                let elements: usize = shape.iter().product();
-                let size = i32::try_from(elements).map_err(|_| {
+                let size = elements(shape).ok_or_else(|| {
                     ArrowError::InvalidArgumentError(format!(
                         "a tensor of shape {shape:?} is larger than 2^31 - 1 elements"
                     ))
@@ -132,16 +133,48 @@ fn misfit(field: &Field) -> ArrowError {
     ))
 }
 
-/// The shape in the metadata of a fixed-shape tensor field.
-fn fixed_shape(field: &Field) -> Result<Vec<usize>, ArrowError> {
-    #[derive(serde::Deserialize)]
-    struct Metadata {
-        shape: Vec<usize>,
-    }
+/// Elements of a tensor of `shape`, when a fixed-size list can hold them.
+fn elements(shape: &[usize]) -> Option<i32> {
+    let elements = shape.iter().try_fold(1_usize, |all, &size| all.checked_mul(size))?;
+    i32::try_from(elements).ok()
+}
+
+/// The metadata of a tensor field, as far as it is looked at.
+#[derive(Default, serde::Deserialize)]
+struct TensorMetadata {
+    shape: Option<Vec<usize>>,
+    permutation: Option<Vec<usize>>,
+}
+
+fn metadata(field: &Field) -> Result<TensorMetadata, ArrowError> {
     let text = field.extension_type_metadata().unwrap_or_default();
-    serde_json::from_str(text).map(|Metadata { shape }| shape).map_err(|error| {
+    if text.is_empty() {
+        return Ok(TensorMetadata::default());
+    }
+    serde_json::from_str(text).map_err(|error| {
         ArrowError::SchemaError(format!("tensor column `{}`: metadata: {error}", field.name()))
     })
+}
+
+/// The shape in the metadata of a fixed-shape tensor field.
+fn fixed_shape(field: &Field) -> Result<Vec<usize>, ArrowError> {
+    let TensorMetadata { shape, permutation } = metadata(field)?;
+    check_order(field, permutation)?;
+    shape.ok_or_else(|| misfit(field))
+}
+
+/// Refuses a tensor whose dimensions stand in another order than its elements.
+fn check_order(field: &Field, permutation: Option<Vec<usize>>) -> Result<(), ArrowError> {
+    match permutation {
+        Some(permutation) if !permutation.iter().copied().eq(0..permutation.len()) => {
+            Err(ArrowError::NotYetImplemented(format!(
+                "tensor column `{}`: its dimensions are permuted ({permutation:?}); write its \
+                 elements in the order of the dimensions",
+                field.name()
+            )))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A nullable binary field of pickled Python objects.
@@ -157,6 +190,29 @@ pub fn object_field(name: &str) -> Field {
 #[must_use]
 pub fn is_object_field(field: &Field) -> bool {
     field.extension_type_name() == Some(OBJECT_EXTENSION_NAME)
+}
+
+/// Whether `field` holds pickled Python objects at any depth.
+#[must_use]
+pub fn holds_objects(field: &Field) -> bool {
+    without_objects(field) != *field
+}
+
+/// The type of the column `field`, for people.
+#[must_use]
+pub fn column_type_name(field: &Field) -> String {
+    if is_object_field(field) {
+        return "Python object".to_owned();
+    }
+    match TensorType::of(field) {
+        Ok(Some(TensorType::Fixed { value_type, shape })) => {
+            format!("tensor of {value_type} {shape:?}")
+        }
+        Ok(Some(TensorType::Variable { value_type, dimensions })) => {
+            format!("tensor of {value_type}, {dimensions} dimensions")
+        }
+        Ok(None) | Err(_) => field.data_type().to_string(),
+    }
 }
 
 /// `field` with no object column in it, at any depth: what was marked as pickled objects is plain
@@ -209,6 +265,33 @@ mod tests {
     fn tensor_fields_round_trip() {
         check_round_trip(&TensorType::Fixed { value_type: DataType::UInt8, shape: vec![2, 3, 4] });
         check_round_trip(&TensorType::Variable { value_type: DataType::Float32, dimensions: 3 });
+    }
+
+    fn fixed(size: i32, metadata: &str) -> Field {
+        let item = Field::new_list_field(DataType::UInt8, true);
+        let list = DataType::FixedSizeList(item.into(), size);
+        Field::new("image", list, true).with_metadata(HashMap::from([
+            (EXTENSION_TYPE_NAME_KEY.to_owned(), FixedShapeTensor::NAME.to_owned()),
+            (EXTENSION_TYPE_METADATA_KEY.to_owned(), metadata.to_owned()),
+        ]))
+    }
+
+    #[test]
+    fn a_shape_that_overflows_is_an_error() {
+        let huge = fixed(0, r#"{"shape":[4294967296,4294967296]}"#);
+        let message = TensorType::of(&huge).unwrap_err().to_string();
+        assert!(message.contains("tensor column `image`: metadata does not fit"), "{message}");
+        let huge = TensorType::Fixed { value_type: DataType::UInt8, shape: vec![1 << 32, 1 << 32] };
+        assert!(huge.storage_type().unwrap_err().to_string().contains("2^31 - 1"));
+    }
+
+    #[test]
+    fn permuted_dimensions_are_refused() {
+        let permuted = fixed(6, r#"{"shape":[2,3],"permutation":[1,0]}"#);
+        let message = TensorType::of(&permuted).unwrap_err().to_string();
+        assert!(message.contains("`image`: its dimensions are permuted ([1, 0])"), "{message}");
+        let straight = fixed(6, r#"{"shape":[2,3],"permutation":[0,1]}"#);
+        assert!(matches!(TensorType::of(&straight), Ok(Some(TensorType::Fixed { .. }))));
     }
 
     #[test]

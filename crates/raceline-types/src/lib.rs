@@ -1,5 +1,5 @@
 //! The vocabulary of the engine: batches and where their rows came from, splits, resources,
-//! extension types and the base of all errors.
+//! extension types, how columns of different batches become one, and the base of all errors.
 //!
 //! This crate knows Arrow and nothing else: no runtime, no I/O, no DataFusion, no Python.
 
@@ -7,17 +7,22 @@ mod batch;
 mod error;
 mod extension;
 mod id;
+mod lookahead;
 mod memory;
 mod resources;
 mod split;
+mod unite;
 
 pub use batch::{Batch, Span};
 pub use error::{Diagnostic, ErrorKind, Failure, InternalError, Place, nearest_names};
 pub use extension::{
-    OBJECT_EXTENSION_NAME, PLAIN_VALUE_COLUMN, PLAIN_VALUE_KEY, TensorType, is_object_field,
-    is_plain_value_schema, object_field, plain_value_field, without_objects,
+    OBJECT_EXTENSION_NAME, PLAIN_VALUE_COLUMN, PLAIN_VALUE_KEY, TensorType, column_type_name,
+    holds_objects, is_object_field, is_plain_value_schema, object_field, plain_value_field,
+    without_objects,
 };
 pub use id::{PartitionId, SplitId, StageId};
+pub use lookahead::{LOOKAHEAD_BYTES, Lookahead};
 pub use memory::{array_sliced_bytes, batch_sliced_bytes};
 pub use resources::{NANOS_PER_UNIT, ResourceError, Resources};
 pub use split::Split;
+pub use unite::{UniteError, conform, unite_batches, unite_schemas};

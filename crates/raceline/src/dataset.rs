@@ -11,7 +11,7 @@ use raceline_plan::{
     Aggregate, AggregateKind, BatchFormat, Node, Projection, SortKey, Source, UdfBody, UdfKind,
     UdfSpec, WriteSpec,
 };
-use raceline_types::{Failure, InternalError, Resources};
+use raceline_types::{Failure, InternalError, Resources, unite_batches};
 
 use crate::explain;
 use crate::native::Closure;
@@ -267,16 +267,16 @@ impl Dataset {
         Self::from_batches(&self.session, "Materialized", batches)
     }
 
-    /// A dataset of batches in memory; their schemas must be equal.
+    /// A dataset of batches in memory; their columns are united.
     ///
     /// # Errors
-    /// When they are not.
+    /// When a column has types that cannot be united without loss.
     pub fn from_batches(
         session: &Session,
         name: &'static str,
         batches: Vec<RecordBatch>,
     ) -> Result<Self, Failure> {
-        let batches = planner::unify(batches)?;
+        let batches = unite_batches(batches)?;
         let schema = match batches.first() {
             Some(batch) => batch.schema(),
             None => Arc::new(arrow::datatypes::Schema::empty()),

@@ -29,11 +29,11 @@ mod session;
 mod source;
 mod stats;
 mod template;
+mod unite;
 
 pub use datafusion::logical_expr::{Expr, col, lit};
 pub use dataset::{Dataset, WrittenFile, counted_rows, written_files};
 pub use pending::Pending;
-pub use planner::unify;
 pub use progress::ProgressMode;
 pub use raceline_exec::{Snapshot, StageSnapshot, StageState};
 pub use raceline_plan::{
@@ -41,7 +41,9 @@ pub use raceline_plan::{
     JsonReadOptions, Node, PartitionStyle, Projection, SaveMode, ScanRequest, SortKey,
     TextReadOptions, UdfBody, UdfKind, UdfSpec, WriteFormat, WriteSpec,
 };
-pub use raceline_types::{Diagnostic, ErrorKind, Failure, Place, ResourceError, Resources};
+pub use raceline_types::{
+    Diagnostic, ErrorKind, Failure, Place, ResourceError, Resources, unite_batches,
+};
 pub use raceline_worker::Launcher;
 pub use run::{Run, Waited};
 pub use session::{Session, SessionOptions};

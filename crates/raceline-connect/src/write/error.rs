@@ -73,24 +73,6 @@ pub enum WriteError {
     /// Every column is a partition column.
     #[error("nothing is left for the files: there is no column besides partition columns")]
     OnlyPartitions,
-    /// A later batch whose column has another type than in the first.
-    #[error("column `{column}` is `{found}` in a later batch and was `{expected}` in the first")]
-    TypeChanged {
-        /// The column.
-        column: String,
-        /// Its type in the first batch.
-        expected: DataType,
-        /// Its type in the later one.
-        found: DataType,
-    },
-    /// A later batch with other columns than the first.
-    #[error("a later batch has other columns than the first: {}", column_changes(.missing, .added))]
-    ColumnsChanged {
-        /// Columns that it lacks.
-        missing: Vec<String>,
-        /// Columns that the first lacks.
-        added: Vec<String>,
-    },
     /// No room left.
     #[error("no space left for `{uri}`")]
     Full {
@@ -143,15 +125,6 @@ pub enum WriteError {
         /// Why.
         source: Box<Failure>,
     },
-}
-
-fn column_changes(missing: &[String], added: &[String]) -> String {
-    let list = |what: &str, columns: &[String]| {
-        (!columns.is_empty()).then(|| format!("{what} `{}`", columns.join("`, `")))
-    };
-    let changes: Vec<_> =
-        [list("without", missing), list("with", added)].into_iter().flatten().collect();
-    changes.join(", ")
 }
 
 impl WriteError {
@@ -220,11 +193,6 @@ impl Diagnostic for WriteError {
             }
             Self::PartitionType { .. } => {
                 "partition by columns of numbers, strings, booleans or dates".to_owned()
-            }
-            Self::TypeChanged { .. } | Self::ColumnsChanged { .. } => {
-                "make the function before the write return the same columns and types for every \
-                 batch"
-                    .to_owned()
             }
             Self::Full { .. } => {
                 "free some space or write elsewhere; what was staged has been removed".to_owned()

@@ -1,18 +1,20 @@
 //! Rows to staged files: divides, cuts into runs, encodes side by side, appends in order.
 
 use std::collections::{HashMap, VecDeque};
+use std::mem;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use raceline_plan::WriteSpec;
-use raceline_types::{Failure, InternalError};
+use raceline_types::{Failure, InternalError, LOOKAHEAD_BYTES, Lookahead, conform};
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::encode::{Encoded, Encoder, FileEncoder};
 use super::error::WriteError;
 use super::file_name;
-use super::fit::{Fit, check_columns};
+use super::fit::check_columns;
 use super::manifest::StagedEntry;
 use super::partition::Partitions;
 use super::roll::{Lane, Rules, Run};
@@ -36,6 +38,8 @@ pub(super) struct Writer {
     spec: Arc<WriteSpec>,
     rules: Rules,
     staging: Staging,
+    /// The first rows, until their columns are known.
+    lookahead: Lookahead,
     columns: Option<Columns>,
     folders: Vec<Folder>,
     folder_positions: HashMap<String, usize>,
@@ -45,9 +49,9 @@ pub(super) struct Writer {
     written: Vec<(usize, Written)>,
 }
 
-/// What the first batch decided.
+/// What the first batches decided.
 struct Columns {
-    fit: Fit,
+    schema: SchemaRef,
     partitions: Partitions,
     encoder: Arc<Encoder>,
 }
@@ -80,6 +84,7 @@ impl Writer {
             rules: Rules::new(&spec),
             spec,
             staging,
+            lookahead: Lookahead::new(LOOKAHEAD_BYTES),
             columns: None,
             folders: Vec::new(),
             folder_positions: HashMap::new(),
@@ -95,12 +100,34 @@ impl Writer {
         if batch.num_rows() == 0 {
             return Ok(());
         }
-        let columns = match &self.columns {
-            Some(columns) => columns,
-            None => self.columns.insert(Columns::new(&self.spec, batch)?),
+        if let Some(columns) = &self.columns {
+            let fitted = conform(batch, &columns.schema)?;
+            return self.divide(&fitted).await;
+        }
+        self.lookahead.push(batch.clone());
+        if self.lookahead.is_full() {
+            self.begin().await?;
+        }
+        Ok(())
+    }
+
+    /// Fixes the columns by the first rows, and takes those.
+    async fn begin(&mut self) -> Result<(), Failure> {
+        let lookahead = mem::replace(&mut self.lookahead, Lookahead::new(0));
+        let Some((schema, batches)) = lookahead.fix()? else { return Ok(()) };
+        self.columns = Some(Columns::new(&self.spec, schema)?);
+        for batch in batches {
+            self.divide(&batch).await?;
+        }
+        Ok(())
+    }
+
+    /// Puts the rows of a batch that has the columns of the write into their folders.
+    async fn divide(&mut self, batch: &RecordBatch) -> Result<(), Failure> {
+        let Some(columns) = &self.columns else {
+            return Err(InternalError::new("rows were divided before their columns").into());
         };
-        let fitted = columns.fit.apply(batch)?;
-        for (folder, rows) in columns.partitions.divide(&fitted)? {
+        for (folder, rows) in columns.partitions.divide(batch)? {
             let at = self.folder(folder);
             for run in self.folders[at].lane.push(rows, &self.rules) {
                 self.encode(at, run).await?;
@@ -118,6 +145,7 @@ impl Writer {
     /// Ends all files; they come back in the order in which they were begun, with the staging
     /// that holds them.
     pub(super) async fn finish(mut self) -> Result<(Staging, Vec<Written>), Failure> {
+        self.begin().await?;
         for at in 0..self.folders.len() {
             if let Some(run) = self.folders[at].lane.finish(&self.rules) {
                 self.encode(at, run).await?;
@@ -217,12 +245,11 @@ impl Writer {
 }
 
 impl Columns {
-    fn new(spec: &WriteSpec, first: &RecordBatch) -> Result<Self, Failure> {
-        let fit = Fit::new(&first.schema());
-        let partitions = Partitions::new(fit.schema(), &spec.partition_columns)?;
+    fn new(spec: &WriteSpec, schema: SchemaRef) -> Result<Self, Failure> {
+        let partitions = Partitions::new(&schema, &spec.partition_columns)?;
         check_columns(partitions.file_schema(), &spec.format)?;
         let encoder = Encoder::new(&spec.format, Arc::clone(partitions.file_schema()))?;
-        Ok(Self { fit, partitions, encoder: Arc::new(encoder) })
+        Ok(Self { schema, partitions, encoder: Arc::new(encoder) })
     }
 }
 

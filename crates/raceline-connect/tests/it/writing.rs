@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, FixedSizeListArray, Int64Array, NullArray, RecordBatch, StringArray,
-    UInt8Array,
+    Array, ArrayRef, AsArray, FixedSizeListArray, Float64Array, Int64Array, LargeBinaryArray,
+    NullArray, RecordBatch, StringArray, UInt8Array,
 };
-use arrow::datatypes::{DataType, Field, Int64Type, Schema};
+use arrow::datatypes::{DataType, Field, Float64Type, Int64Type, Schema};
 use object_store::multipart::MultipartStore;
 use object_store::path::Path;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -263,14 +263,54 @@ async fn later_batches_fit_or_are_refused() {
     let failure = refusal(&place, parquet(), vec![table(0, 1), names]).await;
     assert_eq!(
         failure.to_string(),
-        "column `n` is `Utf8` in a later batch and was `Int64` in the first"
+        "column `n` is `Int64` in some batches and `Utf8` in later ones"
     );
     let fewer = table(0, 1).project(&[0]).unwrap();
-    let failure = refusal(&place, parquet(), vec![table(0, 1), fewer]).await;
+    let written =
+        place.write(place.spec("fewer", parquet()), vec![Ok(table(0, 1)), Ok(fewer)]).await;
+    assert_eq!(numbers(&place, &written.unwrap()).await, [[0, 0]]);
+}
+
+#[tokio::test]
+async fn objects_behind_bytes_are_never_written() {
+    let place = Place::local();
+    let pickled: Arc<dyn Array> = Arc::new(LargeBinaryArray::from(vec![b"\x80".as_slice()]));
+    let of = |field: Field| {
+        RecordBatch::try_new(Arc::new(Schema::new(vec![field])), vec![Arc::clone(&pickled)])
+            .unwrap()
+    };
+    let bytes = of(Field::new("x", DataType::LargeBinary, true));
+    let failure = refusal(&place, parquet(), vec![bytes, of(object_field("x"))]).await;
     assert_eq!(
         failure.to_string(),
-        "a later batch has other columns than the first: without `name`"
+        "column `x` is `LargeBinary` in some batches and `Python object` in later ones"
     );
+    let list = Field::new("x", DataType::List(object_field("item").into()), true);
+    let column = arrow::array::new_null_array(list.data_type(), 1);
+    let nested = RecordBatch::try_new(Arc::new(Schema::new(vec![list])), vec![column]).unwrap();
+    let failure = refusal(&place, parquet(), vec![nested]).await;
+    assert!(failure.to_string().starts_with("Parquet cannot hold the column `x`"), "{failure}");
+}
+
+#[tokio::test]
+async fn types_that_change_early_are_united() {
+    let place = Place::local();
+    let of = |column: Arc<dyn Array>| Ok(RecordBatch::try_from_iter([("x", column)]).unwrap());
+    let batches = vec![
+        of(Arc::new(NullArray::new(1))),
+        of(Arc::new(Int64Array::from(vec![1]))),
+        of(Arc::new(Float64Array::from(vec![0.5]))),
+    ];
+    let written = place.write(place.spec("out", parquet()), batches).await.unwrap();
+    assert_eq!(written.len(), 1);
+    let bytes = bytes::Bytes::from(place.get(&written[0].0).await);
+    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap().build().unwrap();
+    let xs: Vec<_> = reader
+        .flat_map(|batch| {
+            batch.unwrap().column(0).as_primitive::<Float64Type>().iter().collect::<Vec<_>>()
+        })
+        .collect();
+    assert_eq!(xs, [None, Some(1.0), Some(0.5)]);
 }
 
 #[tokio::test]

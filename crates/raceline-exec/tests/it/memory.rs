@@ -122,7 +122,7 @@ async fn workers_kept_by_later_work_never_stall_what_is_wanted_next() {
         let (workers, limited_to) = (Semaphore::new(0), AtomicUsize::new(0));
         Arc::new(KeepsWorkers { workers, limited_to })
     });
-    let few = graph.operator(read, first.clone(), vec![]);
+    let few = graph.operator(read, Arc::<KeepsWorkers>::clone(&first), vec![]);
     let root = graph.operator(few, second, vec![]);
     let options = ExecutionOptions {
         queue_bytes: Some(32 * KIB),

@@ -9,7 +9,7 @@ use datafusion::functions_aggregate::expr_fn::{avg, count, max, min, sum, var_po
 use datafusion::logical_expr::{Expr, cast, ident, lit};
 use raceline_plan::{Aggregate, AggregateKind};
 
-use crate::error::RelationalError;
+use crate::error::{RelationalError, check_comparable};
 
 /// Precision that `DataFusion` adds to the type of a decimal sum.
 const DECIMAL_SUM_DIGITS: u8 = 10;
@@ -72,6 +72,9 @@ impl Layout {
             schema.index_of(name).map_err(|_| RelationalError::column_not_found(name, schema))
         };
         let keys = keys.iter().map(|key| position(key)).collect::<Result<Vec<_>, _>>()?;
+        for &at in &keys {
+            check_comparable(schema.field(at), "group by")?;
+        }
         let mut fields: Vec<Field> = keys
             .iter()
             .map(|&at| {
@@ -147,6 +150,9 @@ impl Layout {
         let Some(at) = value else {
             return Err(RelationalError::AggregateColumn { name: aggregate.name.clone() });
         };
+        if aggregate.kind != AggregateKind::Count {
+            check_comparable(schema.field(at), &format!("compute `{}` of", aggregate.kind))?;
+        }
         let data_type = plain_type(schema.field(at).data_type());
         let Some(output) = output_type(aggregate.kind, &data_type) else {
             return Err(RelationalError::AggregateType {

@@ -111,6 +111,24 @@ impl AggregateRegion {
             .map_err(|error| InternalError::caused_by("one row of aggregates", error).into())
     }
 
+    /// The one row of an input of which nothing but rows is counted: types do not matter.
+    async fn count(&self, mut port: PortStream) -> Result<RecordBatch, Failure> {
+        let mut output = None;
+        let mut rows = 0;
+        while let Some(batch) = port.next().await {
+            let data = batch?.data;
+            if output.is_none() {
+                output = Some(Self::output_schema(&data.schema(), &self.keys, &self.aggregates)?);
+            }
+            rows += i64::try_from(data.num_rows())
+                .map_err(|error| InternalError::caused_by("rows of a batch", error))?;
+        }
+        match output {
+            Some(output) => self.one_row(&output, rows),
+            None => self.of_nothing(),
+        }
+    }
+
     /// Whether all that is asked for is the number of rows.
     fn only_counts_rows(&self) -> bool {
         let counts_rows = |one: &Aggregate| {
@@ -130,17 +148,17 @@ impl Region for AggregateRegion {
     async fn run(&self, ports: Vec<PortStream>, out: &mut dyn Emit) -> Result<(), Failure> {
         let port = ports.into_iter().next();
         let port = port.ok_or_else(|| InternalError::new("an aggregate without an input"))?;
-        let Some(port) = OpenPort::open(port, Some(&self.wanted())).await? else {
+        if self.only_counts_rows() {
+            return out.emit(Batch::without_origin(self.count(port).await?)).await;
+        }
+        let lookahead_bytes = self.engine.lookahead_bytes();
+        let Some(port) = OpenPort::open(port, Some(&self.wanted()), lookahead_bytes).await? else {
             if self.keys.is_empty() {
                 out.emit(Batch::without_origin(self.of_nothing()?)).await?;
             }
             return Ok(());
         };
         let layout = Layout::new(&port.schema, &self.keys, &self.aggregates)?;
-        if self.only_counts_rows() {
-            let rows = count(port).await?;
-            return out.emit(Batch::without_origin(self.one_row(&layout.output, rows)?)).await;
-        }
         let plan = self.plan(port, &layout)?;
         let mut groups = Box::pin(plan.execute_stream()).await.map_err(failure)?;
         // The schema goes on even when no group does.
@@ -151,16 +169,6 @@ impl Region for AggregateRegion {
         }
         Ok(())
     }
-}
-
-async fn count(port: OpenPort) -> Result<i64, Failure> {
-    let mut batches = port.batches();
-    let mut rows = 0;
-    while let Some(batch) = batches.next().await {
-        rows += i64::try_from(batch?.num_rows())
-            .map_err(|error| InternalError::caused_by("rows of a batch", error))?;
-    }
-    Ok(rows)
 }
 
 /// `column` as the plain type that aggregates work on.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, Float64Array, Int32Array, Int64Array, NullArray, RecordBatch,
-    StringArray, StringViewArray,
+    Array, ArrayRef, AsArray, Float64Array, Int32Array, Int64Array, LargeBinaryArray, NullArray,
+    RecordBatch, StringArray, StringViewArray,
 };
 use arrow::datatypes::{DataType, Field, Float64Type, Int64Type, Schema, SchemaRef};
 use futures::{StreamExt, stream};
@@ -248,17 +248,17 @@ fn wrong_columns_and_types_are_named() {
 fn a_failure_of_the_port_comes_out_unchanged() {
     let value: ArrayRef = Arc::new(Int64Array::from(vec![1]));
     let first = Ok(Batch::without_origin(table(vec![("value", value)])));
-    let planted = RelationalError::NewColumn { column: "planted".into() };
+    let planted = RelationalError::SumOverflow { name: "planted".into() };
     let port = stream::iter([first, Err(Failure::from(planted).at_uri("a.parquet"))]).boxed();
     let region = region(2, &["value"], all_kinds());
     let failure = block_on(region.run(vec![port], &mut Collected::default())).unwrap_err();
     assert_eq!(failure.place().uri.as_deref(), Some("a.parquet"));
     let found = failure.downcast_ref::<RelationalError>();
-    assert!(matches!(found, Some(RelationalError::NewColumn { column }) if column == "planted"));
+    assert!(matches!(found, Some(RelationalError::SumOverflow { name }) if name == "planted"));
 }
 
 #[test]
-fn unknown_types_widen_and_others_must_not_change() {
+fn types_widen_and_others_must_not_change() {
     let typed: ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));
     let unknown: ArrayRef = Arc::new(NullArray::new(3));
     let batches = [unknown, Arc::clone(&typed)].map(|value| table(vec![("value", value)]));
@@ -271,9 +271,46 @@ fn unknown_types_widen_and_others_must_not_change() {
     }
     let floats: ArrayRef = Arc::new(Float64Array::from(vec![0.5]));
     let mixed = vec![table(vec![("value", typed)]), table(vec![("value", floats)])];
+    let rows = run(&region(2, &[], count.clone()), mixed.clone()).unwrap().rows();
+    assert_eq!(rows.column(1).as_ref(), &Float64Array::from(vec![3.5]) as &dyn Array);
+    let no_lookahead = AggregateRegion::new(engine(1, 1_000), Vec::new(), count);
     assert_eq!(
-        run(&region(2, &[], count), mixed).err().unwrap().to_string(),
-        "column `value` is `Int64` in one batch and `Float64` in a later one"
+        run(&no_lookahead, mixed).err().unwrap().to_string(),
+        "column `value` is `Int64` in some batches and `Float64` in later ones"
+    );
+}
+
+#[test]
+fn columns_that_are_not_looked_at_may_change() {
+    let text: ArrayRef = Arc::new(StringArray::from(vec!["a"]));
+    let typed: ArrayRef = Arc::new(Int64Array::from(vec![1]));
+    let batches = [text, Arc::clone(&typed)]
+        .map(|other| table(vec![("other", other), ("value", Arc::clone(&typed))]));
+    let sum = region(1, &[], vec![aggregate(AggregateKind::Sum, true)]);
+    let rows = run(&sum, batches.to_vec()).unwrap().rows();
+    assert_eq!(rows.column(0).as_primitive::<Int64Type>().value(0), 2);
+    let count = Aggregate::new(AggregateKind::Count, Some("other".into()), false);
+    let rows = run(&region(1, &[], vec![count]), batches.to_vec()).unwrap().rows();
+    assert_eq!(rows.column(0).as_primitive::<Int64Type>().value(0), 2);
+}
+
+#[test]
+fn python_objects_are_counted_and_not_compared() {
+    let field = raceline_types::object_field("value");
+    let pickled: ArrayRef = Arc::new(LargeBinaryArray::from(vec![b"\x80".as_slice()]));
+    let batch = RecordBatch::try_new(Arc::new(Schema::new(vec![field])), vec![pickled]).unwrap();
+    let run_one = |keys: &[&str], kind| {
+        run(&region(1, keys, vec![aggregate(kind, true)]), vec![batch.clone()])
+    };
+    let count = run_one(&[], AggregateKind::Count).unwrap().rows();
+    assert_eq!(count.column(0).as_primitive::<Int64Type>().value(0), 1);
+    assert_eq!(
+        run_one(&[], AggregateKind::Max).err().unwrap().to_string(),
+        "cannot compute `max` of column `value`: it holds Python objects"
+    );
+    assert_eq!(
+        run_one(&["value"], AggregateKind::Count).err().unwrap().to_string(),
+        "cannot group by column `value`: it holds Python objects"
     );
 }
 

@@ -15,13 +15,14 @@ use raceline_plan::{
 use raceline_relational::{
     AggregateRegion, FileReader, FilterOperator, ProjectOperator, SortRegion, infer_schema,
 };
-use raceline_types::Failure;
+use raceline_types::{Failure, unite_schemas};
 
 use super::foreign::{self, Lane};
 use crate::native::NativeOperator;
 use crate::region::{LimitRegion, RepartitionRegion, UnionRegion};
 use crate::session::Session;
 use crate::source::{FileSource, MemorySource, RangeSource, range_schema};
+use crate::unite::UniteOperator;
 
 /// Splits of a source in memory for each CPU, so that uneven work evens out.
 const SPLITS_PER_CPU: u64 = 4;
@@ -100,17 +101,17 @@ impl Lowering<'_> {
                         return self.sort(input, keys, Some(*rows)).await;
                     }
                     let region = Arc::new(LimitRegion::new(*rows));
-                    self.region(std::slice::from_ref(input), region).await
+                    self.region(input, region).await
                 }
                 Node::Sort { input, keys } => self.sort(input, keys, None).await,
                 Node::Aggregate { input, keys, aggregates } => {
                     self.aggregate(input, keys, aggregates).await
                 }
-                Node::Union { inputs } => self.region(inputs, Arc::new(UnionRegion)).await,
+                Node::Union { inputs } => self.union(inputs).await,
                 Node::Repartition { input, partitions } => {
                     let limit_bytes = self.session.repartition_bytes_max();
                     let region = RepartitionRegion::new(*partitions, limit_bytes);
-                    self.region(std::slice::from_ref(input), Arc::new(region)).await
+                    self.region(input, Arc::new(region)).await
                 }
                 Node::Write { input, spec } => self.write(input, spec).await,
             }
@@ -225,7 +226,7 @@ impl Lowering<'_> {
         limit: Option<u64>,
     ) -> Result<Flow, Failure> {
         let region = SortRegion::new(Arc::clone(self.session.engine()), keys.to_vec(), limit);
-        let flow = self.region(std::slice::from_ref(input), Arc::new(region)).await?;
+        let flow = self.region(input, Arc::new(region)).await?;
         if let Some(schema) = &flow.schema {
             SortRegion::check_keys(keys, schema)?;
         }
@@ -243,7 +244,7 @@ impl Lowering<'_> {
             keys.to_vec(),
             aggregates.to_vec(),
         );
-        let mut flow = self.region(std::slice::from_ref(input), Arc::new(region)).await?;
+        let mut flow = self.region(input, Arc::new(region)).await?;
         flow.schema = match &flow.schema {
             Some(input) => Some(AggregateRegion::output_schema(input, keys, aggregates)?),
             None => None,
@@ -254,29 +255,53 @@ impl Lowering<'_> {
     async fn write(&mut self, input: &Arc<Node>, spec: &Arc<WriteSpec>) -> Result<Flow, Failure> {
         let stores = Arc::clone(self.session.stores());
         let sink = FileSink::new(stores, Arc::clone(spec))?;
-        let mut flow = self.region(std::slice::from_ref(input), Arc::new(sink)).await?;
+        let mut flow = self.region(input, Arc::new(sink)).await?;
         flow.schema = None;
         Ok(flow)
     }
 
-    /// A region over `inputs`. The schema is that of the inputs, when it is one.
+    /// One input after the other, brought to one schema where all of theirs are known. Where they
+    /// are not, or have no schema in common, each row has the columns of its own input.
+    async fn union(&mut self, inputs: &[Arc<Node>]) -> Result<Flow, Failure> {
+        let mut flows = Vec::with_capacity(inputs.len());
+        for input in inputs {
+            flows.push(self.node(input).await?);
+        }
+        let schemas: Option<Vec<SchemaRef>> =
+            flows.iter().map(|flow| flow.schema.clone()).collect();
+        let schema = schemas.and_then(|schemas| unite_schemas(&schemas).ok());
+        let mut nodes = Vec::with_capacity(flows.len());
+        for mut flow in flows {
+            if let Some(schema) = &schema
+                && flow.schema.as_ref() != Some(schema)
+            {
+                let operator = Arc::new(UniteOperator::new(Arc::clone(schema)));
+                flow = self.inline(flow, operator, None);
+            }
+            nodes.push(self.seal(flow.open));
+        }
+        Ok(self.seal_region(nodes, Arc::new(UnionRegion), schema))
+    }
+
+    /// A region over `input`, with its schema.
     async fn region(
         &mut self,
-        inputs: &[Arc<Node>],
+        input: &Arc<Node>,
         region: Arc<dyn Region>,
     ) -> Result<Flow, Failure> {
-        let mut nodes = Vec::with_capacity(inputs.len());
-        let mut schemas = Vec::with_capacity(inputs.len());
-        for input in inputs {
-            let Flow { open, schema } = self.node(input).await?;
-            nodes.push(self.seal(open));
-            schemas.push(schema);
-        }
-        let first = schemas.first().cloned().flatten();
-        let schema = first.filter(|one| schemas.iter().flatten().all(|other| other == one));
-        let schema = schema.filter(|_| schemas.iter().all(Option::is_some));
+        let Flow { open, schema } = self.node(input).await?;
+        let node = self.seal(open);
+        Ok(self.seal_region(vec![node], region, schema))
+    }
+
+    fn seal_region(
+        &mut self,
+        inputs: Vec<NodeId>,
+        region: Arc<dyn Region>,
+        schema: Option<SchemaRef>,
+    ) -> Flow {
         self.stages.push(region.name().to_string());
-        Ok(Flow { open: Open::Sealed(self.graph.region(nodes, region)), schema })
+        Flow { open: Open::Sealed(self.graph.region(inputs, region)), schema }
     }
 
     /// `operator` fused behind `flow`.

@@ -10,4 +10,3 @@ pub(crate) use count::count_from_metadata;
 pub(crate) use lower::{Lowered, lower};
 pub(crate) use rules::optimize;
 pub(crate) use schema::schema;
-pub use schema::unify;

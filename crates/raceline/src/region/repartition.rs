@@ -3,18 +3,21 @@
 use std::sync::Arc;
 
 use arrow::compute::concat_batches;
+use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use futures::StreamExt;
 use raceline_exec::{Emit, PortStream, Region};
-use raceline_types::{Batch, Diagnostic, ErrorKind, Failure, InternalError};
+use raceline_types::{Batch, Diagnostic, ErrorKind, Failure, unite_batches};
 use thiserror::Error;
 
 /// Repartitioning holds its input; this is what happens when that is too much.
 #[derive(Debug, Error)]
-#[error("repartition holds its whole input, which passed its share of {limit_bytes} bytes")]
-pub(crate) struct RepartitionError {
-    limit_bytes: usize,
+pub(crate) enum RepartitionError {
+    #[error("repartition holds its whole input, which passed its share of {limit_bytes} bytes")]
+    TooLarge { limit_bytes: usize },
+    #[error("repartition holds its whole input as one batch, which Arrow cannot hold")]
+    Join { source: ArrowError },
 }
 
 impl Diagnostic for RepartitionError {
@@ -23,11 +26,16 @@ impl Diagnostic for RepartitionError {
     }
 
     fn hint(&self) -> Option<String> {
-        Some(
-            "give the session more memory (`raceline.init(memory=…)`), or leave the \
-             repartition out: batches are cut to a fitting size without it"
-                .into(),
-        )
+        Some(match self {
+            Self::TooLarge { .. } => {
+                "give the session more memory (`raceline.init(memory=…)`), or leave the \
+                 repartition out: batches are cut to a fitting size without it"
+                    .into()
+            }
+            Self::Join { .. } => {
+                "leave the repartition out: batches are cut to a fitting size without it".into()
+            }
+        })
     }
 }
 
@@ -53,7 +61,8 @@ impl RepartitionRegion {
                 let batch = batch?;
                 held_bytes += batch.bytes();
                 if held_bytes > self.limit_bytes {
-                    return Err(RepartitionError { limit_bytes: self.limit_bytes }.into());
+                    let limit_bytes = self.limit_bytes;
+                    return Err(RepartitionError::TooLarge { limit_bytes }.into());
                 }
                 held.push(batch.data);
             }
@@ -70,9 +79,10 @@ impl Region for RepartitionRegion {
 
     async fn run(&self, ports: Vec<PortStream>, out: &mut dyn Emit) -> Result<(), Failure> {
         let held = self.collect(ports).await?;
+        let held = unite_batches(held)?;
         let Some(first) = held.first() else { return Ok(()) };
         let whole = concat_batches(first.schema_ref(), &held)
-            .map_err(|error| InternalError::caused_by("joining batches of one schema", error))?;
+            .map_err(|source| RepartitionError::Join { source })?;
         drop(held);
         let rows = whole.num_rows();
         for partition in 0..self.partitions {

@@ -37,9 +37,7 @@ fn push_one(input: &Arc<Node>, predicate: &Expr) -> Arc<Node> {
         Node::Sort { input, keys } => {
             Arc::new(Node::Sort { input: push_one(input, predicate), keys: keys.clone() })
         }
-        Node::Union { inputs } => Arc::new(Node::Union {
-            inputs: inputs.iter().map(|input| push_one(input, predicate)).collect(),
-        }),
+        // Not into a union: an input may lack a column, which is null behind it.
         _ => Arc::new(Node::Filter { input: Arc::clone(input), predicate: predicate.clone() }),
     }
 }
