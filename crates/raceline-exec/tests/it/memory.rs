@@ -50,7 +50,7 @@ async fn a_queue_is_only_so_far_ahead() {
 async fn a_thousandfold_output_stays_within_the_queue() {
     let machine = machine(2.0);
     let mut graph = Graph::new();
-    let read = graph.source(Arc::new(Counting::new(8, 1, 128)), vec![]);
+    let read = graph.source(Arc::new(Counting::new(8, 1, 1024)), vec![]);
     let root = graph.operator(read, Arc::new(Each::new(Does::Repeat(1_000))), vec![]);
     let options = ExecutionOptions { queue_bytes: Some(256 * KIB), ..ExecutionOptions::default() };
     let mut execution = execute(&machine, graph, root, &options).unwrap();

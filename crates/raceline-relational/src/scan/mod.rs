@@ -56,5 +56,5 @@ fn compression(split: &FileSplit) -> FileCompressionType {
 
 /// Whether a split holds the start of its file.
 fn is_first(split: &FileSplit) -> bool {
-    split.range.as_ref().is_none_or(|range| range.start == 0)
+    split.range.as_ref().is_none_or(|range| range.start == 0 && range.end > 0)
 }
