@@ -296,3 +296,17 @@ def test_json_columns_keep_the_order_of_their_keys(tmp_path):
     assert raceline.read_json(tmp_path / "a.json").columns() == ["user", "age", "zip"]
     (tmp_path / "b.json").write_text('[{"z": 1, "a": [{"y": 2}]}]')
     assert raceline.read_json(tmp_path / "b.json").columns() == ["z", "a"]
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv"])
+def test_a_column_that_only_a_later_file_has_is_not_lost(tmp_path, kind):
+    for name, columns in ("1", {"a": [1]}), ("2", {"a": [2], "new": [3]}):
+        part = raceline.from_arrow(pa.table(columns))
+        getattr(part, f"write_{kind}")(tmp_path / name)
+    read = getattr(raceline, f"read_{kind}")(tmp_path)
+    with pytest.raises(raceline.errors.SourceError, match="column `new` is none of") as caught:
+        read.take_all()
+    assert f"{tmp_path}/2/" in str(caught.value)
+    assert read.select_columns(["a"]).take_all() == [{"a": 1}, {"a": 2}]
+    both = getattr(raceline, f"read_{kind}")([tmp_path / "2", tmp_path / "1"])
+    assert both.take_all() == [{"a": 2, "new": 3}, {"a": 1, "new": None}]

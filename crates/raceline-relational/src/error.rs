@@ -204,6 +204,12 @@ pub enum FileError {
         /// The key, with those above it: `a.b`.
         key: String,
     },
+    /// A column that the first file lacks.
+    #[error("column `{column}` is none of those of the first file")]
+    UnknownColumn {
+        /// The name.
+        column: String,
+    },
     /// Two columns of one name.
     #[error("column `{column}` occurs twice")]
     DuplicateColumn {
@@ -270,6 +276,7 @@ impl Diagnostic for FileError {
         match self {
             Self::Malformed { .. }
             | Self::UnknownKey { .. }
+            | Self::UnknownColumn { .. }
             | Self::DuplicateColumn { .. }
             | Self::Value { .. }
             | Self::Cast { .. }
@@ -288,6 +295,9 @@ impl Diagnostic for FileError {
             Self::UnknownKey { .. } => "columns are found from the start of the first file: put \
                 first a file that starts with all keys, select the columns that you need, or read \
                 the lines with `read_text` and parse them in a function"
+                .into(),
+            Self::UnknownColumn { .. } => "put first a file that has all columns, or select the \
+                columns that you need"
                 .into(),
             Self::DuplicateColumn { .. } => "give each column of the file a name of its own".into(),
             Self::Value { .. } | Self::Cast { .. } => "types are found from the start of the \

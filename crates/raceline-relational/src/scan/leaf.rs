@@ -45,12 +45,27 @@ pub(super) struct LeafRequest<'a> {
     pub(super) constants: Vec<(&'a str, Option<&'a str>)>,
     /// At most this many rows.
     pub(super) limit: Option<usize>,
-    /// Whether a key of a JSON object that no column has is an error.
-    pub(super) strict_keys: bool,
+    /// Whether a column or key of the file that is not needed is an error.
+    pub(super) is_strict: bool,
 }
 
 /// Batches of a file, each an error instead when it cannot be read.
 pub(super) type Batches = BoxStream<'static, Result<RecordBatch, DataFusionError>>;
+
+impl LeafRequest<'_> {
+    /// Checks that a file with the columns `found` has none that would be lost.
+    fn check(&self, found: &Schema) -> Result<(), FileError> {
+        let is_known = |name: &str| {
+            self.needed.index_of(name).is_ok()
+                || self.constants.iter().any(|(constant, _)| *constant == name)
+        };
+        let mut names = found.fields().iter().map(|field| field.name());
+        match names.find(|name| self.is_strict && !is_known(name)) {
+            Some(column) => Err(FileError::UnknownColumn { column: column.clone() }),
+            None => Ok(()),
+        }
+    }
+}
 
 /// A scan of one file (or of a range of it), of one partition.
 pub(super) struct Leaf {
@@ -122,6 +137,7 @@ impl Target<'_> {
             FileFormat::Csv(options) => {
                 let own =
                     file_schema(&self.store, &self.meta, (options, compression), &own).await?;
+                request.check(&own).map_err(|error| carry(error.into()))?;
                 let table = table_schema(&own, request);
                 let source =
                     CsvSource::new(table).with_csv_options(csv_options(options, compression));
@@ -151,7 +167,9 @@ impl Target<'_> {
     ) -> Result<Leaf, DataFusionError> {
         let footer = footer(self.engine, &self.store, &self.meta).await?;
         let stored = parquet_metadata(self.engine, &self.store, &self.meta).fetch_schema().await?;
-        check_names(&stored).map_err(|error| carry(error.into()))?;
+        check_names(&stored)
+            .and_then(|()| request.check(&stored))
+            .map_err(|error| carry(error.into()))?;
         check_fractions(&stored, &own).map_err(|error| carry(error.into()))?;
         let cache = self.engine.runtime().cache_manager.get_file_metadata_cache();
         let table = table_schema(&own, request);
@@ -173,7 +191,7 @@ impl Target<'_> {
         request: &LeafRequest<'_>,
     ) -> Result<Leaf, DataFusionError> {
         let constants = || request.constants.iter();
-        let strict = match request.strict_keys {
+        let strict = match request.is_strict {
             true if request.constants.is_empty() => Some(Vec::new()),
             true => {
                 let names: Vec<_> = constants().map(|(name, _)| *name).collect();

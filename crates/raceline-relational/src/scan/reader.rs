@@ -30,10 +30,9 @@ const HIVE_NULL: &str = "__HIVE_DEFAULT_PARTITION__";
 /// Does all of a [`raceline_plan::ScanRequest`] exactly: the projection in its order, the
 /// predicate row by row (null drops the row), the limit within one split. Row groups and pages
 /// that the predicate rules out are skipped, and files that it rules out by their folders are not
-/// opened. Columns that a file lacks are null. Columns of a Parquet or CSV file that the schema
-/// lacks are not read; keys of JSON objects that it lacks are an error, unless the request names
-/// its columns or the user declared them. Rows come in file order; the spans count the rows that are left. The payload of a split is a
-/// `Vec<FileSplit>`.
+/// opened. Columns that a file lacks are null; columns and keys of a file that the schema lacks are
+/// an error, unless the request names its columns or the user declared them. Rows come in file
+/// order; the spans count the rows that are left. The payload of a split is a `Vec<FileSplit>`.
 pub struct FileReader {
     engine: Arc<Engine>,
     format: FileFormat,
@@ -46,7 +45,7 @@ pub struct FileReader {
     predicate: Option<Expr>,
     filter: Option<RowFilter>,
     limit: Option<u64>,
-    strict_keys: bool,
+    is_strict: bool,
 }
 
 impl FileReader {
@@ -91,7 +90,7 @@ impl FileReader {
             predicate: request.predicate.clone(),
             filter: request.predicate.clone().map(RowFilter::new),
             limit: request.limit,
-            strict_keys: request.projection.is_none() && scan.schema.is_none(),
+            is_strict: request.projection.is_none() && scan.schema.is_none(),
         })
     }
 
@@ -121,7 +120,7 @@ impl FileReader {
             predicate: self.predicate.as_ref(),
             constants: constants(file, self.include_paths),
             limit: limit.and_then(|rows| usize::try_from(rows).ok()),
-            strict_keys: self.strict_keys,
+            is_strict: self.is_strict,
         };
         Leaf::plan(&self.engine, &self.format, file, &request).await
     }

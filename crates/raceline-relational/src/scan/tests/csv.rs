@@ -24,9 +24,14 @@ fn columns_are_found_by_name_whatever_their_order_in_a_file() {
         files.put("empty.csv", ""),
         files.put("header.csv", "id,name,x\n"),
     ];
-    let read = files.read(&csv(ScanRequest::default()), &splits).unwrap();
+    let read = files.read(&csv(columns(&["id", "name", "x"])), &splits).unwrap();
     assert_eq!(names(&read), ["id", "name", "x"]);
     assert_eq!(rows(&read), ["1 one 0.5", "2  null", "3 null 1.5"]);
+    assert_eq!(
+        fault(files.read(&csv(ScanRequest::default()), &splits)),
+        "column `extra` is none of those of the first file\n  file: /b.csv\n  hint: put first a \
+         file that has all columns, or select the columns that you need"
+    );
     let request = ScanRequest {
         predicate: Some(binary(">", column("x"), lit(0.5)).unwrap()),
         ..columns(&["name", "id"])
