@@ -22,6 +22,8 @@ _WINDOW_ROWS = 1024
 _OUTPUT_ROWS_MAX = 1 << 17
 # Python takes up to 20 loops inside one another.
 _FLAT_MAPS_MAX = 16
+# Loops that are kept, where the columns change from batch to batch.
+_LOOPS_MAX = 64
 # What is of one of these types is always a row, or always a value.
 _DEFINITE_TYPES = (dict, int, float, str, bytes, np.generic)
 
@@ -58,6 +60,8 @@ class RowFunctions:
             columns = Columns(tuple(batch.names), batch.is_values)
             loop = self._loops.get(columns)
             if loop is None:
+                if len(self._loops) == _LOOPS_MAX:
+                    self._loops.clear()
                 loop = self._loops[columns] = _Loop(self._steps, columns)
             try:
                 yield from loop.over(batch)

@@ -109,6 +109,13 @@ def test_rows_of_no_column_and_of_many() -> None:
     assert run(ids(2), dumps("map", lambda row: {}), total) == [{"sum": 0, "width": 0}] * 2
 
 
+def test_columns_may_change_from_batch_to_batch() -> None:
+    chain = Chain([dumps("map", lambda row: {"sum": sum(row.values())})])
+    for round_ in range(200):
+        [batch] = value_to_batches({f"c{round_}": [1, 2], "x": [10, 20]})
+        assert [rows_of(output) for output in chain.run(batch)] == [[{"sum": 11}, {"sum": 22}]]
+
+
 def test_functions_stand_in_one_another_deeply() -> None:
     same = dumps("flat_map", lambda row: [row])
     assert run(ids(3), *[same] * 40) == [{"id": 0}, {"id": 1}, {"id": 2}]

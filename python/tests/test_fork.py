@@ -1,12 +1,13 @@
 """A process that is forked from one with a session: it ends nothing, and has its own."""
 
+import os
 import subprocess
 import sys
 import textwrap
 
 import pytest
 
-pytestmark = pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="needs fork")
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
 HEAD = """
     import multiprocessing, os, sys, warnings

@@ -3,8 +3,8 @@
 //! A worker takes its CPUs only while it runs a batch, so pools never take the sources' CPUs
 //! away for good; but more workers than could ever run at once would only waste memory. GPUs
 //! and custom resources belong to a worker for as long as it lives: pools share them fairly,
-//! at least one worker each. Pools that together ask for more than there is do not fit: the one that
-//! finds no device free fails with an error that says so.
+//! at least one worker each. Pools that together ask for more than there is do not fit: the one
+//! that finds no device free fails with an error that says so.
 
 use raceline_types::{NANOS_PER_UNIT, Resources};
 
