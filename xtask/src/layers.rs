@@ -63,7 +63,6 @@ fn fault(name: &str, layer: u8, edge: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
 
     use super::*;
     use crate::graph;
@@ -116,7 +115,7 @@ mod tests {
 
     #[test]
     fn the_workspace_keeps_its_layers() {
-        let graph = graph::of_workspace(&Path::new(env!("CARGO_MANIFEST_DIR")).join("..")).unwrap();
+        let graph = graph::of_workspace(&crate::root()).unwrap();
         for (name, _) in LAYERS {
             assert!(graph.contains_key(name), "{name} is not in the workspace");
         }

@@ -8,16 +8,14 @@ mod layers;
 mod tidy;
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use guard::{GuardError, Report};
 
 fn main() -> ExitCode {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
-    // Where cargo runs it, not where it was compiled: builds of several checkouts may be shared.
-    let package = std::env::var_os("CARGO_MANIFEST_DIR");
-    let root = package.map_or_else(|| ".".into(), |package| Path::new(&package).join(".."));
+    let root = root();
     let mut good = true;
     for name in if wanted.is_empty() { vec!["tidy".into(), "layers".into()] } else { wanted } {
         let (text, passed) = match run(&name, &root) {
@@ -27,6 +25,12 @@ fn main() -> ExitCode {
         good &= std::io::stderr().write_all(text.as_bytes()).is_ok() && passed;
     }
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The checkout that cargo runs in, not the one it compiled: several may share their builds.
+fn root() -> PathBuf {
+    let package = std::env::var_os("CARGO_MANIFEST_DIR");
+    package.map_or_else(|| ".".into(), |package| Path::new(&package).join(".."))
 }
 
 /// Runs one guard.

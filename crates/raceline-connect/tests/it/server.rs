@@ -77,9 +77,11 @@ impl Drop for Server {
 /// `moto_server`, beside the Python that `PYO3_PYTHON` names or in the environment of `make`.
 fn program() -> PathBuf {
     let python = std::env::var_os("PYO3_PYTHON").map(PathBuf::from);
-    let environment = concat!(env!("CARGO_MANIFEST_DIR"), "/../../.venv/bin/python");
+    // Where cargo runs, not where it compiled: several checkouts may share their builds.
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let environment = package.map(|package| package.join("../../.venv/bin/python"));
     let beside = |python: PathBuf| python.with_file_name("moto_server");
-    let places: Vec<_> = python.into_iter().chain([environment.into()]).map(beside).collect();
+    let places: Vec<_> = python.into_iter().chain(environment).map(beside).collect();
     places.iter().find(|place| place.exists()).cloned().unwrap_or_else(|| {
         panic!("no `moto_server` at {places:?}: `make develop` installs it in `.venv`")
     })
