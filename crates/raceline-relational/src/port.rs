@@ -1,7 +1,7 @@
 //! A region's input port as a table of `DataFusion`.
 //!
-//! A port tells its schema by its first batches: as many as fit a lookahead, which costs no time,
-//! because the regions that use it need their whole input anyway. Later batches are brought to
+//! A port tells its schema by its first batches: as many as fit a lookahead, which is large where
+//! a region holds its whole input anyway, and small where its memory must not grow with it. Later batches are brought to
 //! that schema, see [`raceline_types::conform`]; a change of type that does not fit is an error.
 
 use std::fmt;

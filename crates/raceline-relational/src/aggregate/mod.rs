@@ -23,6 +23,10 @@ use crate::error::failure;
 use crate::missing::{canonical_key, nan_to_null};
 use crate::port::OpenPort;
 
+/// Bytes of the input that are held back to know the types of its columns. All else streams, so
+/// that memory grows with the groups, not with the rows.
+const LOOKAHEAD_BYTES: usize = 1 << 20;
+
 /// Aggregates by key columns; without keys the result is one row.
 ///
 /// Null and NaN are missing: they form one group as a key (shown as null), and aggregates leave
@@ -151,7 +155,7 @@ impl Region for AggregateRegion {
         if self.only_counts_rows() {
             return out.emit(Batch::without_origin(self.count(port).await?)).await;
         }
-        let lookahead_bytes = self.engine.lookahead_bytes();
+        let lookahead_bytes = self.engine.lookahead_bytes().min(LOOKAHEAD_BYTES);
         let Some(port) = OpenPort::open(port, Some(&self.wanted()), lookahead_bytes).await? else {
             if self.keys.is_empty() {
                 out.emit(Batch::without_origin(self.of_nothing()?)).await?;
