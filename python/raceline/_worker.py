@@ -32,6 +32,8 @@ def main() -> None:
     for variable in _THREAD_VARIABLES:
         os.environ.setdefault(variable, "1")
 
+    # What is loaded here stays: no collection looks at it, nor copies its pages in a fork.
+    gc.disable()
     import cloudpickle  # noqa: F401  # loaded here once, for all forks
     import numpy  # noqa: F401
 
@@ -39,8 +41,6 @@ def main() -> None:
     from raceline._native import WorkerTemplate
 
     template = WorkerTemplate()
-    # What is loaded now stays: the forks' collections need not look at it, nor copy its pages.
-    gc.collect()
     gc.freeze()
     while (request := template.next_fork()) is not None:
         try:
@@ -57,6 +57,7 @@ def _work(template: WorkerTemplate, request: WorkerRequest) -> None:
     """Runs the worker; does not return."""
     status = 1
     try:
+        gc.enable()
         os.environ.update(request.env)
         # Forks of one process would all draw the same random numbers.
         if (random := sys.modules.get("numpy.random")) is not None:
