@@ -47,10 +47,12 @@ develop: $(VENV)/.ready
 demo: develop $(VENV)/.demo
 	$(BIN)/python demo/run.py
 
-# Figures against the peers, kept in benches/results; installs them in benches/.venv.
+# Figures against the peers, kept in benches/results; installs them in benches/.venv. Bytecode is
+# made as pip makes it when it installs a wheel.
 bench: benches/.venv/.ready
 	VIRTUAL_ENV=$(CURDIR)/benches/.venv PATH=$(CURDIR)/benches/.venv/bin:$$PATH \
 		benches/.venv/bin/maturin develop --release --quiet
+	benches/.venv/bin/python -m compileall -q python/raceline
 	benches/.venv/bin/python benches/run.py
 
 # The wheel as released, and whether it is small enough.
