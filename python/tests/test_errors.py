@@ -385,6 +385,25 @@ def test_a_worker_that_is_killed_is_told_with_its_signal():
     assert raceline.range(3).map(opaque(lambda row: row)).count() == 3
 
 
+def test_a_row_that_kills_its_worker_is_named(capfd):
+    def crash(batch):
+        if 77 in batch["id"]:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return batch
+
+    dataset = raceline.range(100).map_batches(crash, batch_size=100, max_retries=1)
+    error = fails_with(errors.UdfError, dataset)
+    assert "row 77 of a batch of 100 rows kills the workers of `MapBatches(crash)`" in str(error)
+    assert "SIGSEGV" in str(error)
+    assert "its batch of 100 rows is run again (1 of 1)" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("max_retries", [-1, 1.5, True, 2**64])
+def test_a_number_of_retries_that_is_none(max_retries):
+    with pytest.raises(errors.PlanError, match="max_retries"):
+        raceline.range(3).map_batches(lambda batch: batch, max_retries=max_retries)
+
+
 def test_a_worker_that_exits():
     def leave(batch):
         os._exit(3)

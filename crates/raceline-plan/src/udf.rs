@@ -90,6 +90,8 @@ pub struct UdfSpec {
     pub concurrency_max: Option<usize>,
     /// Workers that are started before the first batch.
     pub workers_min: usize,
+    /// How often a batch is run again when its worker died.
+    pub restarts_max: u64,
 }
 
 impl UdfSpec {

@@ -128,6 +128,7 @@ pub(crate) fn read_udf(options: &Bound<'_, PyDict>) -> PyResult<UdfSpec> {
         resources: udf_resources(options)?,
         concurrency_max: optional(options, "concurrency_max")?,
         workers_min: optional(options, "workers_min")?.unwrap_or(0),
+        restarts_max: required(options, "max_retries")?,
     })
 }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use arrow::error::ArrowError;
-use raceline_types::{Diagnostic, ErrorKind};
+use raceline_types::{Diagnostic, ErrorKind, Failure};
 use thiserror::Error;
 
 use crate::user_error::UserError;
@@ -18,6 +18,26 @@ pub enum Exit {
     Signal(i32),
     /// It is gone, and its parent could not tell how.
     Unknown,
+}
+
+impl Exit {
+    /// What a process that ended so likely suffered from.
+    fn hint(self) -> &'static str {
+        match self {
+            Self::Signal(SIGKILL) => {
+                "the kernel kills a process this way when memory runs out: lower `batch_size` or \
+                 `concurrency`, or give the function less to hold"
+            }
+            Self::Signal(_) => {
+                "native code that the function calls crashed: run the function on one batch \
+                 outside of Raceline to find out which"
+            }
+            Self::Code(_) => "the function ended its own process: raise an exception instead",
+            Self::Unknown => {
+                "the template process that started it is gone: run again, which starts a new one"
+            }
+        }
+    }
 }
 
 impl std::fmt::Display for Exit {
@@ -112,8 +132,26 @@ pub enum WorkerError {
         exit: Exit,
         /// Rows of the batch it was working on; `None` while it was loading its functions.
         rows: Option<usize>,
-        /// Whether the worker held state, so that the batch was not tried again.
-        stateful: bool,
+    },
+    /// A row kills every worker that gets it, also alone.
+    #[error("row {row} of a batch of {rows} rows kills the workers of `{stage}`: {exit}")]
+    Poison {
+        /// Name of the stage.
+        stage: Arc<str>,
+        /// Position in the batch.
+        row: usize,
+        /// Rows of the batch.
+        rows: usize,
+        /// How the last of them ended.
+        exit: Exit,
+    },
+    /// A batch that was run again, because its worker had died, gave fewer rows than before.
+    #[error("`{stage}` returned {rows} rows fewer when a batch was run again")]
+    Unrepeatable {
+        /// Name of the stage.
+        stage: Arc<str>,
+        /// How many fewer.
+        rows: usize,
     },
     /// What a worker returned is no valid Arrow data.
     #[error("`{stage}` returned data that is not valid Arrow")]
@@ -156,6 +194,23 @@ pub enum WorkerError {
     },
 }
 
+impl WorkerError {
+    /// Whether `failure` is the death of a worker.
+    pub(crate) fn is_death(failure: &Failure) -> bool {
+        matches!(failure.downcast_ref(), Some(Self::Died { .. }))
+    }
+
+    /// The failure of a row that, alone, ended a worker as `death` says.
+    pub(crate) fn poison(death: &Failure, row: usize, rows: usize) -> Option<Self> {
+        match death.downcast_ref() {
+            Some(Self::Died { stage, exit, .. }) => {
+                Some(Self::Poison { stage: Arc::clone(stage), row, rows, exit: *exit })
+            }
+            _ => None,
+        }
+    }
+}
+
 /// What ends processes by signal in practice.
 const SIGNAL_NAMES: [(i32, &str); 9] = [
     (libc::SIGABRT, "SIGABRT"),
@@ -175,12 +230,16 @@ impl Diagnostic for WorkerError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Died { exit: Exit::Signal(SIGKILL) | Exit::Unknown, .. }
+            | Self::Poison { exit: Exit::Signal(SIGKILL) | Exit::Unknown, .. }
             | Self::Start { .. }
             | Self::TemplateEnded { .. }
             | Self::Fork { .. }
             | Self::Memory { .. }
             | Self::NoGpu { .. } => ErrorKind::Resource,
-            Self::Died { .. } | Self::Output { .. } => ErrorKind::Udf,
+            Self::Died { .. }
+            | Self::Poison { .. }
+            | Self::Unrepeatable { .. }
+            | Self::Output { .. } => ErrorKind::Udf,
             Self::Connection { .. } => ErrorKind::Internal,
         }
     }
@@ -188,33 +247,20 @@ impl Diagnostic for WorkerError {
     fn detail(&self) -> Option<String> {
         match self {
             Self::TemplateEnded { output, .. } if !output.is_empty() => Some(output.clone()),
-            Self::Died { rows, stateful, .. } => {
-                let when = match rows {
-                    Some(rows) => format!("it was working on a batch of {rows} rows"),
-                    None => "it was loading its functions".to_owned(),
-                };
-                let lost = ", and its state is lost, so the batch was not tried again";
-                Some(if *stateful && rows.is_some() { when + lost } else { when })
-            }
+            Self::Died { rows, .. } => Some(match rows {
+                Some(rows) => format!("it was working on a batch of {rows} rows"),
+                None => "it was loading its functions".to_owned(),
+            }),
             _ => None,
         }
     }
 
     fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::Died { exit: Exit::Signal(SIGKILL), .. } => {
-                "the kernel kills a process this way when memory runs out: lower `batch_size` or \
-                 `concurrency`, or give the function less to hold"
-            }
-            Self::Died { exit: Exit::Signal(_), .. } => {
-                "native code that the function calls crashed: run the function on one batch \
-                 outside of Raceline to find out which"
-            }
-            Self::Died { exit: Exit::Code(_), .. } => {
-                "the function ended its own process: raise an exception instead"
-            }
-            Self::Died { exit: Exit::Unknown, .. } => {
-                "the template process that started it is gone: run again, which starts a new one"
+            Self::Died { exit, .. } | Self::Poison { exit, .. } => exit.hint(),
+            Self::Unrepeatable { .. } => {
+                "a worker died after it had returned rows, and the function does not return the \
+                 same rows twice: make it do so, for example by seeding it from its batch"
             }
             Self::Start { .. } => "check that the program exists and may be run",
             Self::TemplateEnded { .. } => "run again, which starts a new one",

@@ -23,6 +23,7 @@ mod output;
 mod pack;
 mod pool;
 mod process;
+mod replay;
 mod segment;
 mod template;
 mod transfer;

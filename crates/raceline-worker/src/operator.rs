@@ -8,9 +8,11 @@ use raceline_exec::{BatchShape, Emit, Operator, PoolShape};
 use raceline_types::{Batch, Failure};
 
 use crate::device::GpuLedger;
+use crate::error::WorkerError;
 use crate::pool::Pool;
+use crate::replay::{Discard, Replay};
 use crate::template::Template;
-use crate::worker::CallFailure;
+use crate::worker::{CallFailure, row_of_split};
 
 /// What a process operator runs and how.
 #[derive(Clone)]
@@ -24,14 +26,12 @@ pub struct ProcessSpec {
     pub pool: PoolShape,
     /// How the input is cut.
     pub input: BatchShape,
-    /// Whether a worker keeps state from batch to batch.
-    pub stateful: bool,
     /// The session's GPUs. Each worker holds its share for as long as it lives and sees it as
     /// `CUDA_VISIBLE_DEVICES`.
     pub gpus: Arc<GpuLedger>,
-    /// How often a batch is run again on another worker when one died before it returned
-    /// anything. Stateful workers are never tried again.
-    pub restarts_max: u32,
+    /// How often a batch is run again on another worker when one died, and how often a worker
+    /// that died while it loaded its functions is replaced.
+    pub restarts_max: u64,
 }
 
 /// Finds the session's template, or starts it. Called when a worker is started.
@@ -43,9 +43,14 @@ pub type TemplateSource = Arc<dyn Fn() -> Result<Arc<Template>, Failure> + Send 
 /// pool, and hands on what the worker returns as it comes. A worker works on one batch at a
 /// time. What a worker returns is validated.
 ///
-/// Every output has the origin of the whole input. A run may be repeated unless the spec is
-/// stateful. Dropping a run kills its worker, whose state is unknown then; dropping the operator
-/// kills all of them.
+/// Every output has the origin of the whole input. Dropping a run kills its worker, whose state
+/// is unknown then; dropping the operator kills all of them.
+///
+/// # Death
+/// When a worker dies, its batch is run again on another one, which hands on the rows that the
+/// first had not: nothing is lost or doubled when the functions return the same rows for the same
+/// batch. State that a worker built up from batch to batch is lost with it. A batch that keeps
+/// killing its workers is halved until the row is found that kills one alone.
 ///
 /// # Errors
 /// [`crate::UdfError`] when the user's code raised, [`crate::WorkerError`] otherwise.
@@ -60,6 +65,49 @@ impl ProcessOperator {
     pub fn new(template: TemplateSource, spec: ProcessSpec) -> Self {
         let spec = Arc::new(spec);
         Self { pool: Pool::new(template, Arc::clone(&spec)), spec }
+    }
+
+    /// Runs `input` once.
+    async fn attempt(&self, input: &Batch, out: &mut dyn Emit) -> Result<(), CallFailure> {
+        let mut member = self.pool.take().await.map_err(CallFailure::Broken)?;
+        let result = member.worker.call(input, out).await;
+        if matches!(result, Ok(()) | Err(CallFailure::Raised(_))) {
+            self.pool.give_back(member);
+        }
+        result
+    }
+
+    /// The failure for `input`, whose workers died of `failure`. It names the row that kills a
+    /// worker alone, if there is one: halves are run, and what they return is thrown away.
+    async fn blame(&self, input: &Batch, failure: Failure) -> Failure {
+        let (mut row, mut rows) = (0, input.rows());
+        if rows == 0 {
+            return failure;
+        }
+        if rows > 1 {
+            self.pool.tell(&format!("{failure}; looking for the row of {rows} that kills it"));
+        }
+        while rows > 1 {
+            let half = rows / 2;
+            match self.attempt(&input.slice(row, half), &mut Discard).await {
+                Err(CallFailure::Died(_)) => rows = half,
+                Err(CallFailure::Broken(_)) => return failure,
+                Ok(()) | Err(CallFailure::Raised(_)) => {
+                    row += half;
+                    rows -= half;
+                }
+            }
+        }
+        let Err(CallFailure::Died(alone)) =
+            self.attempt(&input.slice(row, rows), &mut Discard).await
+        else {
+            return failure;
+        };
+        let Some(poison) = WorkerError::poison(&alone, row, input.rows()) else { return failure };
+        match row_of_split(input, row as u64) {
+            Some(row) => Failure::from(poison).at_rows(row, row),
+            None => poison.into(),
+        }
     }
 }
 
@@ -86,21 +134,25 @@ impl Operator for ProcessOperator {
     }
 
     async fn run(&self, input: Batch, out: &mut dyn Emit) -> Result<(), Failure> {
-        let restarts_max = if self.spec.stateful { 0 } else { self.spec.restarts_max };
+        let mut replay = Replay::new(out);
         let mut restarts = 0;
         loop {
-            let mut member = self.pool.take().await?;
-            match member.worker.call(&input, out).await {
-                Ok(()) => {
-                    self.pool.give_back(member);
-                    return Ok(());
+            match self.attempt(&input, &mut replay).await {
+                Ok(()) if replay.missing() > 0 => {
+                    let (stage, rows) = (Arc::clone(&self.spec.name), replay.missing());
+                    return Err(WorkerError::Unrepeatable { stage, rows }.into());
                 }
-                Err(CallFailure::Raised(failure)) => {
-                    self.pool.give_back(member);
-                    return Err(failure);
+                Ok(()) => return Ok(()),
+                Err(CallFailure::Died(failure)) if restarts < self.spec.restarts_max => {
+                    restarts += 1;
+                    let (rows, most) = (input.rows(), self.spec.restarts_max);
+                    self.pool.tell(&format!(
+                        "{failure}; its batch of {rows} rows is run again ({restarts} of {most})"
+                    ));
+                    replay.begin_again();
                 }
-                Err(CallFailure::DiedSilent(_)) if restarts < restarts_max => restarts += 1,
-                Err(CallFailure::DiedSilent(failure) | CallFailure::Broken(failure)) => {
+                Err(CallFailure::Died(failure)) => return Err(self.blame(&input, failure).await),
+                Err(CallFailure::Raised(failure) | CallFailure::Broken(failure)) => {
                     return Err(failure);
                 }
             }
@@ -118,13 +170,12 @@ impl Operator for ProcessOperator {
 
 impl fmt::Debug for ProcessSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, chain, pool, input, stateful, gpus: _, restarts_max } = self;
+        let Self { name, chain, pool, input, gpus: _, restarts_max } = self;
         f.debug_struct("ProcessSpec")
             .field("name", name)
             .field("functions", &chain.len())
             .field("pool", pool)
             .field("input", input)
-            .field("stateful", stateful)
             .field("restarts_max", restarts_max)
             .finish_non_exhaustive()
     }

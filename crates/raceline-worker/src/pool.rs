@@ -25,6 +25,8 @@ pub(crate) struct Pool {
 /// A worker and its place in the pool.
 pub(crate) struct Member {
     pub(crate) worker: Worker,
+    /// Held for as long as the process lives.
+    _gpus: Option<GpuShare>,
     _place: Place,
 }
 
@@ -105,7 +107,11 @@ impl Pool {
     /// Stops the idle workers, all at once, within 300 ms and what it takes to reap.
     pub(crate) async fn close(&self) {
         let idle = std::mem::take(&mut *self.idle());
-        join_all(idle.into_iter().map(|member| member.worker.stop())).await;
+        let stops = idle.into_iter().map(async |member| {
+            let Member { worker, _gpus, _place } = member;
+            worker.stop().await;
+        });
+        join_all(stops).await;
     }
 
     /// Number of workers that live or start.
@@ -139,10 +145,30 @@ impl Pool {
         Ok(Some((Place { census: Arc::clone(&self.census), index }, gpus)))
     }
 
+    /// Says something about the stage where its workers' lines go.
+    pub(crate) fn tell(&self, text: &str) {
+        // Without a template there is nobody to tell, and the next start says so.
+        if let Ok(template) = (self.template)() {
+            template.lines()(&format!("({}) {text}", self.spec.name));
+        }
+    }
+
+    /// Starts a worker; one that dies while it loads its functions is started again.
     async fn start(&self, place: Place, gpus: Option<GpuShare>) -> Result<Member, Failure> {
-        let template = (self.template)()?;
-        let worker = Worker::start(&template, &self.spec, place.index, gpus).await?;
-        Ok(Member { worker, _place: place })
+        let mut restarts = 0;
+        loop {
+            let template = (self.template)()?;
+            match Worker::start(&template, &self.spec, place.index, gpus.as_ref()).await {
+                Ok(worker) => return Ok(Member { worker, _gpus: gpus, _place: place }),
+                Err(failure)
+                    if restarts < self.spec.restarts_max && WorkerError::is_death(&failure) =>
+                {
+                    restarts += 1;
+                    self.tell(&format!("{failure}; another one is started"));
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Member>> {

@@ -35,8 +35,6 @@ pub(crate) struct Worker {
     channel: AsyncChannel,
     transfer: Transfer,
     output: JoinHandle<io::Result<()>>,
-    /// Held for as long as the process lives.
-    _gpus: Option<GpuShare>,
 }
 
 /// How a call failed.
@@ -44,22 +42,23 @@ pub(crate) struct Worker {
 pub(crate) enum CallFailure {
     /// The function raised; the worker can go on.
     Raised(Failure),
-    /// The worker died before it returned anything.
-    DiedSilent(Failure),
+    /// The worker died.
+    Died(Failure),
     /// Anything else; the worker is in the middle of something and must be dropped.
     Broken(Failure),
 }
 
 impl Worker {
-    /// Forks a worker and loads the chain into it. A dropped start leaves no process.
+    /// Forks a worker that sees the GPUs `gpus` and loads the chain into it. A dropped start
+    /// leaves no process.
     pub(crate) async fn start(
         template: &Template,
         spec: &Arc<ProcessSpec>,
         index: u32,
-        gpus: Option<GpuShare>,
+        gpus: Option<&GpuShare>,
     ) -> Result<Self, Failure> {
-        let visible = gpus.as_ref().map(ToString::to_string);
-        let env = visible.into_iter().map(|ids| ("CUDA_VISIBLE_DEVICES".to_owned(), ids));
+        let env =
+            gpus.into_iter().map(|gpus| ("CUDA_VISIBLE_DEVICES".to_owned(), gpus.to_string()));
         let order = ForkOrder { index, stage: Arc::clone(&spec.name), env: env.collect() };
         let Forked { process, socket, output } = template.fork(order).await?;
         let pid = process.pid();
@@ -71,7 +70,7 @@ impl Worker {
         let output = Handle::current().spawn(forward(output.into(), lines));
         let spec = Arc::clone(spec);
         let transfer = Transfer::default();
-        let mut worker = Self { spec, process, channel, transfer, output, _gpus: gpus };
+        let mut worker = Self { spec, process, channel, transfer, output };
         worker.load().await?;
         Ok(worker)
     }
@@ -112,7 +111,7 @@ impl Worker {
             Ok(frame) => self.channel.send(&frame, file.as_slice()).await,
             Err(error) => Err(error),
         };
-        let mut outputs = 0;
+        let mut is_first = true;
         let mut answer = match sent {
             Ok(()) => self.receive().await,
             Err(error) => Err(error),
@@ -122,10 +121,10 @@ impl Worker {
                 Ok(FromWorker::Output { batch, released }) => {
                     self.take_back(released).map_err(CallFailure::Broken)?;
                     let output = self.unpack(&batch).map_err(CallFailure::Broken)?;
-                    if outputs > 0 {
+                    if !is_first {
                         self.ask_for_more().await.map_err(CallFailure::Broken)?;
                     }
-                    outputs += 1;
+                    is_first = false;
                     let output = Batch::new(output, input.origin.clone());
                     out.emit(output).await.map_err(CallFailure::Broken)?;
                 }
@@ -139,9 +138,8 @@ impl Worker {
                 Ok(FromWorker::Loaded) => return Err(CallFailure::Broken(self.out_of_turn())),
                 Err(error) => {
                     let failure = self.lost(error, Some(input.rows())).await;
-                    let died = matches!(failure.downcast_ref(), Some(WorkerError::Died { .. }));
-                    return Err(if died && outputs == 0 {
-                        CallFailure::DiedSilent(failure)
+                    return Err(if WorkerError::is_death(&failure) {
+                        CallFailure::Died(failure)
                     } else {
                         CallFailure::Broken(failure)
                     });
@@ -229,7 +227,6 @@ impl Worker {
             pid: self.process.pid(),
             exit,
             rows,
-            stateful: self.spec.stateful,
         }
         .into()
     }
@@ -273,7 +270,7 @@ fn is_gone(error: &io::Error) -> bool {
 }
 
 /// The row of its split that row `row` of `input` is, when rows map one to one.
-fn row_of_split(input: &Batch, row: u64) -> Option<u64> {
+pub(crate) fn row_of_split(input: &Batch, row: u64) -> Option<u64> {
     let covered: u64 = input.origin.iter().map(|span| span.rows).sum();
     if covered != input.rows() as u64 {
         return None;

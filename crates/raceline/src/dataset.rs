@@ -119,6 +119,7 @@ impl Dataset {
             },
             concurrency_max: None,
             workers_min: 0,
+            restarts_max: 0,
         })
     }
 

@@ -43,7 +43,7 @@ class Arguments:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What one worker takes, and how many of them there are."""
+    """What one worker takes, how many of them there are, and how often one is replaced."""
 
     compute: Compute = None
     concurrency: Concurrency | None = None
@@ -51,9 +51,11 @@ class Demand:
     num_gpus: float | None = None
     memory: int | None = None
     resources: Mapping[str, float] | None = None
+    max_retries: int = 3
 
     def __post_init__(self) -> None:
         """Checks the amounts."""
+        whole_number("max_retries", self.max_retries, 0)
         fixed = {"num_cpus": self.num_cpus, "num_gpus": self.num_gpus, "memory": self.memory}
         for name, amount in {**fixed, **(self.resources or {})}.items():
             check_amount(name, amount)
@@ -118,6 +120,7 @@ class UserFunction:
             "resources": dict(self.demand.resources or {}),
             "concurrency_max": workers.most,
             "workers_min": workers.start,
+            "max_retries": self.demand.max_retries,
         }
 
     @property

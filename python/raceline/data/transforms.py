@@ -27,6 +27,8 @@ class FunctionTransforms(Handle):
       for a class exactly ``n``, ``(min, max)`` or ``(min, max, initial)``.
     * ``num_cpus``, ``num_gpus``, ``resources``: what one worker takes of the session's; fractions
       share. ``memory``: bytes that one worker takes.
+    * ``max_retries``: how often a batch is run again when its worker died, and how often a worker
+      that died while it was constructed is replaced.
     * ``fn_args``, ``fn_kwargs``: passed to each call, after the row or batch.
     * ``fn_constructor_args``, ``fn_constructor_kwargs``: passed to the constructor of a class.
 
@@ -35,6 +37,12 @@ class FunctionTransforms(Handle):
 
     When the dataset is run, a function that raises ends the run by an error that derives from
     ``raceline.errors.UdfError`` and from the type that was raised.
+
+    When a worker dies, by a signal, for lack of memory or by ``os._exit``, another one takes its
+    place and runs its batch again: rows that were returned already are dropped, so that nothing is
+    lost or doubled, provided that the function returns the same rows for the same batch. What an
+    object of a class remembered is lost with its worker. A batch that killed a worker and
+    ``max_retries`` more is halved to find the row that does it, which the error names.
     """
 
     __slots__ = ()
@@ -53,6 +61,7 @@ class FunctionTransforms(Handle):
         memory: int | None = None,
         concurrency: Concurrency | None = None,
         resources: Mapping[str, float] | None = None,
+        max_retries: int = 3,
     ) -> Self:
         """Turns each row into one row.
 
@@ -70,6 +79,7 @@ class FunctionTransforms(Handle):
             memory: See the class.
             concurrency: See the class.
             resources: See the class.
+            max_retries: See the class.
 
         Raises:
             PlanError: The function cannot run, or the arguments do not fit it.
@@ -82,7 +92,7 @@ class FunctionTransforms(Handle):
             [0, 2, 4, 6, 8]
         """
         arguments = Arguments(fn_args, fn_kwargs, fn_constructor_args, fn_constructor_kwargs)
-        demand = Demand(compute, concurrency, num_cpus, num_gpus, memory, resources)
+        demand = Demand(compute, concurrency, num_cpus, num_gpus, memory, resources, max_retries)
         return self._apply(UserFunction("map", fn, arguments, demand))
 
     def flat_map(
@@ -99,6 +109,7 @@ class FunctionTransforms(Handle):
         memory: int | None = None,
         concurrency: Concurrency | None = None,
         resources: Mapping[str, float] | None = None,
+        max_retries: int = 3,
     ) -> Self:
         """Turns each row into any number of rows.
 
@@ -114,6 +125,7 @@ class FunctionTransforms(Handle):
             memory: See the class.
             concurrency: See the class.
             resources: See the class.
+            max_retries: See the class.
 
         Raises:
             PlanError: The function cannot run, or the arguments do not fit it.
@@ -124,7 +136,7 @@ class FunctionTransforms(Handle):
             [{'id': 1}, {'id': 2}, {'id': 2}]
         """
         arguments = Arguments(fn_args, fn_kwargs, fn_constructor_args, fn_constructor_kwargs)
-        demand = Demand(compute, concurrency, num_cpus, num_gpus, memory, resources)
+        demand = Demand(compute, concurrency, num_cpus, num_gpus, memory, resources, max_retries)
         return self._apply(UserFunction("flat_map", fn, arguments, demand))
 
     def filter(
@@ -142,6 +154,7 @@ class FunctionTransforms(Handle):
         memory: int | None = None,
         concurrency: Concurrency | None = None,
         resources: Mapping[str, float] | None = None,
+        max_retries: int = 3,
     ) -> Self:
         """Keeps the rows for which a function or an expression is true.
 
@@ -159,6 +172,7 @@ class FunctionTransforms(Handle):
             memory: See the class.
             concurrency: See the class.
             resources: See the class.
+            max_retries: See the class.
 
         Raises:
             PlanError: Not exactly one of ``fn`` and ``expr`` is given, the function cannot run,
@@ -177,7 +191,7 @@ class FunctionTransforms(Handle):
         if (fn is None) == (expr is None):
             raise PlanError("pass exactly one of `fn` and `expr`")
         arguments = Arguments(fn_args, fn_kwargs, fn_constructor_args, fn_constructor_kwargs)
-        demand = Demand(compute, concurrency, num_cpus, num_gpus, memory, resources)
+        demand = Demand(compute, concurrency, num_cpus, num_gpus, memory, resources, max_retries)
         if fn is not None:
             return self._apply(UserFunction("filter", fn, arguments, demand))
         if arguments != Arguments() or demand != Demand():
@@ -208,6 +222,7 @@ class FunctionTransforms(Handle):
         memory: int | None = None,
         concurrency: Concurrency | None = None,
         resources: Mapping[str, float] | None = None,
+        max_retries: int = 3,
     ) -> Self:
         """Turns each batch of rows into one or more batches.
 
@@ -232,6 +247,7 @@ class FunctionTransforms(Handle):
             memory: See the class.
             concurrency: See the class.
             resources: See the class.
+            max_retries: See the class.
 
         Raises:
             PlanError: The function cannot run, or the arguments do not fit it.
@@ -251,7 +267,7 @@ class FunctionTransforms(Handle):
             [{'id': 10}, {'id': 11}, {'id': 12}]
         """
         arguments = Arguments(fn_args, fn_kwargs, fn_constructor_args, fn_constructor_kwargs)
-        demand = Demand(compute, concurrency, num_cpus, num_gpus, memory, resources)
+        demand = Demand(compute, concurrency, num_cpus, num_gpus, memory, resources, max_retries)
         batching = Batching(batch_size, batch_format, zero_copy_batch)
         return self._apply(UserFunction("map_batches", fn, arguments, demand, batching))
 

@@ -101,6 +101,7 @@ fn udf(kind: UdfKind, program: Result<Program, &str>) -> Arc<UdfSpec> {
         resources: Resources::default(),
         concurrency_max: None,
         workers_min: 0,
+        restarts_max: 0,
     })
 }
 

@@ -63,6 +63,10 @@ impl Runtime for Functions {
         match name {
             "raise_in_constructor" => Err(raised("no weights")),
             "die_in_constructor" => end(7),
+            "die_in_constructor_once" => match std::fs::File::create_new(&self.argument) {
+                Ok(_) => end(7),
+                Err(_) => Ok(()),
+            },
             "slow_constructor" => {
                 thread::sleep(Duration::from_millis(300));
                 Ok(())
@@ -78,7 +82,6 @@ impl Runtime for Functions {
     ) -> Result<(), UserError> {
         self.calls += 1;
         let output = match self.name.as_str() {
-            "echo" | "slow_constructor" => input,
             "keep" => {
                 let sum: i64 =
                     self.kept.iter().map(|batch| ids(batch).iter().flatten().sum::<i64>()).sum();
@@ -94,9 +97,16 @@ impl Runtime for Functions {
                 Ok(_) => signal_self(libc::SIGKILL),
                 Err(_) => input,
             },
-            "kill_after_output" => {
-                let _stopped = emit(input);
-                signal_self(libc::SIGKILL)
+            "kill_at_three" if ids(&input).values().contains(&3) => signal_self(libc::SIGSEGV),
+            "kill_if_many" if input.num_rows() > 1 => signal_self(libc::SIGKILL),
+            "echo"
+            | "slow_constructor"
+            | "die_in_constructor_once"
+            | "kill_at_three"
+            | "kill_if_many" => input,
+            "kill_between_outputs" => {
+                self.kill_between_outputs(&input, emit);
+                return Ok(());
             }
             "sleep" => {
                 thread::sleep(Duration::from_mins(1));
@@ -134,6 +144,31 @@ impl Runtime for Functions {
         };
         let _stopped = emit(output);
         Ok(())
+    }
+}
+
+impl Functions {
+    /// Returns its input row by row and twice; dies once, after it returned three rows. With the
+    /// argument `less <path>` it returns one row when it is run again.
+    fn kill_between_outputs(
+        &self,
+        input: &RecordBatch,
+        emit: &mut dyn FnMut(RecordBatch) -> Result<(), Stopped>,
+    ) {
+        let (less, path) = match self.argument.strip_prefix("less ") {
+            Some(path) => (true, path),
+            None => (false, self.argument.as_str()),
+        };
+        let is_first = std::fs::File::create_new(path).is_ok();
+        if is_first {
+            let _stopped = emit(input.slice(0, 2));
+            let _stopped = emit(input.slice(2, 1));
+            signal_self(libc::SIGKILL)
+        }
+        let _stopped = emit(input.slice(0, if less { 1 } else { 5 }));
+        if !less {
+            let _stopped = emit(input.clone());
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use raceline_exec::{Operator, PoolShape};
 use raceline_types::{Diagnostic, ErrorKind, NANOS_PER_UNIT, Resources};
 use raceline_worker::{Exit, Launcher, ProcessSpec, Template, UdfError, WorkerError};
 
-use crate::harness::{Session, batch, launcher, run, spec};
+use crate::harness::{Session, batch, launcher, run, spec, values};
 
 #[tokio::test]
 async fn an_exception_arrives_whole_and_the_worker_lives_on() {
@@ -46,14 +46,40 @@ async fn a_constructor_that_ends_its_process_is_told_with_its_code() {
 }
 
 #[tokio::test]
-async fn a_killed_worker_is_tried_again_once_and_then_named() {
+async fn a_constructor_that_ended_its_process_once_is_run_again() {
     let session = Session::start();
-    let failure = session.fails("kill").await;
+    let folder = tempfile::tempdir().unwrap();
+    let function = format!("die_in_constructor_once {}", folder.path().join("died").display());
+    let operator = session.operator(spec(&function));
+    assert_eq!(run(&operator, batch(0..5)).await.unwrap()[0].rows(), 5);
+    operator.close().await;
+}
+
+#[tokio::test]
+async fn a_batch_that_kills_by_its_size_is_named_and_no_row_blamed() {
+    let session = Session::start();
+    let failure = session.fails("kill_if_many").await;
     assert_eq!(failure.kind(), ErrorKind::Resource);
     let text = failure.render();
     assert!(text.contains("of `MapBatches(test)` died: signal SIGKILL"), "{text}");
     assert!(text.contains("it was working on a batch of 5 rows"), "{text}");
     assert!(text.contains("memory runs out"), "{text}");
+}
+
+#[tokio::test]
+async fn a_row_that_kills_alone_is_found() {
+    let session = Session::start();
+    let operator = session.operator(spec("kill_at_three"));
+    let failure = run(&operator, batch(0..100)).await.unwrap_err();
+    assert_eq!(
+        failure.to_string(),
+        "row 3 of a batch of 100 rows kills the workers of `MapBatches(test)`: signal SIGSEGV"
+    );
+    assert_eq!(failure.kind(), ErrorKind::Udf);
+    assert_eq!(failure.place().rows, Some((3, 3)));
+    let lines = session.lines.lock().unwrap().join("\n");
+    assert!(lines.contains("its batch of 100 rows is run again (1 of 1)"), "{lines}");
+    assert!(lines.contains("looking for the row of 100"), "{lines}");
 }
 
 #[tokio::test]
@@ -67,20 +93,27 @@ async fn a_batch_whose_worker_was_killed_once_succeeds() {
 }
 
 #[tokio::test]
-async fn a_stateful_worker_is_never_tried_again() {
+async fn a_batch_whose_worker_died_after_some_rows_loses_and_doubles_none() {
     let session = Session::start();
     let folder = tempfile::tempdir().unwrap();
-    let function = format!("kill_once {}", folder.path().join("killed").display());
-    let operator = session.operator(ProcessSpec { stateful: true, ..spec(&function) });
-    let failure = run(&operator, batch(0..5)).await.unwrap_err();
-    assert!(failure.render().contains("its state is lost"), "{failure:?}");
+    let function = format!("kill_between_outputs {}", folder.path().join("killed").display());
+    let operator = session.operator(spec(&function));
+    let outputs = run(&operator, batch(0..5)).await.unwrap();
+    let rows: Vec<i64> = outputs.iter().flat_map(|output| values(&output.data)).collect();
+    assert_eq!(rows, [0, 1, 2, 3, 4, 0, 1, 2, 3, 4]);
+    operator.close().await;
 }
 
 #[tokio::test]
-async fn a_worker_that_died_after_an_output_is_not_tried_again() {
+async fn a_function_that_returns_fewer_rows_the_second_time_is_refused() {
     let session = Session::start();
-    let failure = session.fails("kill_after_output").await;
-    assert!(failure.to_string().ends_with("died: signal SIGKILL"), "{failure}");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("killed");
+    let function = format!("kill_between_outputs less {}", path.display());
+    let failure = session.fails(&function).await;
+    let Some(WorkerError::Unrepeatable { rows: 2, .. }) = failure.downcast_ref() else {
+        panic!("{failure:?}")
+    };
 }
 
 #[tokio::test]
@@ -89,7 +122,7 @@ async fn a_crash_and_an_exit_blame_the_function() {
     for (function, end) in [("segfault", "signal SIGSEGV"), ("exit", "exit code 3")] {
         let failure = session.fails(function).await;
         assert_eq!(failure.kind(), ErrorKind::Udf);
-        assert!(failure.to_string().ends_with(&format!("died: {end}")), "{failure}");
+        assert!(failure.to_string().ends_with(&format!("`MapBatches(test)`: {end}")), "{failure}");
     }
 }
 
@@ -97,7 +130,7 @@ async fn a_crash_and_an_exit_blame_the_function() {
 async fn a_death_is_noticed_though_a_grandchild_holds_the_socket() {
     let session = Session::start();
     let failure = session.fails("fork_and_die").await;
-    assert!(failure.to_string().ends_with("died: signal SIGKILL"), "{failure}");
+    assert!(failure.to_string().ends_with("signal SIGKILL"), "{failure}");
 }
 
 #[tokio::test]

@@ -50,7 +50,6 @@ pub(crate) fn spec(function: &str) -> ProcessSpec {
         chain: vec![function.as_bytes().into()],
         pool: PoolShape::inline(),
         input: BatchShape::AsIs,
-        stateful: false,
         gpus: GpuLedger::numbered(0),
         restarts_max: 1,
     }

@@ -15,9 +15,6 @@ use crate::session::Session;
 /// to the worker is paid for by many rows.
 const UNIT_ROWS: usize = 8192;
 
-/// How often a batch is tried again when its worker died.
-const RESTARTS_MAX: u32 = 1;
-
 /// Where a function runs.
 pub(super) enum Lane {
     /// As expressions, in the fragment, with worker processes for what they cannot do.
@@ -73,6 +70,7 @@ pub(super) fn share_a_worker(first: &UdfSpec, second: &UdfSpec) -> bool {
         && !narrows
         && first.resources == second.resources
         && first.concurrency_max == second.concurrency_max
+        && first.restarts_max == second.restarts_max
 }
 
 /// `udf` as expressions, with a worker for the batches that they cannot do.
@@ -98,9 +96,8 @@ pub(super) fn process_operator(session: &Session, functions: &[Arc<UdfSpec>]) ->
             workers_min: first.workers_min,
         },
         input: unit_shape(functions),
-        stateful: first.stateful,
         gpus: Arc::clone(session.gpus()),
-        restarts_max: RESTARTS_MAX,
+        restarts_max: first.restarts_max,
     };
     let template = Arc::clone(session.template());
     Arc::new(ProcessOperator::new(Arc::new(move || template.get()), spec))
