@@ -404,6 +404,26 @@ def test_a_number_of_retries_that_is_none(max_retries):
         raceline.range(3).map_batches(lambda batch: batch, max_retries=max_retries)
 
 
+def test_a_function_that_hangs_is_named_with_its_row():
+    def hang(batch):
+        if 77 in batch["id"]:
+            time.sleep(60)
+        return batch
+
+    dataset = raceline.range(100).map_batches(hang, batch_size=50, max_retries=0, timeout_s=0.3)
+    error = fails_with(errors.UdfError, dataset)
+    assert "row 27 of a batch of 50 rows kills the workers of `MapBatches(hang)`" in str(error)
+    assert "it took longer than 0.3 s" in str(error)
+    assert "timeout_s" in str(error)
+    assert raceline.range(3).map(opaque(lambda row: row)).count() == 3
+
+
+@pytest.mark.parametrize("timeout_s", [0, -1.0, float("nan"), float("inf"), True, "1"])
+def test_a_timeout_that_is_none(timeout_s):
+    with pytest.raises(errors.PlanError, match="timeout_s"):
+        raceline.range(3).map_batches(lambda batch: batch, timeout_s=timeout_s)
+
+
 def test_a_worker_that_exits():
     def leave(batch):
         os._exit(3)

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::record_batch::RecordBatch;
 use raceline_types::{Failure, Resources};
@@ -92,6 +93,8 @@ pub struct UdfSpec {
     pub workers_min: usize,
     /// How often a batch is run again when its worker died.
     pub restarts_max: u64,
+    /// How long a worker may compute for one batch.
+    pub call_timeout: Option<Duration>,
 }
 
 impl UdfSpec {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -129,6 +130,10 @@ pub(crate) fn read_udf(options: &Bound<'_, PyDict>) -> PyResult<UdfSpec> {
         concurrency_max: optional(options, "concurrency_max")?,
         workers_min: optional(options, "workers_min")?.unwrap_or(0),
         restarts_max: required(options, "max_retries")?,
+        call_timeout: optional::<f64>(options, "timeout_s")?
+            .map(Duration::try_from_secs_f64)
+            .transpose()
+            .map_err(|error| PyValueError::new_err(error.to_string()))?,
     })
 }
 

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::error::ArrowError;
 use raceline_types::{Diagnostic, ErrorKind, Failure};
@@ -16,6 +17,8 @@ pub enum Exit {
     Code(i32),
     /// By this signal.
     Signal(i32),
+    /// It was killed, because it took longer than this for a batch.
+    Late(Duration),
     /// It is gone, and its parent could not tell how.
     Unknown,
 }
@@ -33,6 +36,9 @@ impl Exit {
                  outside of Raceline to find out which"
             }
             Self::Code(_) => "the function ended its own process: raise an exception instead",
+            Self::Late(_) => {
+                "the function hangs or is slow: raise `timeout_s`, or lower `batch_size`"
+            }
             Self::Unknown => {
                 "the template process that started it is gone: run again, which starts a new one"
             }
@@ -48,6 +54,9 @@ impl std::fmt::Display for Exit {
                 Some((_, name)) => write!(f, "signal {name}"),
                 None => write!(f, "signal {signal}"),
             },
+            Self::Late(limit) => {
+                write!(f, "it took longer than {} s for a batch", limit.as_secs_f64())
+            }
             Self::Unknown => f.write_str("unknown exit status"),
         }
     }

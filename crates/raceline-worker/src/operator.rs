@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use raceline_exec::{BatchShape, Emit, Operator, PoolShape};
@@ -32,6 +33,9 @@ pub struct ProcessSpec {
     /// How often a batch is run again on another worker when one died, and how often a worker
     /// that died while it loaded its functions is replaced.
     pub restarts_max: u64,
+    /// How long a worker may compute for one batch; the time that its output waits does not
+    /// count. A worker that takes longer is killed, and its batch is one whose worker died.
+    pub call_timeout: Option<Duration>,
 }
 
 /// Finds the session's template, or starts it. Called when a worker is started.
@@ -170,13 +174,14 @@ impl Operator for ProcessOperator {
 
 impl fmt::Debug for ProcessSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, chain, pool, input, gpus: _, restarts_max } = self;
+        let Self { name, chain, pool, input, gpus: _, restarts_max, call_timeout } = self;
         f.debug_struct("ProcessSpec")
             .field("name", name)
             .field("functions", &chain.len())
             .field("pool", pool)
             .field("input", input)
             .field("restarts_max", restarts_max)
+            .field("call_timeout", call_timeout)
             .finish_non_exhaustive()
     }
 }

@@ -222,7 +222,7 @@ impl FromTemplate {
         let (code, signal) = match exit {
             Exit::Code(code) => (Some(code), None),
             Exit::Signal(signal) => (None, Some(signal)),
-            Exit::Unknown => (None, None),
+            Exit::Late(_) | Exit::Unknown => (None, None),
         };
         Self::Exited { pid, code, signal }
     }

@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use raceline_exec::Emit;
 use raceline_types::{Batch, Failure, InternalError};
@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::device::GpuShare;
-use crate::error::{UdfError, WorkerError};
+use crate::error::{Exit, UdfError, WorkerError};
 use crate::operator::ProcessSpec;
 use crate::output::{LineSplitter, forward};
 use crate::process::AsyncChannel;
@@ -112,8 +112,9 @@ impl Worker {
             Err(error) => Err(error),
         };
         let mut is_first = true;
+        let mut left = self.spec.call_timeout;
         let mut answer = match sent {
-            Ok(()) => self.receive().await,
+            Ok(()) => self.receive_within(&mut left).await,
             Err(error) => Err(error),
         };
         loop {
@@ -145,7 +146,7 @@ impl Worker {
                     });
                 }
             }
-            answer = self.receive().await;
+            answer = self.receive_within(&mut left).await;
         }
     }
 
@@ -159,7 +160,7 @@ impl Worker {
     }
 
     /// Ends the process and takes in its last lines.
-    async fn end(&mut self) -> crate::error::Exit {
+    async fn end(&mut self) -> Exit {
         let exit = self.process.end().await;
         if timeout(LAST_LINES, &mut self.output).await.is_err() {
             self.output.abort();
@@ -218,10 +219,12 @@ impl Worker {
 
     /// The failure for a connection that ended with `error`: the worker died, or it is broken.
     async fn lost(&mut self, error: io::Error, rows: Option<usize>) -> Failure {
-        if !is_gone(&error) {
+        let late = self.spec.call_timeout.filter(|_| error.kind() == ErrorKind::TimedOut);
+        if !is_gone(&error) && late.is_none() {
             return self.broken(error);
         }
         let exit = self.end().await;
+        let exit = late.map_or(exit, Exit::Late);
         WorkerError::Died {
             stage: Arc::clone(&self.spec.name),
             pid: self.process.pid(),
@@ -242,6 +245,15 @@ impl Worker {
 
     async fn send(&self, message: &ToWorker) -> io::Result<()> {
         self.channel.send(&wire::encode(message)?, &[]).await
+    }
+
+    /// The next message, and what is left of the time for it.
+    async fn receive_within(&mut self, left: &mut Option<Duration>) -> io::Result<FromWorker> {
+        let Some(limit) = *left else { return self.receive().await };
+        let start = Instant::now();
+        let message = timeout(limit, self.receive()).await;
+        *left = Some(limit.saturating_sub(start.elapsed()));
+        message.unwrap_or_else(|_late| Err(ErrorKind::TimedOut.into()))
     }
 
     /// The next message; an unexpected end when the worker is gone. The end of the process

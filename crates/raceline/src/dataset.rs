@@ -120,6 +120,7 @@ impl Dataset {
             concurrency_max: None,
             workers_min: 0,
             restarts_max: 0,
+            call_timeout: None,
         })
     }
 

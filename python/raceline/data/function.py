@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Arguments", "Batching", "Demand", "UserFunction"]
 
+# Ten years.
+_TIMEOUT_MOST_S = 10 * 366 * 24 * 3600
+
 Compute = ComputeStrategy | Literal["tasks", "actors"] | None
 
 
@@ -68,6 +71,24 @@ class Batching:
     size: int | Literal["auto"] | None = None
     format: BatchFormat = "numpy"
     zero_copy: bool = True
+    timeout_s: float | None = None
+
+    def timeout(self) -> float | None:
+        """Seconds that a worker may take for a batch; None sets no limit.
+
+        Raises:
+            PlanError: It is no positive number of at most ten years.
+        """
+        limit = self.timeout_s
+        if limit is None:
+            return None
+        is_number = isinstance(limit, (int, float)) and not isinstance(limit, bool)
+        if not is_number or not 0 < limit <= _TIMEOUT_MOST_S:
+            raise PlanError(
+                f"`timeout_s` must be a positive number of seconds, got `{limit!r}`",
+                hint="pass None to set no limit",
+            )
+        return float(limit)
 
     def rows(self) -> int | None:
         """Rows of a batch; None takes them as they come.
@@ -121,6 +142,7 @@ class UserFunction:
             "concurrency_max": workers.most,
             "workers_min": workers.start,
             "max_retries": self.demand.max_retries,
+            "timeout_s": self.batching.timeout(),
         }
 
     @property

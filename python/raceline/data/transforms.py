@@ -223,6 +223,7 @@ class FunctionTransforms(Handle):
         concurrency: Concurrency | None = None,
         resources: Mapping[str, float] | None = None,
         max_retries: int = 3,
+        timeout_s: float | None = None,
     ) -> Self:
         """Turns each batch of rows into one or more batches.
 
@@ -248,6 +249,9 @@ class FunctionTransforms(Handle):
             concurrency: See the class.
             resources: See the class.
             max_retries: See the class.
+            timeout_s: Seconds that a worker may take for one batch, at most; the time in which
+                its output waits for the stages behind it does not count. A worker that takes
+                longer is killed, as if it had died. None sets no limit.
 
         Raises:
             PlanError: The function cannot run, or the arguments do not fit it.
@@ -268,7 +272,7 @@ class FunctionTransforms(Handle):
         """
         arguments = Arguments(fn_args, fn_kwargs, fn_constructor_args, fn_constructor_kwargs)
         demand = Demand(compute, concurrency, num_cpus, num_gpus, memory, resources, max_retries)
-        batching = Batching(batch_size, batch_format, zero_copy_batch)
+        batching = Batching(batch_size, batch_format, zero_copy_batch, timeout_s)
         return self._apply(UserFunction("map_batches", fn, arguments, demand, batching))
 
     def _apply(self, function: UserFunction) -> Self:

@@ -102,6 +102,7 @@ fn udf(kind: UdfKind, program: Result<Program, &str>) -> Arc<UdfSpec> {
         concurrency_max: None,
         workers_min: 0,
         restarts_max: 0,
+        call_timeout: None,
     })
 }
 

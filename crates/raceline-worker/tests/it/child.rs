@@ -98,6 +98,10 @@ impl Runtime for Functions {
                 Err(_) => input,
             },
             "kill_at_three" if ids(&input).values().contains(&3) => signal_self(libc::SIGSEGV),
+            "two_parts" => {
+                let _stopped = emit(input.slice(0, 1));
+                input.slice(1, 1)
+            }
             "kill_if_many" if input.num_rows() > 1 => signal_self(libc::SIGKILL),
             "echo"
             | "slow_constructor"
@@ -108,8 +112,10 @@ impl Runtime for Functions {
                 self.kill_between_outputs(&input, emit);
                 return Ok(());
             }
-            "sleep" => {
-                thread::sleep(Duration::from_mins(1));
+            "sleep" | "hang_at_three" => {
+                if self.name == "sleep" || ids(&input).values().contains(&3) {
+                    thread::sleep(Duration::from_mins(1));
+                }
                 input
             }
             "fork_and_die" => {

@@ -1,10 +1,13 @@
 //! What goes wrong in a worker reaches the caller as a typed error, and nothing stays behind.
 
-use raceline_exec::{Operator, PoolShape};
-use raceline_types::{Diagnostic, ErrorKind, NANOS_PER_UNIT, Resources};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use raceline_exec::{Emit, Operator, PoolShape};
+use raceline_types::{Batch, Diagnostic, ErrorKind, Failure, NANOS_PER_UNIT, Resources};
 use raceline_worker::{Exit, Launcher, ProcessSpec, Template, UdfError, WorkerError};
 
-use crate::harness::{Session, batch, launcher, run, spec, values};
+use crate::harness::{Kept, Session, batch, launcher, run, spec, values};
 
 #[tokio::test]
 async fn an_exception_arrives_whole_and_the_worker_lives_on() {
@@ -114,6 +117,44 @@ async fn a_function_that_returns_fewer_rows_the_second_time_is_refused() {
     let Some(WorkerError::Unrepeatable { rows: 2, .. }) = failure.downcast_ref() else {
         panic!("{failure:?}")
     };
+}
+
+#[tokio::test]
+async fn a_function_that_hangs_is_ended_and_its_row_found() {
+    let session = Session::start();
+    let call_timeout = Some(Duration::from_millis(50));
+    let operator = session.operator(ProcessSpec { call_timeout, ..spec("hang_at_three") });
+    assert_eq!(run(&operator, batch(5..9)).await.unwrap()[0].rows(), 4);
+    let failure = run(&operator, batch(0..5)).await.unwrap_err();
+    assert_eq!(
+        failure.to_string(),
+        "row 3 of a batch of 5 rows kills the workers of `MapBatches(test)`: it took longer than \
+         0.05 s for a batch"
+    );
+    assert_eq!(failure.kind(), ErrorKind::Udf);
+    operator.close().await;
+    assert_eq!(operator.workers(), 0);
+}
+
+#[tokio::test]
+async fn time_that_an_output_waits_does_not_count() {
+    let session = Session::start();
+    let call_timeout = Some(Duration::from_millis(200));
+    let operator = session.operator(ProcessSpec { call_timeout, ..spec("two_parts") });
+    let mut slow = Slow(Kept::default());
+    operator.run(batch(0..2), &mut slow).await.unwrap();
+    assert_eq!(slow.0.0.len(), 2);
+}
+
+/// Takes longer for each output than the worker may.
+struct Slow(Kept);
+
+#[async_trait]
+impl Emit for Slow {
+    async fn emit(&mut self, batch: Batch) -> Result<(), Failure> {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        self.0.emit(batch).await
+    }
 }
 
 #[tokio::test]

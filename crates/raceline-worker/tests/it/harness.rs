@@ -52,6 +52,7 @@ pub(crate) fn spec(function: &str) -> ProcessSpec {
         input: BatchShape::AsIs,
         gpus: GpuLedger::numbered(0),
         restarts_max: 1,
+        call_timeout: None,
     }
 }
 

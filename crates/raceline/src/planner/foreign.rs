@@ -61,13 +61,14 @@ pub(super) fn choose_lane(
 }
 
 /// Whether two neighbouring functions run in one worker, one after the other. They do not when
-/// the second would never see batches as large as it asks for.
+/// the second would never see batches as large as it asks for, nor when one is timed.
 pub(super) fn share_a_worker(first: &UdfSpec, second: &UdfSpec) -> bool {
     let narrows =
         matches!((first.batch_rows, second.batch_rows), (Some(few), Some(rows)) if few < rows);
     !first.stateful
         && !second.stateful
         && !narrows
+        && first.call_timeout.or(second.call_timeout).is_none()
         && first.resources == second.resources
         && first.concurrency_max == second.concurrency_max
         && first.restarts_max == second.restarts_max
@@ -98,6 +99,7 @@ pub(super) fn process_operator(session: &Session, functions: &[Arc<UdfSpec>]) ->
         input: unit_shape(functions),
         gpus: Arc::clone(session.gpus()),
         restarts_max: first.restarts_max,
+        call_timeout: first.call_timeout,
     };
     let template = Arc::clone(session.template());
     Arc::new(ProcessOperator::new(Arc::new(move || template.get()), spec))
