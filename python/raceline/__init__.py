@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from raceline.data.dataset import Dataset as Dataset
     from raceline.data.expressions import col as col
     from raceline.data.expressions import lit as lit
+    from raceline.data.letters import replay as replay
     from raceline.data.memory import from_arrow as from_arrow
     from raceline.data.memory import from_items as from_items
     from raceline.data.memory import from_numpy as from_numpy
@@ -56,6 +57,7 @@ _HOMES = {
     "from_pandas": "raceline.data.memory",
     "range": "raceline.data.memory",
     "read_binary_files": "raceline.data.read",
+    "replay": "raceline.data.letters",
     "read_csv": "raceline.data.read",
     "read_images": "raceline.data.read",
     "read_json": "raceline.data.read",

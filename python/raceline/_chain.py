@@ -41,13 +41,16 @@ class Chain:
                 is_first = not self._parts
                 self._parts.append(_rows.RowFunctions(function, rows_are_known=is_first))
 
-    def run(self, batch: WorkerBatch) -> Iterator[WorkerBatch]:
+    def run(self, batch: WorkerBatch) -> Iterator[WorkerBatch | FunctionError]:
         """The chain's output for one batch, piece by piece as the functions return it.
+
+        A function that goes on after a row that it fails for is alone in its chain; then such
+        rows come as errors in between.
 
         Raises:
             FunctionError: A function of the chain raised, or returned what it must not.
         """
-        pieces = iter([batch])
+        pieces: Iterator[Any] = iter([batch])
         for part in self._parts:
             pieces = part.over(pieces)
         return pieces
@@ -59,8 +62,8 @@ class _BatchFunction:
     def __init__(self, function: UserFunction) -> None:
         self._called = function
 
-    def over(self, batches: Iterator[WorkerBatch]) -> Iterator[WorkerBatch]:
-        """The batches that the function returns.
+    def over(self, batches: Iterator[WorkerBatch]) -> Iterator[WorkerBatch | FunctionError]:
+        """The batches that the function returns, and the rows that it fails for and goes on.
 
         Raises:
             FunctionError: It raised, or returned what it must not.
@@ -68,7 +71,30 @@ class _BatchFunction:
         for batch in batches:
             size = self._called.call.batch_size or max(batch.num_rows, 1)
             for first in range(0, batch.num_rows, size):
-                yield from self._outputs(batch.slice(first, size))
+                piece = batch.slice(first, size)
+                if self._called.call.goes_on:
+                    yield from self._around_errors(piece, first)
+                else:
+                    yield from self._outputs(piece)
+
+    def _around_errors(
+        self, batch: WorkerBatch, first: int
+    ) -> Iterator[WorkerBatch | FunctionError]:
+        """The outputs for a batch, or for its halves if it fails, and so on down to one row."""
+        try:
+            yield from list(self._outputs(batch))
+            return
+        except FunctionError as error:
+            if not isinstance(error.__cause__, Exception):
+                raise
+            failure = error
+        rows = batch.num_rows
+        if rows == 1:
+            failure.row = first
+            yield failure
+            return
+        yield from self._around_errors(batch.slice(0, rows // 2), first)
+        yield from self._around_errors(batch.slice(rows // 2, rows), first + rows // 2)
 
     def _outputs(self, batch: WorkerBatch) -> Iterator[WorkerBatch]:
         pieces = self._returned(batch)

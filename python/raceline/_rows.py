@@ -50,8 +50,8 @@ class RowFunctions:
             self._steps.append(function)
         return fits
 
-    def over(self, batches: Iterator[WorkerBatch]) -> Iterator[WorkerBatch]:
-        """The batches that the functions make.
+    def over(self, batches: Iterator[WorkerBatch]) -> Iterator[WorkerBatch | FunctionError]:
+        """The batches that the functions make, and the rows that one fails for and goes on.
 
         Raises:
             FunctionError: A function raised, or returned what it must not.
@@ -80,18 +80,21 @@ class _Loop:
         self._checks = [_Check(step) for step in steps]
         made_by = [check for check in self._checks if check.step.kind in ("map", "flat_map")]
         self._maker = made_by[-1] if made_by else None
+        self._goes_on = steps[0].call.goes_on
         self._lines = loop_lines(steps, columns)
         names: dict[str, Any] = {"only": _only, "limit": _WINDOW_ROWS}
         names |= {f"k{index}": name for index, name in enumerate(columns.names)}
         for index, step in enumerate(steps):
             names[f"f{index}"] = step.function
+            if step.kind == "flat_map" and step.call.goes_on:
+                names[f"f{index}"] = partial(_whole, self._checks[index])
             names[f"check{index}"] = self._checks[index]
             names[f"many{index}"] = partial(_many, step)
         source = "\n".join(line.text for line in self._lines)
         exec(compile(source, LOOP_FILE, "exec"), names)  # noqa: S102  # made of no text of a user's
         self._run: Callable[..., Iterator[None]] = names["loop"]
 
-    def over(self, batch: WorkerBatch) -> Iterator[WorkerBatch]:
+    def over(self, batch: WorkerBatch) -> Iterator[WorkerBatch | FunctionError]:
         """What becomes of one batch."""
         if self._maker is None:
             return self._kept(batch)
@@ -99,20 +102,24 @@ class _Loop:
             check.first = None
         return self._made(batch, self._maker)
 
-    def _kept(self, batch: WorkerBatch) -> Iterator[WorkerBatch]:
+    def _kept(self, batch: WorkerBatch) -> Iterator[WorkerBatch | FunctionError]:
         flags: list[bool] = []
         keys: list[Any] = []
-        for _ in self._windows(batch, flags, keys):
-            pass
+        for failure in self._windows(batch, flags, keys):
+            if failure is not None:
+                flags.append(False)
+                yield failure
         output = batch.filter(flags)
         if output.num_rows > 0 or self._key is None:
             yield self._with_keys(output, keys)
 
-    def _made(self, batch: WorkerBatch, maker: _Check) -> Iterator[WorkerBatch]:
+    def _made(self, batch: WorkerBatch, maker: _Check) -> Iterator[WorkerBatch | FunctionError]:
         rows: list[Any] = []
         keys: list[Any] = []
         collector, gathered = None, 0
-        for _ in self._windows(batch, rows, keys):
+        for failure in self._windows(batch, rows, keys):
+            if failure is not None:
+                yield failure
             if not rows:
                 continue
             collector = collector or RowCollector(maker.are_values)
@@ -148,26 +155,44 @@ class _Loop:
         keys.clear()
         return batch
 
-    def _windows(self, batch: WorkerBatch, out: list[Any], keys: list[Any]) -> Iterator[None]:
-        """Runs the loop; stops when there is something to take out of ``out``."""
+    def _windows(
+        self, batch: WorkerBatch, out: list[Any], keys: list[Any]
+    ) -> Iterator[FunctionError | None]:
+        """Runs the loop; stops when there is something to take out of ``out``.
+
+        Yields:
+            None, or the error of a row after which the loop goes on.
+        """
         for start in range(0, batch.num_rows, _WINDOW_ROWS):
             try:
-                cells = batch.slice(start, _WINDOW_ROWS).cells()
+                columns = batch.slice(start, _WINDOW_ROWS).cells()
             except Exception as error:
                 raise FunctionError(self._steps[0].name) from error
-            rows = iter(cells[0])
-            try:
-                yield from self._run(rows, *cells[1:], out, keys)
-            except GeneratorExit:
-                raise
-            except BaseException as error:
-                # The iterator tells which row was taken last.
-                row = start + len(cells[0]) - length_hint(rows) - 1
-                if isinstance(error, FunctionError):
-                    error.row = row
+            cells = [iter(column) for column in columns]
+            failure: FunctionError | None = None
+            while True:
+                try:
+                    yield from self._run(*cells, out, keys)
+                    break
+                except GeneratorExit:
                     raise
-                step, cause = self._blamed(error)
-                raise FunctionError(step.name, row) from cause
+                except BaseException as error:  # noqa: BLE001 (only after an Exception it goes on)
+                    # The iterator tells which row was taken last.
+                    row = start + len(columns[0]) - length_hint(cells[0]) - 1
+                    failure = self._failure(error, row)
+                    if not (self._goes_on and isinstance(failure.__cause__, Exception)):
+                        raise failure from failure.__cause__
+                yield failure
+
+    def _failure(self, error: BaseException, row: int) -> FunctionError:
+        """The error of a row, of the function that it comes from."""
+        if isinstance(error, FunctionError):
+            error.row = row
+            return error
+        step, cause = self._blamed(error)
+        failure = FunctionError(step.name, row)
+        failure.__cause__ = cause
+        return failure
 
     def _blamed(self, error: BaseException) -> tuple[UserFunction, BaseException]:
         """The function that an exception comes from, by the line of the loop that it passed."""
@@ -232,6 +257,15 @@ def _many(step: UserFunction, made: Any) -> Iterable[Any]:
         f"returned `{type(made).__name__}` for a row, not a list of rows",
         "return a list of dicts or values, or yield them",
     )
+
+
+def _whole(check: _Check, row: Any) -> list[Any]:
+    """All that a function makes of a row, which fails for that row alone if it fails at all."""
+    made = check.step.function(row)
+    rows = made if type(made) is list else list(_many(check.step, made))
+    for one in rows:
+        check(one)
+    return rows
 
 
 def _only(row: Any) -> Any:

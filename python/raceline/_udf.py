@@ -29,6 +29,7 @@ class Call(NamedTuple):
         zero_copy_batch: Whether NumPy columns may be read-only views.
         row_is_value: On batches of one column, the row is its value.
         key_column: Name of the column that a key function makes.
+        goes_on: Whether a row that the function fails for is reported, and the others go on.
     """
 
     fn_args: Sequence[Any] = ()
@@ -40,6 +41,7 @@ class Call(NamedTuple):
     zero_copy_batch: bool = True
     row_is_value: bool = False
     key_column: str = "key"
+    goes_on: bool = False
 
 
 class Header(NamedTuple):

@@ -121,4 +121,9 @@ pub trait Operator: fmt::Debug + Send + Sync + 'static {
     fn workers(&self) -> usize {
         0
     }
+
+    /// Rows that it failed for and went on without.
+    fn errored_rows(&self) -> u64 {
+        0
+    }
 }

@@ -41,6 +41,8 @@ pub struct StageSnapshot {
     pub queued_bytes: u64,
     /// Live worker processes.
     pub workers: u64,
+    /// Rows that a function failed for and that were left out.
+    pub errored_rows: u64,
     /// Time that its work ran, summed over concurrent work.
     pub busy: Duration,
     /// From its first start to its end (or to now).

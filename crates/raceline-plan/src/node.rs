@@ -1,6 +1,7 @@
 //! The logical plan.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
@@ -28,6 +29,17 @@ pub enum Source {
         schema: SchemaRef,
         /// The rows.
         batches: Arc<[RecordBatch]>,
+    },
+    /// Batches in Arrow IPC stream files of the engine's own, on a local disk.
+    Stored {
+        /// Name shown to people: `DeadLetters`.
+        name: &'static str,
+        /// Schema of all batches.
+        schema: SchemaRef,
+        /// The file.
+        path: Arc<Path>,
+        /// Number of rows.
+        rows: u64,
     },
     /// Files.
     Files(Box<FileScan>),
@@ -195,6 +207,7 @@ impl fmt::Display for Source {
                 let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
                 write!(f, "{name}({rows} rows)")
             }
+            Self::Stored { name, rows, .. } => write!(f, "{name}({rows} rows)"),
             Self::Files(scan) => {
                 write!(f, "{}({}", scan.format.read_name(), scan.paths.join(", "))?;
                 if let Some(columns) = &scan.request.projection {

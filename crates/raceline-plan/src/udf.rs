@@ -56,6 +56,18 @@ pub trait NativeFunction: Send + Sync + 'static {
     fn call(&self, batch: &RecordBatch) -> Result<RecordBatch, Failure>;
 }
 
+/// What becomes of a row that a function fails for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum OnError {
+    /// It ends the run.
+    #[default]
+    Raise,
+    /// It is left out, and counted.
+    Skip,
+    /// It is left out, and kept with the error.
+    DeadLetter,
+}
+
 /// Where the code of a function is.
 #[derive(Clone)]
 pub enum UdfBody {
@@ -95,6 +107,10 @@ pub struct UdfSpec {
     pub restarts_max: u64,
     /// How long a worker may compute for one batch.
     pub call_timeout: Option<Duration>,
+    /// What becomes of a row that it fails for.
+    pub on_error: OnError,
+    /// One more such row ends the run; `None` sets no limit.
+    pub errored_rows_max: Option<u64>,
 }
 
 impl UdfSpec {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow::array::AsArray;
 use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::Schema;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
@@ -45,6 +46,15 @@ impl Batch {
             return Err(PyValueError::new_err(text));
         }
         Ok(Self::new(self.inner.slice(first, rows)))
+    }
+
+    /// The rows of struct column `name` as a batch.
+    fn rows_of(&self, name: &str) -> PyResult<Self> {
+        let column = self.inner.column_by_name(name).and_then(AsArray::as_struct_opt);
+        let column = column.ok_or_else(|| {
+            PyValueError::new_err(format!("the batch has no column `{name}` of structs"))
+        })?;
+        Ok(Self::new(RecordBatch::from(column)))
     }
 
     fn rows<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {

@@ -130,6 +130,11 @@ impl Dataset {
         wait(py, self.inner.begin_explain())
     }
 
+    /// The rows that functions of the last run failed for.
+    fn dead_letters(&self, py: Python<'_>) -> PyResult<Self> {
+        detached(py, || self.inner.dead_letters()).map(Self::new)
+    }
+
     fn stats(&self) -> String {
         self.inner.stats()
     }

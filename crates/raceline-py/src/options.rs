@@ -8,7 +8,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use raceline::{
-    BatchFormat, CsvReadOptions, FileFormat, FileScan, ImageReadOptions, JsonReadOptions,
+    BatchFormat, CsvReadOptions, FileFormat, FileScan, ImageReadOptions, JsonReadOptions, OnError,
     PartitionStyle, Resources, SaveMode, ScanRequest, TextReadOptions, UdfBody, UdfKind, UdfSpec,
     WriteFormat, WriteSpec,
 };
@@ -134,6 +134,13 @@ pub(crate) fn read_udf(options: &Bound<'_, PyDict>) -> PyResult<UdfSpec> {
             .map(Duration::try_from_secs_f64)
             .transpose()
             .map_err(|error| PyValueError::new_err(error.to_string()))?,
+        on_error: match optional::<String>(options, "on_error")?.as_deref() {
+            None | Some("raise") => OnError::Raise,
+            Some("skip") => OnError::Skip,
+            Some("dead_letter") => OnError::DeadLetter,
+            Some(other) => return Err(unknown("error policy", other)),
+        },
+        errored_rows_max: optional(options, "max_errored_rows")?,
     })
 }
 

@@ -113,6 +113,10 @@ impl Operator for CompiledOperator {
     fn workers(&self) -> usize {
         if self.needed.load(Ordering::Acquire) { self.fallback.workers() } else { 0 }
     }
+
+    fn errored_rows(&self) -> u64 {
+        self.fallback.errored_rows()
+    }
 }
 
 /// All outputs of one batch. The fallback ends before the first of them waits for room: its

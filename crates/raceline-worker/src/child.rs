@@ -20,6 +20,16 @@ const OUTPUTS_IN_FLIGHT: usize = 2;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stopped;
 
+/// What a call answers.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// A batch of the output.
+    Rows(RecordBatch),
+    /// The function failed for one row, whose position in the input is in the error, and goes on
+    /// with the next. The engine takes it from functions that were told to go on.
+    Errored(UserError),
+}
+
 /// What a language implements to run its functions.
 ///
 /// # Contract
@@ -45,7 +55,7 @@ pub struct Stopped;
 /// # Example
 /// ```
 /// use arrow::record_batch::RecordBatch;
-/// use raceline_worker::{Runtime, Stopped, UserError};
+/// use raceline_worker::{Answer, Runtime, Stopped, UserError};
 ///
 /// /// Returns each batch as it is.
 /// struct Echo;
@@ -57,9 +67,9 @@ pub struct Stopped;
 ///     fn call(
 ///         &mut self,
 ///         input: RecordBatch,
-///         emit: &mut dyn FnMut(RecordBatch) -> Result<(), Stopped>,
+///         emit: &mut dyn FnMut(Answer) -> Result<(), Stopped>,
 ///     ) -> Result<(), UserError> {
-///         let _stopped = emit(input);
+///         let _stopped = emit(Answer::Rows(input));
 ///         Ok(())
 ///     }
 /// }
@@ -72,7 +82,7 @@ pub trait Runtime {
     #[expect(clippy::result_large_err, reason = "made once, when a user's code failed")]
     fn load(&mut self, chain: &[Vec<u8>]) -> Result<(), UserError>;
 
-    /// Runs the chain over one batch and emits any number of batches, as they come.
+    /// Runs the chain over one batch and emits any number of answers, as they come.
     ///
     /// # Errors
     /// What a function raised.
@@ -80,7 +90,7 @@ pub trait Runtime {
     fn call(
         &mut self,
         input: RecordBatch,
-        emit: &mut dyn FnMut(RecordBatch) -> Result<(), Stopped>,
+        emit: &mut dyn FnMut(Answer) -> Result<(), Stopped>,
     ) -> Result<(), UserError>;
 }
 
@@ -161,9 +171,14 @@ impl Session {
             Err(ReceiveError::Segment(error)) => return Err(error),
         };
         let mut failure = None;
-        let result = runtime.call(input, &mut |output| {
+        let result = runtime.call(input, &mut |answer| {
             if failure.is_none() {
-                failure = self.emit(&output).err();
+                failure = match answer {
+                    Answer::Rows(output) => self.emit(&output).err(),
+                    Answer::Errored(error) => {
+                        self.send(&FromWorker::Errored { error }).err().map(EmitFailure::Io)
+                    }
+                };
             }
             if failure.is_none() { Ok(()) } else { Err(Stopped) }
         });

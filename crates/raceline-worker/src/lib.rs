@@ -17,6 +17,7 @@
 mod child;
 mod device;
 mod error;
+mod errored;
 mod fork;
 mod operator;
 mod output;
@@ -31,9 +32,10 @@ mod user_error;
 mod wire;
 mod worker;
 
-pub use child::{Runtime, Stopped, serve};
+pub use child::{Answer, Runtime, Stopped, serve};
 pub use device::GpuLedger;
 pub use error::{Exit, UdfError, WorkerError};
+pub use errored::{ErroredRow, ErroredRows};
 pub use fork::{ForkRequest, TemplateLoop};
 pub use operator::{ProcessOperator, ProcessSpec, TemplateSource};
 pub use output::LineSink;

@@ -1,6 +1,7 @@
 //! The operator that runs foreign functions in worker processes.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,8 +11,9 @@ use raceline_types::{Batch, Failure};
 
 use crate::device::GpuLedger;
 use crate::error::WorkerError;
+use crate::errored::{ErroredRow, ErroredRows};
 use crate::pool::Pool;
-use crate::replay::{Discard, Replay};
+use crate::replay::{Answers, Discard, Replay};
 use crate::template::Template;
 use crate::worker::{CallFailure, row_of_split};
 
@@ -36,6 +38,9 @@ pub struct ProcessSpec {
     /// How long a worker may compute for one batch; the time that its output waits does not
     /// count. A worker that takes longer is killed, and its batch is one whose worker died.
     pub call_timeout: Option<Duration>,
+    /// Where the rows go that the function fails for; `None` lets the first one end the run. The
+    /// chain is one function then, which was told to go on after a row that fails.
+    pub errored: Option<Arc<dyn ErroredRows>>,
 }
 
 /// Finds the session's template, or starts it. Called when a worker is started.
@@ -54,7 +59,8 @@ pub type TemplateSource = Arc<dyn Fn() -> Result<Arc<Template>, Failure> + Send 
 /// When a worker dies, its batch is run again on another one, which hands on the rows that the
 /// first had not: nothing is lost or doubled when the functions return the same rows for the same
 /// batch. State that a worker built up from batch to batch is lost with it. A batch that keeps
-/// killing its workers is halved until the row is found that kills one alone.
+/// killing its workers is halved until the row is found that kills one alone. That row ends the
+/// run, or goes where `errored` says, as does each row that the function raises for.
 ///
 /// # Errors
 /// [`crate::UdfError`] when the user's code raised, [`crate::WorkerError`] otherwise.
@@ -72,13 +78,61 @@ impl ProcessOperator {
     }
 
     /// Runs `input` once.
-    async fn attempt(&self, input: &Batch, out: &mut dyn Emit) -> Result<(), CallFailure> {
+    async fn attempt(&self, input: &Batch, out: &mut dyn Answers) -> Result<(), CallFailure> {
         let mut member = self.pool.take().await.map_err(CallFailure::Broken)?;
         let result = member.worker.call(input, out).await;
         if matches!(result, Ok(()) | Err(CallFailure::Raised(_))) {
             self.pool.give_back(member);
         }
         result
+    }
+
+    /// Runs `input`, again on another worker as often as one dies and the spec allows it.
+    async fn repeat(&self, input: &Batch, replay: &mut Replay<'_>) -> Result<(), CallFailure> {
+        let start = replay.mark();
+        for restart in 1.. {
+            match self.attempt(input, replay).await {
+                Err(CallFailure::Died(failure)) if restart <= self.spec.restarts_max => {
+                    let (rows, most) = (input.rows(), self.spec.restarts_max);
+                    self.pool.tell(&format!(
+                        "{failure}; its batch of {rows} rows is run again ({restart} of {most})"
+                    ));
+                    replay.rewind(start);
+                }
+                result => return result,
+            }
+        }
+        unreachable!("the last attempt returns")
+    }
+
+    /// Runs `input`, whose workers died, in halves, and their halves, so that only the rows that
+    /// kill a worker alone are left out.
+    async fn run_around(&self, input: &Batch, replay: &mut Replay<'_>) -> Result<(), CallFailure> {
+        let mut parts = halves(0..input.rows());
+        while let Some(part) = parts.pop() {
+            let rows = input.slice(part.start, part.len());
+            let start = replay.mark();
+            let is_alone = part.len() == 1;
+            let result = if is_alone {
+                self.repeat(&rows, replay).await
+            } else {
+                self.attempt(&rows, replay).await
+            };
+            match result {
+                Err(CallFailure::Died(failure)) => {
+                    replay.rewind(start);
+                    if is_alone {
+                        let failure = poison(&failure, input, part.start);
+                        let row = ErroredRow { input: rows, failure };
+                        replay.errored(row).map_err(CallFailure::Broken)?;
+                    } else {
+                        parts.extend(halves(part));
+                    }
+                }
+                result => result?,
+            }
+        }
+        Ok(())
     }
 
     /// The failure for `input`, whose workers died of `failure`. It names the row that kills a
@@ -107,11 +161,25 @@ impl ProcessOperator {
         else {
             return failure;
         };
-        let Some(poison) = WorkerError::poison(&alone, row, input.rows()) else { return failure };
-        match row_of_split(input, row as u64) {
-            Some(row) => Failure::from(poison).at_rows(row, row),
-            None => poison.into(),
-        }
+        poison(&alone, input, row)
+    }
+}
+
+/// Both halves of some rows, the first one last; one row is not halved.
+fn halves(rows: Range<usize>) -> Vec<Range<usize>> {
+    if rows.len() == 1 {
+        return vec![rows];
+    }
+    let middle = rows.start + rows.len() / 2;
+    vec![middle..rows.end, rows.start..middle]
+}
+
+/// The failure of row `row` of `input`, which alone ended a worker as `death` says.
+fn poison(death: &Failure, input: &Batch, row: usize) -> Failure {
+    let Some(poison) = WorkerError::poison(death, row, input.rows()) else { return death.clone() };
+    match row_of_split(input, row as u64) {
+        Some(row) => Failure::from(poison).at_rows(row, row),
+        None => poison.into(),
     }
 }
 
@@ -138,28 +206,24 @@ impl Operator for ProcessOperator {
     }
 
     async fn run(&self, input: Batch, out: &mut dyn Emit) -> Result<(), Failure> {
-        let mut replay = Replay::new(out);
-        let mut restarts = 0;
-        loop {
-            match self.attempt(&input, &mut replay).await {
-                Ok(()) if replay.missing() > 0 => {
-                    let (stage, rows) = (Arc::clone(&self.spec.name), replay.missing());
-                    return Err(WorkerError::Unrepeatable { stage, rows }.into());
-                }
-                Ok(()) => return Ok(()),
-                Err(CallFailure::Died(failure)) if restarts < self.spec.restarts_max => {
-                    restarts += 1;
-                    let (rows, most) = (input.rows(), self.spec.restarts_max);
-                    self.pool.tell(&format!(
-                        "{failure}; its batch of {rows} rows is run again ({restarts} of {most})"
-                    ));
-                    replay.begin_again();
-                }
-                Err(CallFailure::Died(failure)) => return Err(self.blame(&input, failure).await),
-                Err(CallFailure::Raised(failure) | CallFailure::Broken(failure)) => {
-                    return Err(failure);
-                }
+        let errored = self.spec.errored.as_deref();
+        let mut replay = Replay::new(out, errored);
+        let start = replay.mark();
+        let result = match self.repeat(&input, &mut replay).await {
+            Err(CallFailure::Died(_)) if errored.is_some() && input.rows() > 0 => {
+                replay.rewind(start);
+                self.run_around(&input, &mut replay).await
             }
+            result => result,
+        };
+        match result {
+            Ok(()) if replay.missing() > 0 => {
+                let (stage, rows) = (Arc::clone(&self.spec.name), replay.missing());
+                Err(WorkerError::Unrepeatable { stage, rows }.into())
+            }
+            Ok(()) => Ok(()),
+            Err(CallFailure::Died(failure)) => Err(self.blame(&input, failure).await),
+            Err(CallFailure::Raised(failure) | CallFailure::Broken(failure)) => Err(failure),
         }
     }
 
@@ -170,11 +234,15 @@ impl Operator for ProcessOperator {
     fn workers(&self) -> usize {
         self.pool.live()
     }
+
+    fn errored_rows(&self) -> u64 {
+        self.spec.errored.as_ref().map_or(0, |errored| errored.taken())
+    }
 }
 
 impl fmt::Debug for ProcessSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, chain, pool, input, gpus: _, restarts_max, call_timeout } = self;
+        let Self { name, chain, pool, input, gpus: _, restarts_max, call_timeout, errored } = self;
         f.debug_struct("ProcessSpec")
             .field("name", name)
             .field("functions", &chain.len())
@@ -182,6 +250,7 @@ impl fmt::Debug for ProcessSpec {
             .field("input", input)
             .field("restarts_max", restarts_max)
             .field("call_timeout", call_timeout)
+            .field("errored", errored)
             .finish_non_exhaustive()
     }
 }

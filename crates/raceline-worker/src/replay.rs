@@ -4,30 +4,68 @@ use async_trait::async_trait;
 use raceline_exec::Emit;
 use raceline_types::{Batch, Failure};
 
-/// Hands on what the attempts at one batch return. A later attempt begins where the one before
-/// ended: as many rows as were handed on already are dropped, which is exact for functions that
-/// return the same rows for the same batch.
+use crate::errored::{ErroredRow, ErroredRows};
+
+/// What a call answers: batches, and rows that its function failed for.
+pub(crate) trait Answers: Emit {
+    /// Takes a row that the function failed for.
+    fn errored(&mut self, row: ErroredRow) -> Result<(), Failure>;
+}
+
+/// Hands on what the attempts at one batch answer. An attempt that is made again begins where the
+/// batch, or the part of it, began; what was handed on already is dropped, which is exact for
+/// functions that answer the same for the same rows.
 pub(crate) struct Replay<'a> {
     out: &'a mut dyn Emit,
-    /// Rows that were handed on, by all attempts.
+    errored: Option<&'a dyn ErroredRows>,
+    rows: Tally,
+    errors: Tally,
+}
+
+/// How far an attempt has come.
+#[derive(Clone, Copy)]
+pub(crate) struct Mark {
+    rows: usize,
+    errors: usize,
+}
+
+#[derive(Default)]
+struct Tally {
+    /// How many were answered, by attempts that count.
+    answered: usize,
+    /// How many were handed on.
     delivered: usize,
-    /// Rows of this attempt that are still to be dropped.
-    repeated: usize,
+}
+
+impl Tally {
+    /// Counts the next `count`, and tells how many of them were handed on before.
+    fn count(&mut self, count: usize) -> usize {
+        let repeated = (self.delivered - self.answered.min(self.delivered)).min(count);
+        self.answered += count;
+        self.delivered = self.delivered.max(self.answered);
+        repeated
+    }
 }
 
 impl<'a> Replay<'a> {
-    pub(crate) fn new(out: &'a mut dyn Emit) -> Self {
-        Self { out, delivered: 0, repeated: 0 }
+    pub(crate) fn new(out: &'a mut dyn Emit, errored: Option<&'a dyn ErroredRows>) -> Self {
+        Self { out, errored, rows: Tally::default(), errors: Tally::default() }
     }
 
-    /// The next attempt begins.
-    pub(crate) fn begin_again(&mut self) {
-        self.repeated = self.delivered;
+    /// Where an attempt begins.
+    pub(crate) fn mark(&self) -> Mark {
+        Mark { rows: self.rows.answered, errors: self.errors.answered }
     }
 
-    /// Rows that an earlier attempt returned and this one, at its end, did not.
+    /// What was answered since `mark` will be answered again.
+    pub(crate) fn rewind(&mut self, mark: Mark) {
+        self.rows.answered = mark.rows;
+        self.errors.answered = mark.errors;
+    }
+
+    /// Rows that an earlier attempt returned and the last one, at its end, did not.
     pub(crate) fn missing(&self) -> usize {
-        self.repeated
+        self.rows.delivered - self.rows.answered
     }
 }
 
@@ -35,26 +73,39 @@ impl<'a> Replay<'a> {
 impl Emit for Replay<'_> {
     async fn emit(&mut self, batch: Batch) -> Result<(), Failure> {
         let rows = batch.rows();
-        let dropped = self.repeated.min(rows);
-        self.repeated -= dropped;
-        if dropped > 0 && dropped == rows {
-            return Ok(());
+        match self.rows.count(rows) {
+            0 => self.out.emit(batch).await,
+            dropped if dropped == rows => Ok(()),
+            dropped => {
+                let Batch { data, origin } = batch;
+                self.out.emit(Batch::new(data.slice(dropped, rows - dropped), origin)).await
+            }
         }
-        self.delivered += rows - dropped;
-        if dropped == 0 {
-            return self.out.emit(batch).await;
-        }
-        let Batch { data, origin } = batch;
-        self.out.emit(Batch::new(data.slice(dropped, rows - dropped), origin)).await
     }
 }
 
-/// Takes output that nobody wants.
+impl Answers for Replay<'_> {
+    fn errored(&mut self, row: ErroredRow) -> Result<(), Failure> {
+        match self.errored {
+            None => Err(row.failure),
+            Some(errored) if self.errors.count(1) == 0 => errored.take(row),
+            Some(_) => Ok(()),
+        }
+    }
+}
+
+/// Takes answers that nobody wants.
 pub(crate) struct Discard;
 
 #[async_trait]
 impl Emit for Discard {
     async fn emit(&mut self, _batch: Batch) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+impl Answers for Discard {
+    fn errored(&mut self, _row: ErroredRow) -> Result<(), Failure> {
         Ok(())
     }
 }

@@ -71,7 +71,8 @@ pub(crate) enum ToWorker {
         /// What the runtime loads, in order.
         chain: Vec<Vec<u8>>,
     },
-    /// Run the chain over a batch; answered by any number of `Output`, then `Done` or `Failed`.
+    /// Run the chain over a batch; answered by any number of `Output` and `Errored`, then `Done`
+    /// or `Failed`.
     Call {
         /// The batch.
         batch: PackedBatch,
@@ -98,6 +99,12 @@ pub(crate) enum FromWorker {
         batch: PackedBatch,
         /// Segments of the engine that the worker no longer views.
         released: Vec<SegmentRef>,
+    },
+    /// The function failed for a row of the call, whose position the error holds, and goes on.
+    Errored {
+        /// What it raised.
+        #[serde(with = "UserErrorForm")]
+        error: UserError,
     },
     /// The call is done.
     Done {

@@ -5,7 +5,6 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use raceline_exec::Emit;
 use raceline_types::{Batch, Failure, InternalError};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
@@ -13,9 +12,11 @@ use tokio::time::timeout;
 
 use crate::device::GpuShare;
 use crate::error::{Exit, UdfError, WorkerError};
+use crate::errored::ErroredRow;
 use crate::operator::ProcessSpec;
 use crate::output::{LineSplitter, forward};
 use crate::process::AsyncChannel;
+use crate::replay::Answers;
 use crate::template::{ForkOrder, Forked, Process, Template};
 use crate::transfer::{ReceiveError, SendError, Transfer};
 use crate::user_error::UserError;
@@ -95,7 +96,7 @@ impl Worker {
     pub(crate) async fn call(
         &mut self,
         input: &Batch,
-        out: &mut dyn Emit,
+        out: &mut dyn Answers,
     ) -> Result<(), CallFailure> {
         let (batch, file) = self.transfer.pack(&input.data).map_err(|error| {
             CallFailure::Raised(match error {
@@ -128,6 +129,10 @@ impl Worker {
                     is_first = false;
                     let output = Batch::new(output, input.origin.clone());
                     out.emit(output).await.map_err(CallFailure::Broken)?;
+                }
+                Ok(FromWorker::Errored { error }) => {
+                    let row = self.errored(error, input).map_err(CallFailure::Broken)?;
+                    out.errored(row).map_err(CallFailure::Broken)?;
                 }
                 Ok(FromWorker::Done { released }) => {
                     return self.take_back(released).map_err(CallFailure::Broken);
@@ -193,11 +198,7 @@ impl Worker {
 
     fn fault(&self, fault: Fault, input: &Batch) -> Failure {
         match fault {
-            Fault::User(error) => {
-                let row = error.row.and_then(|row| row_of_split(input, row));
-                let failure = Failure::from(self.raised(error, false));
-                row.map_or(failure.clone(), |row| failure.at_rows(row, row))
-            }
+            Fault::User(error) => self.raised_at(error, input),
             Fault::Memory { bytes, errno } => {
                 let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
                 self.no_memory(bytes, io::Error::from_raw_os_error(errno))
@@ -206,6 +207,24 @@ impl Worker {
                 InternalError::new(format!("a worker cannot read its input: {message}")).into()
             }
         }
+    }
+
+    /// The row of `input` that the function failed for, and went on after.
+    fn errored(&self, error: UserError, input: &Batch) -> Result<ErroredRow, Failure> {
+        let row = error.row.and_then(|row| usize::try_from(row).ok());
+        match row {
+            Some(row) if row < input.rows() => {
+                let failure = self.raised_at(error, input);
+                Ok(ErroredRow { input: input.slice(row, 1), failure })
+            }
+            _ => Err(self.out_of_turn()),
+        }
+    }
+
+    fn raised_at(&self, error: UserError, input: &Batch) -> Failure {
+        let row = error.row.and_then(|row| row_of_split(input, row));
+        let failure = Failure::from(self.raised(error, false));
+        row.map_or(failure.clone(), |row| failure.at_rows(row, row))
     }
 
     fn raised(&self, error: UserError, in_constructor: bool) -> UdfError {

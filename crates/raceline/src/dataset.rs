@@ -4,20 +4,22 @@ use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{Array, Int64Array};
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::logical_expr::Expr;
+use raceline_exec::Snapshot;
 use raceline_plan::{
-    Aggregate, AggregateKind, BatchFormat, Node, Projection, SortKey, Source, UdfBody, UdfKind,
-    UdfSpec, WriteSpec,
+    Aggregate, AggregateKind, BatchFormat, Node, OnError, Projection, SortKey, Source, UdfBody,
+    UdfKind, UdfSpec, WriteSpec,
 };
 use raceline_types::{Failure, InternalError, Resources, unite_batches};
 
 use crate::explain;
+use crate::letters::{LetterFile, NoLettersError, letter_schema};
 use crate::native::Closure;
 use crate::pending::{LastStep, Pending};
 use crate::planner;
-use crate::run::Run;
+use crate::run::{Run, RunRecord};
 use crate::session::Session;
 
 /// A lazy dataset. Every transform returns a new one; nothing runs until rows, a count, a file
@@ -28,11 +30,8 @@ use crate::session::Session;
 pub struct Dataset {
     session: Session,
     plan: Arc<Node>,
-    last_run: Arc<Mutex<Option<Snapshot>>>,
+    last_run: Arc<Mutex<Option<RunRecord>>>,
 }
-
-/// How the last run of a dataset ended.
-type Snapshot = raceline_exec::Snapshot;
 
 /// A file that a write made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,6 +120,8 @@ impl Dataset {
             workers_min: 0,
             restarts_max: 0,
             call_timeout: None,
+            on_error: OnError::Raise,
+            errored_rows_max: None,
         })
     }
 
@@ -281,7 +282,7 @@ impl Dataset {
         let batches = unite_batches(batches)?;
         let schema = match batches.first() {
             Some(batch) => batch.schema(),
-            None => Arc::new(arrow::datatypes::Schema::empty()),
+            None => Arc::new(Schema::empty()),
         };
         let source = Source::Memory { name, schema, batches: batches.into() };
         Ok(Self::new(session.clone(), Node::Source(source)))
@@ -329,6 +330,39 @@ impl Dataset {
     /// What the last run did, stage by stage; `None` before the first.
     #[must_use]
     pub fn last_run(&self) -> Option<Snapshot> {
+        self.record().map(|record| record.snapshot)
+    }
+
+    /// The rows that functions of the last run failed for and went on without, as a dataset. Its
+    /// columns are `stage`, `error_type`, `error`, `traceback`, `split`, `split_row` (position in
+    /// the split, counted from 0) and `input`, the row as a struct. Letters of one function come
+    /// together, in the order in which its batches were worked on. They live as long as the
+    /// session.
+    ///
+    /// # Errors
+    /// When the dataset has not run, or no function keeps dead letters.
+    pub fn dead_letters(&self) -> Result<Self, Failure> {
+        let record = self.record().ok_or(NoLettersError::NotRun)?;
+        let files = record.letters.ok_or(NoLettersError::NotKept)?;
+        let name = "DeadLetters";
+        let mut inputs = files.into_iter().map(|LetterFile { path, schema, rows }| {
+            Arc::new(Node::Source(Source::Stored { name, schema, path, rows }))
+        });
+        let Some(first) = inputs.next() else {
+            let schema = letter_schema(&Schema::empty());
+            let source = Source::Memory { name, schema, batches: Arc::new([]) };
+            return Ok(Self::new(self.session.clone(), Node::Source(source)));
+        };
+        let first = Self { session: self.session.clone(), plan: first, last_run: Arc::default() };
+        let others: Vec<_> = inputs.collect();
+        if others.is_empty() {
+            return Ok(first);
+        }
+        Ok(first
+            .then(|first| Node::Union { inputs: std::iter::once(first).chain(others).collect() }))
+    }
+
+    fn record(&self) -> Option<RunRecord> {
         self.last_run.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 

@@ -17,6 +17,7 @@
 
 mod dataset;
 mod explain;
+mod letters;
 mod life;
 mod memory_limit;
 mod native;
@@ -38,7 +39,7 @@ pub use progress::ProgressMode;
 pub use raceline_exec::{Snapshot, StageSnapshot, StageState};
 pub use raceline_plan::{
     Aggregate, AggregateKind, BatchFormat, CsvReadOptions, FileFormat, FileScan, ImageReadOptions,
-    JsonReadOptions, Node, PartitionStyle, Projection, SaveMode, ScanRequest, SortKey,
+    JsonReadOptions, Node, OnError, PartitionStyle, Projection, SaveMode, ScanRequest, SortKey,
     TextReadOptions, UdfBody, UdfKind, UdfSpec, WriteFormat, WriteSpec,
 };
 pub use raceline_types::{

@@ -7,6 +7,7 @@ use arrow::record_batch::RecordBatch;
 use raceline_exec::{Execution, ExecutionOptions, Snapshot, execute};
 use raceline_types::Failure;
 
+use crate::letters::{LetterFile, StageErrors};
 use crate::life::Doing;
 use crate::planner::Lowered;
 use crate::progress::Progress;
@@ -20,13 +21,22 @@ use crate::session::Session;
 pub struct Run {
     session: Session,
     running: Option<Running>,
-    record: Arc<Mutex<Option<Snapshot>>>,
+    record: Arc<Mutex<Option<RunRecord>>>,
+}
+
+/// What is known of a run that is over.
+#[derive(Clone, Debug)]
+pub(crate) struct RunRecord {
+    pub(crate) snapshot: Snapshot,
+    /// The rows that functions failed for; `None` where none of them keeps any.
+    pub(crate) letters: Option<Vec<LetterFile>>,
 }
 
 /// What there is until the run is over.
 #[derive(Debug)]
 struct Running {
     execution: Execution,
+    errors: Vec<Arc<StageErrors>>,
     progress: Progress,
     _doing: Doing,
 }
@@ -48,7 +58,7 @@ impl Run {
     pub(crate) fn start(
         session: Session,
         lowered: Lowered,
-        record: Arc<Mutex<Option<Snapshot>>>,
+        record: Arc<Mutex<Option<RunRecord>>>,
     ) -> Result<Self, Failure> {
         let options = ExecutionOptions {
             preserve_order: session.options().preserve_order,
@@ -60,7 +70,7 @@ impl Run {
         let handle = execution.handle();
         let (mode, screen) = (session.options().progress, session.screen().clone());
         let progress = Progress::start(mode, screen, move || handle.snapshot());
-        let running = Running { execution, progress, _doing: doing };
+        let running = Running { execution, errors: lowered.errors, progress, _doing: doing };
         Ok(Self { session, running: Some(running), record })
     }
 
@@ -109,26 +119,41 @@ impl Run {
     /// What the run is doing, or did.
     #[must_use]
     pub fn snapshot(&self) -> Option<Snapshot> {
-        match &self.running {
-            Some(running) => Some(running.execution.snapshot()),
-            None => self.record.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        if let Some(running) = &self.running {
+            return Some(running.execution.snapshot());
         }
+        let record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
+        record.as_ref().map(|record| record.snapshot.clone())
     }
 
-    /// Cancels what still runs, waits until it has ended, and keeps its last snapshot.
+    /// Cancels what still runs, waits until it has ended, and keeps what is known of it.
     fn end(&mut self) -> Result<(), Failure> {
         let Some(running) = self.running.take() else { return Ok(()) };
         if self.session.life().check_home().is_err() {
             std::mem::forget(running);
             return Ok(());
         }
-        let Running { execution, progress, _doing } = running;
+        let Running { execution, errors, progress, _doing } = running;
         let handle = execution.handle();
         let closed = execution.blocking_close();
         drop(progress);
-        *self.record.lock().unwrap_or_else(PoisonError::into_inner) = Some(handle.snapshot());
-        closed
+        let kept = letters_of(&errors);
+        let letters = kept.as_ref().map_or(None, Clone::clone);
+        *self.record.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(RunRecord { snapshot: handle.snapshot(), letters });
+        closed.and(kept.map(drop))
     }
+}
+
+/// The letters of all stages.
+fn letters_of(errors: &[Arc<StageErrors>]) -> Result<Option<Vec<LetterFile>>, Failure> {
+    let mut all = None;
+    for stage in errors {
+        if let Some(files) = stage.finish()? {
+            all.get_or_insert_with(Vec::new).extend(files);
+        }
+    }
+    Ok(all)
 }
 
 impl Drop for Run {

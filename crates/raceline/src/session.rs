@@ -14,6 +14,7 @@ use raceline_types::{Failure, Resources};
 use raceline_worker::{GpuLedger, Launcher};
 
 use crate::dataset::Dataset;
+use crate::letters::LetterFolder;
 use crate::life::Life;
 use crate::memory_limit::memory_total_bytes;
 use crate::progress::{ProgressMode, Screen};
@@ -82,6 +83,7 @@ struct Shared {
     template: Arc<LazyTemplate>,
     screen: Screen,
     gpus: Arc<GpuLedger>,
+    letters: Arc<LetterFolder>,
 }
 
 impl Session {
@@ -112,8 +114,11 @@ impl Session {
         });
         let template = Arc::new(LazyTemplate::new(launcher));
         let gpus = GpuLedger::numbered(whole_units(machine.resources().gpu_nanos));
+        let parent = options.spill_folder.clone().unwrap_or_else(std::env::temp_dir);
+        let letters = Arc::new(LetterFolder::new(parent));
         let life = Life::new();
-        let shared = Shared { life, options, machine, stores, engine, template, screen, gpus };
+        let shared =
+            Shared { life, options, machine, stores, engine, template, screen, gpus, letters };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -140,6 +145,11 @@ impl Session {
         &self.shared.gpus
     }
 
+    /// Where the rows are kept that functions failed for.
+    pub(crate) fn letters(&self) -> &Arc<LetterFolder> {
+        &self.shared.letters
+    }
+
     /// Ends the session: cancels what runs, ends the worker processes, and refuses to run its
     /// datasets from here on. In a fork of the process that made it, does nothing.
     pub fn close(&self) {
@@ -148,6 +158,7 @@ impl Session {
         }
         self.shared.life.close();
         self.shared.template.shutdown();
+        self.shared.letters.remove();
     }
 
     /// Where and how long it lives.

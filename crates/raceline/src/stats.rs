@@ -45,6 +45,13 @@ fn stage_text(text: &mut String, number: usize, stage: &StageSnapshot) -> std::f
         HumanCount(stage.output_batches),
         BinaryBytes(stage.output_bytes)
     )?;
+    if stage.errored_rows > 0 {
+        writeln!(
+            text,
+            "  rows left out as the function failed for them: {}",
+            HumanCount(stage.errored_rows)
+        )?;
+    }
     writeln!(
         text,
         "  time: {} elapsed, {} busy, {} rows/s",
@@ -87,6 +94,7 @@ pub(crate) mod sample {
             tasks_running: 1,
             queued_bytes: 0,
             workers: 0,
+            errored_rows: 0,
             busy: Duration::from_millis(3_500),
             elapsed: Duration::from_secs(2),
         }

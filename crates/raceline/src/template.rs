@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use raceline_types::{Diagnostic, ErrorKind, Failure};
-use raceline_worker::{Launcher, Template};
+use raceline_worker::{Launcher, LineSink, Template};
 use thiserror::Error;
 
 /// What a session without a launcher refuses.
@@ -32,6 +32,11 @@ impl LazyTemplate {
     /// Nothing runs yet.
     pub(crate) fn new(launcher: Option<Launcher>) -> Self {
         Self { launcher, running: Mutex::new(None) }
+    }
+
+    /// Where lines about workers go; `None` without a launcher.
+    pub(crate) fn lines(&self) -> Option<LineSink> {
+        self.launcher.as_ref().map(|launcher| Arc::clone(&launcher.lines))
     }
 
     /// The running template; a new one when the last has ended, as when it was killed.

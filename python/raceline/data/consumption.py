@@ -315,6 +315,37 @@ class Consumption(Handle):
         """
         return self._native.stats()
 
+    def dead_letters(self) -> Self:
+        """The rows that functions of this dataset failed for when it was last run.
+
+        They are those of functions with ``on_error="dead_letter"``. Those of one function come
+        together, in the order in which its batches were worked on. They lie on disk, in the
+        system's temporary folder, as long as the session lives: write them to keep them. See
+        :func:`raceline.replay`.
+
+        Returns:
+            A dataset of the columns ``stage`` (the function), ``error_type`` (``ValueError``;
+            ``WorkerDied`` for a row that kills its worker), ``error`` (the message),
+            ``traceback``, ``split`` (the file or part of the source that the row comes from),
+            ``split_row`` (its position there, from 0, where that is known) and ``input``, the row
+            itself as a struct; where several functions keep letters, it has the fields of all.
+
+        Raises:
+            PlanError: The dataset was not run, or no function of it keeps dead letters.
+
+        Example:
+            >>> import raceline
+            >>> inverses = raceline.range(3).map(
+            ...     lambda row: {"inverse": 1 / row["id"]}, on_error="dead_letter"
+            ... )
+            >>> inverses.take_all()
+            [{'inverse': 1.0}, {'inverse': 0.5}]
+            >>> [letter] = inverses.dead_letters().take_all()
+            >>> letter["error_type"], letter["error"], letter["input"]
+            ('ZeroDivisionError', 'division by zero', {'id': 0})
+        """
+        return self._derive(self._native.dead_letters())
+
     def _first_rows(self, rows: int) -> _native.Dataset:
         """A plan of the first rows, whose run is one of this dataset."""
         return self._run_for_this(self._native.limit(rows))

@@ -6,7 +6,7 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from raceline._session import check_amount
 from raceline._udf import Kind, dumps, function_name, is_callable_class
@@ -18,12 +18,13 @@ from raceline.errors import PlanError
 if TYPE_CHECKING:
     from raceline._lambda import Translation
 
-__all__ = ["Arguments", "Batching", "Demand", "UserFunction"]
+__all__ = ["Arguments", "Batching", "Demand", "Faults", "OnError", "UserFunction"]
 
 # Ten years.
 _TIMEOUT_MOST_S = 10 * 366 * 24 * 3600
 
 Compute = ComputeStrategy | Literal["tasks", "actors"] | None
+OnError = Literal["raise", "skip", "dead_letter"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Arguments:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What one worker takes, how many of them there are, and how often one is replaced."""
+    """What one worker takes, and how many of them there are."""
 
     compute: Compute = None
     concurrency: Concurrency | None = None
@@ -54,14 +55,38 @@ class Demand:
     num_gpus: float | None = None
     memory: int | None = None
     resources: Mapping[str, float] | None = None
-    max_retries: int = 3
 
     def __post_init__(self) -> None:
         """Checks the amounts."""
-        whole_number("max_retries", self.max_retries, 0)
         fixed = {"num_cpus": self.num_cpus, "num_gpus": self.num_gpus, "memory": self.memory}
         for name, amount in {**fixed, **(self.resources or {})}.items():
             check_amount(name, amount)
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """What happens when a function fails or its worker dies."""
+
+    max_retries: int = 3
+    on_error: OnError = "raise"
+    max_errored_rows: int | None = None
+
+    def __post_init__(self) -> None:
+        """Checks the policy."""
+        whole_number("max_retries", self.max_retries, 0)
+        if self.on_error not in get_args(OnError):
+            raise PlanError(
+                f"there is no error policy `{self.on_error!r}`",
+                hint='pass `on_error="raise"`, `"skip"` or `"dead_letter"`',
+            )
+        if self.max_errored_rows is None:
+            return
+        whole_number("max_errored_rows", self.max_errored_rows, 0, hint="None sets no limit")
+        if self.on_error == "raise":
+            raise PlanError(
+                "`max_errored_rows` needs a policy that leaves rows out",
+                hint='pass `on_error="skip"` or `on_error="dead_letter"` as well',
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +136,7 @@ class UserFunction:
     arguments: Arguments = field(default_factory=Arguments)
     demand: Demand = field(default_factory=Demand)
     batching: Batching = field(default_factory=Batching)
+    faults: Faults = field(default_factory=Faults)
 
     def native_options(self) -> dict[str, Any]:
         """The function as the engine takes it.
@@ -141,8 +167,10 @@ class UserFunction:
             "resources": dict(self.demand.resources or {}),
             "concurrency_max": workers.most,
             "workers_min": workers.start,
-            "max_retries": self.demand.max_retries,
+            "max_retries": self.faults.max_retries,
             "timeout_s": self.batching.timeout(),
+            "on_error": self.faults.on_error,
+            "max_errored_rows": self.faults.max_errored_rows,
         }
 
     @property
@@ -205,6 +233,7 @@ class UserFunction:
                 batch_format=batch_format,
                 zero_copy_batch=self.batching.zero_copy,
                 row_is_value=translation.row_is_value,
+                goes_on=self.faults.on_error != "raise",
             )
         except TypeError as error:
             raise PlanError(str(error)) from error

@@ -8,7 +8,15 @@ from typing import Any, Literal, Self
 from raceline.data.compute import Concurrency
 from raceline.data.expressions import Expr
 from raceline.data.formats import BatchFormat
-from raceline.data.function import Arguments, Batching, Compute, Demand, UserFunction
+from raceline.data.function import (
+    Arguments,
+    Batching,
+    Compute,
+    Demand,
+    Faults,
+    OnError,
+    UserFunction,
+)
 from raceline.data.handle import Handle
 from raceline.data.predicate import parse_predicate
 from raceline.errors import PlanError
@@ -29,6 +37,10 @@ class FunctionTransforms(Handle):
       share. ``memory``: bytes that one worker takes.
     * ``max_retries``: how often a batch is run again when its worker died, and how often a worker
       that died while it was constructed is replaced.
+    * ``on_error``: what becomes of a row that the function raises for, or that kills its worker
+      alone: ``"raise"`` ends the run, ``"skip"`` leaves the row out and counts it, and
+      ``"dead_letter"`` leaves it out and keeps it for ``dead_letters()``.
+    * ``max_errored_rows``: with the last two, one more such row ends the run; None sets no limit.
     * ``fn_args``, ``fn_kwargs``: passed to each call, after the row or batch.
     * ``fn_constructor_args``, ``fn_constructor_kwargs``: passed to the constructor of a class.
 
@@ -43,6 +55,11 @@ class FunctionTransforms(Handle):
     lost or doubled, provided that the function returns the same rows for the same batch. What an
     object of a class remembered is lost with its worker. A batch that killed a worker and
     ``max_retries`` more is halved to find the row that does it, which the error names.
+
+    Where rows are left out, the others of their batch go on, and what a row becomes is all there
+    or not at all: the rows that ``flat_map`` makes of one are held until the function has made the
+    last. A batch function that fails is called again with the halves of its batch, and theirs,
+    until the rows are found that it fails for alone; what it yields is held until it has ended.
     """
 
     __slots__ = ()
@@ -62,6 +79,8 @@ class FunctionTransforms(Handle):
         concurrency: Concurrency | None = None,
         resources: Mapping[str, float] | None = None,
         max_retries: int = 3,
+        on_error: OnError = "raise",
+        max_errored_rows: int | None = None,
     ) -> Self:
         """Turns each row into one row.
 
@@ -80,6 +99,8 @@ class FunctionTransforms(Handle):
             concurrency: See the class.
             resources: See the class.
             max_retries: See the class.
+            on_error: See the class.
+            max_errored_rows: See the class.
 
         Raises:
             PlanError: The function cannot run, or the arguments do not fit it.
@@ -92,8 +113,9 @@ class FunctionTransforms(Handle):
             [0, 2, 4, 6, 8]
         """
         arguments = Arguments(fn_args, fn_kwargs, fn_constructor_args, fn_constructor_kwargs)
-        demand = Demand(compute, concurrency, num_cpus, num_gpus, memory, resources, max_retries)
-        return self._apply(UserFunction("map", fn, arguments, demand))
+        demand = Demand(compute, concurrency, num_cpus, num_gpus, memory, resources)
+        faults = Faults(max_retries, on_error, max_errored_rows)
+        return self._apply(UserFunction("map", fn, arguments, demand, faults=faults))
 
     def flat_map(
         self,
@@ -110,6 +132,8 @@ class FunctionTransforms(Handle):
         concurrency: Concurrency | None = None,
         resources: Mapping[str, float] | None = None,
         max_retries: int = 3,
+        on_error: OnError = "raise",
+        max_errored_rows: int | None = None,
     ) -> Self:
         """Turns each row into any number of rows.
 
@@ -126,6 +150,8 @@ class FunctionTransforms(Handle):
             concurrency: See the class.
             resources: See the class.
             max_retries: See the class.
+            on_error: See the class.
+            max_errored_rows: See the class.
 
         Raises:
             PlanError: The function cannot run, or the arguments do not fit it.
@@ -136,8 +162,9 @@ class FunctionTransforms(Handle):
             [{'id': 1}, {'id': 2}, {'id': 2}]
         """
         arguments = Arguments(fn_args, fn_kwargs, fn_constructor_args, fn_constructor_kwargs)
-        demand = Demand(compute, concurrency, num_cpus, num_gpus, memory, resources, max_retries)
-        return self._apply(UserFunction("flat_map", fn, arguments, demand))
+        demand = Demand(compute, concurrency, num_cpus, num_gpus, memory, resources)
+        faults = Faults(max_retries, on_error, max_errored_rows)
+        return self._apply(UserFunction("flat_map", fn, arguments, demand, faults=faults))
 
     def filter(
         self,
@@ -155,6 +182,8 @@ class FunctionTransforms(Handle):
         concurrency: Concurrency | None = None,
         resources: Mapping[str, float] | None = None,
         max_retries: int = 3,
+        on_error: OnError = "raise",
+        max_errored_rows: int | None = None,
     ) -> Self:
         """Keeps the rows for which a function or an expression is true.
 
@@ -173,6 +202,8 @@ class FunctionTransforms(Handle):
             concurrency: See the class.
             resources: See the class.
             max_retries: See the class.
+            on_error: See the class.
+            max_errored_rows: See the class.
 
         Raises:
             PlanError: Not exactly one of ``fn`` and ``expr`` is given, the function cannot run,
@@ -191,10 +222,11 @@ class FunctionTransforms(Handle):
         if (fn is None) == (expr is None):
             raise PlanError("pass exactly one of `fn` and `expr`")
         arguments = Arguments(fn_args, fn_kwargs, fn_constructor_args, fn_constructor_kwargs)
-        demand = Demand(compute, concurrency, num_cpus, num_gpus, memory, resources, max_retries)
+        demand = Demand(compute, concurrency, num_cpus, num_gpus, memory, resources)
+        faults = Faults(max_retries, on_error, max_errored_rows)
         if fn is not None:
-            return self._apply(UserFunction("filter", fn, arguments, demand))
-        if arguments != Arguments() or demand != Demand():
+            return self._apply(UserFunction("filter", fn, arguments, demand, faults=faults))
+        if (arguments, demand, faults) != (Arguments(), Demand(), Faults()):
             raise PlanError("`expr` runs without Python: the other arguments need `fn`")
         if isinstance(expr, str):
             expr = parse_predicate(expr)
@@ -223,6 +255,8 @@ class FunctionTransforms(Handle):
         concurrency: Concurrency | None = None,
         resources: Mapping[str, float] | None = None,
         max_retries: int = 3,
+        on_error: OnError = "raise",
+        max_errored_rows: int | None = None,
         timeout_s: float | None = None,
     ) -> Self:
         """Turns each batch of rows into one or more batches.
@@ -249,6 +283,8 @@ class FunctionTransforms(Handle):
             concurrency: See the class.
             resources: See the class.
             max_retries: See the class.
+            on_error: See the class.
+            max_errored_rows: See the class.
             timeout_s: Seconds that a worker may take for one batch, at most; the time in which
                 its output waits for the stages behind it does not count. A worker that takes
                 longer is killed, as if it had died. None sets no limit.
@@ -271,9 +307,10 @@ class FunctionTransforms(Handle):
             [{'id': 10}, {'id': 11}, {'id': 12}]
         """
         arguments = Arguments(fn_args, fn_kwargs, fn_constructor_args, fn_constructor_kwargs)
-        demand = Demand(compute, concurrency, num_cpus, num_gpus, memory, resources, max_retries)
+        demand = Demand(compute, concurrency, num_cpus, num_gpus, memory, resources)
+        faults = Faults(max_retries, on_error, max_errored_rows)
         batching = Batching(batch_size, batch_format, zero_copy_batch, timeout_s)
-        return self._apply(UserFunction("map_batches", fn, arguments, demand, batching))
+        return self._apply(UserFunction("map_batches", fn, arguments, demand, batching, faults))
 
     def _apply(self, function: UserFunction) -> Self:
         """The dataset after a function."""

@@ -30,6 +30,7 @@ impl<T: Clone> Scheduler<T> {
                 tasks_running: stage.works.len() as u64,
                 queued_bytes: stage.edge.queued_bytes(),
                 workers: 0,
+                errored_rows: 0,
                 busy: counters.busy,
                 elapsed: begin.map_or(Duration::ZERO, |begin| end.saturating_sub(begin)),
             }

@@ -3,7 +3,7 @@
 use arrow::array::RecordBatch;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyIterator, PyList};
-use raceline_worker::{Runtime, Stopped, UserError};
+use raceline_worker::{Answer, Runtime, Stopped, UserError};
 
 use super::batch::WorkerBatch;
 
@@ -27,15 +27,15 @@ impl Runtime for PythonRuntime {
     fn call(
         &mut self,
         input: RecordBatch,
-        emit: &mut dyn FnMut(RecordBatch) -> Result<(), Stopped>,
+        emit: &mut dyn FnMut(Answer) -> Result<(), Stopped>,
     ) -> Result<(), UserError> {
         let outputs = attached(|py| {
             let chain = self.chain.as_ref().expect("the engine loads before it calls").bind(py);
             let outputs = chain.call_method1("run", (WorkerBatch { inner: input },))?.try_iter()?;
             Ok(outputs.unbind())
         })?;
-        while let Some(batch) = attached(|py| next_batch(py, &outputs))? {
-            if emit(batch) == Err(Stopped) {
+        while let Some(answer) = attached(|py| next_answer(py, &outputs))? {
+            if emit(answer) == Err(Stopped) {
                 return attached(|py| outputs.bind(py).call_method0("close").map(drop));
             }
         }
@@ -43,9 +43,14 @@ impl Runtime for PythonRuntime {
     }
 }
 
-fn next_batch(py: Python<'_>, outputs: &Py<PyIterator>) -> PyResult<Option<RecordBatch>> {
-    let Some(batch) = outputs.bind(py).clone().next() else { return Ok(None) };
-    Ok(Some(batch?.cast::<WorkerBatch>()?.get().inner.clone()))
+/// What the chain yields next: a batch, or the error of a row that its function failed for.
+fn next_answer(py: Python<'_>, outputs: &Py<PyIterator>) -> PyResult<Option<Answer>> {
+    let Some(answer) = outputs.bind(py).clone().next() else { return Ok(None) };
+    let answer = answer?;
+    Ok(Some(match answer.cast::<WorkerBatch>() {
+        Ok(batch) => Answer::Rows(batch.get().inner.clone()),
+        Err(_) => Answer::Errored(described(py, &PyErr::from_value(answer))),
+    }))
 }
 
 #[expect(clippy::result_large_err, reason = "errors are rare and of the trait's type")]

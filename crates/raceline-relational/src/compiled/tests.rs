@@ -8,7 +8,7 @@ use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use async_trait::async_trait;
 use raceline_exec::{BatchShape, Emit, Operator, PoolShape};
 use raceline_plan::lambda::{BinaryOp, CompareOp, Constant, Instruction, Program};
-use raceline_plan::{BatchFormat, UdfBody, UdfKind, UdfSpec};
+use raceline_plan::{BatchFormat, OnError, UdfBody, UdfKind, UdfSpec};
 use raceline_types::{Batch, Failure, InternalError, Resources, Span, SplitId};
 
 use super::*;
@@ -103,6 +103,8 @@ fn udf(kind: UdfKind, program: Result<Program, &str>) -> Arc<UdfSpec> {
         workers_min: 0,
         restarts_max: 0,
         call_timeout: None,
+        on_error: OnError::Raise,
+        errored_rows_max: None,
     })
 }
 

@@ -7,7 +7,7 @@ use std::{io, process, thread};
 
 use arrow::array::{Array, AsArray, Int64Array, RecordBatch};
 use arrow::datatypes::Int64Type;
-use raceline_worker::{Runtime, Stopped, TemplateLoop, UserError, serve};
+use raceline_worker::{Answer, Runtime, Stopped, TemplateLoop, UserError, serve};
 
 /// What a process does that the harness started as a template; nothing in the test run itself.
 #[test]
@@ -78,7 +78,7 @@ impl Runtime for Functions {
     fn call(
         &mut self,
         input: RecordBatch,
-        emit: &mut dyn FnMut(RecordBatch) -> Result<(), Stopped>,
+        emit: &mut dyn FnMut(Answer) -> Result<(), Stopped>,
     ) -> Result<(), UserError> {
         self.calls += 1;
         let output = match self.name.as_str() {
@@ -99,7 +99,7 @@ impl Runtime for Functions {
             },
             "kill_at_three" if ids(&input).values().contains(&3) => signal_self(libc::SIGSEGV),
             "two_parts" => {
-                let _stopped = emit(input.slice(0, 1));
+                let _stopped = emit(Answer::Rows(input.slice(0, 1)));
                 input.slice(1, 1)
             }
             "kill_if_many" if input.num_rows() > 1 => signal_self(libc::SIGKILL),
@@ -118,15 +118,14 @@ impl Runtime for Functions {
                 }
                 input
             }
-            "fork_and_die" => {
-                // The grandchild holds the sockets open for longer than its parent lives.
-                let slept = process::Command::new("sleep").arg("60").spawn();
-                drop(slept.unwrap());
-                signal_self(libc::SIGKILL)
+            "fork_and_die" => fork_and_die(),
+            "fail_odd" => {
+                self.fail_odd(&input, emit);
+                return Ok(());
             }
             "many" => {
                 for part in 0..100 {
-                    if emit(column_of(&input, vec![part; 1000])).is_err() {
+                    if emit(Answer::Rows(column_of(&input, vec![part; 1000]))).is_err() {
                         return Ok(());
                     }
                 }
@@ -148,7 +147,7 @@ impl Runtime for Functions {
             "not_utf8" => bad_strings(),
             other => panic!("no function {other}"),
         };
-        let _stopped = emit(output);
+        let _stopped = emit(Answer::Rows(output));
         Ok(())
     }
 }
@@ -156,10 +155,29 @@ impl Runtime for Functions {
 impl Functions {
     /// Returns its input row by row and twice; dies once, after it returned three rows. With the
     /// argument `less <path>` it returns one row when it is run again.
+    /// Fails for odd rows, in between returns the others one by one, and dies of row 13. With
+    /// an argument it dies in the middle, once.
+    fn fail_odd(&self, input: &RecordBatch, emit: &mut dyn FnMut(Answer) -> Result<(), Stopped>) {
+        for (row, &id) in ids(input).values().iter().enumerate() {
+            if id == 13 {
+                signal_self(libc::SIGSEGV);
+            }
+            if id == 4 && std::fs::File::create_new(&self.argument).is_ok() {
+                signal_self(libc::SIGKILL);
+            }
+            let answer = if id % 2 == 1 {
+                Answer::Errored(UserError { row: Some(row as u64), ..raised("odd") })
+            } else {
+                Answer::Rows(input.slice(row, 1))
+            };
+            let _stopped = emit(answer);
+        }
+    }
+
     fn kill_between_outputs(
         &self,
         input: &RecordBatch,
-        emit: &mut dyn FnMut(RecordBatch) -> Result<(), Stopped>,
+        emit: &mut dyn FnMut(Answer) -> Result<(), Stopped>,
     ) {
         let (less, path) = match self.argument.strip_prefix("less ") {
             Some(path) => (true, path),
@@ -167,15 +185,22 @@ impl Functions {
         };
         let is_first = std::fs::File::create_new(path).is_ok();
         if is_first {
-            let _stopped = emit(input.slice(0, 2));
-            let _stopped = emit(input.slice(2, 1));
+            let _stopped = emit(Answer::Rows(input.slice(0, 2)));
+            let _stopped = emit(Answer::Rows(input.slice(2, 1)));
             signal_self(libc::SIGKILL)
         }
-        let _stopped = emit(input.slice(0, if less { 1 } else { 5 }));
+        let _stopped = emit(Answer::Rows(input.slice(0, if less { 1 } else { 5 })));
         if !less {
-            let _stopped = emit(input.clone());
+            let _stopped = emit(Answer::Rows(input.clone()));
         }
     }
+}
+
+/// Leaves a grandchild that holds the sockets open for longer than its parent lives.
+fn fork_and_die() -> ! {
+    let slept = process::Command::new("sleep").arg("60").spawn();
+    drop(slept.unwrap());
+    signal_self(libc::SIGKILL)
 }
 
 fn raised(message: &str) -> UserError {

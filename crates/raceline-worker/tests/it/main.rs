@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod child;
 #[cfg(test)]
+mod errored;
 mod faults;
 #[cfg(test)]
 mod harness;

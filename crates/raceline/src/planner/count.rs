@@ -70,7 +70,7 @@ fn rows_of<'a>(
 
 async fn source_rows(session: &Session, source: &Source) -> Result<Option<u64>, Failure> {
     match source {
-        Source::Range { rows } => Ok(Some(*rows)),
+        Source::Range { rows } | Source::Stored { rows, .. } => Ok(Some(*rows)),
         Source::Memory { batches, .. } => {
             Ok(Some(batches.iter().map(RecordBatch::num_rows).sum::<usize>() as u64))
         }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use arrow::datatypes::{Schema, SchemaRef};
 use raceline_exec::{BatchShape, Operator, PoolShape};
 use raceline_plan::lambda;
-use raceline_plan::{UdfBody, UdfKind, UdfSpec};
+use raceline_plan::{OnError, UdfBody, UdfKind, UdfSpec};
 use raceline_relational::CompiledOperator;
-use raceline_worker::{ProcessOperator, ProcessSpec};
+use raceline_worker::{ErroredRows, ProcessOperator, ProcessSpec};
 
 use crate::session::Session;
 
@@ -61,7 +61,8 @@ pub(super) fn choose_lane(
 }
 
 /// Whether two neighbouring functions run in one worker, one after the other. They do not when
-/// the second would never see batches as large as it asks for, nor when one is timed.
+/// the second would never see batches as large as it asks for, nor when one is timed or goes on
+/// after a row that fails.
 pub(super) fn share_a_worker(first: &UdfSpec, second: &UdfSpec) -> bool {
     let narrows =
         matches!((first.batch_rows, second.batch_rows), (Some(few), Some(rows)) if few < rows);
@@ -69,19 +70,29 @@ pub(super) fn share_a_worker(first: &UdfSpec, second: &UdfSpec) -> bool {
         && !second.stateful
         && !narrows
         && first.call_timeout.or(second.call_timeout).is_none()
+        && [first, second].iter().all(|udf| udf.on_error == OnError::Raise)
         && first.resources == second.resources
         && first.concurrency_max == second.concurrency_max
         && first.restarts_max == second.restarts_max
 }
 
 /// `udf` as expressions, with a worker for the batches that they cannot do.
-pub(super) fn compiled_operator(session: &Session, udf: &Arc<UdfSpec>) -> Arc<dyn Operator> {
-    let fallback = process_operator(session, std::slice::from_ref(udf));
+pub(super) fn compiled_operator(
+    session: &Session,
+    udf: &Arc<UdfSpec>,
+    errored: Option<Arc<dyn ErroredRows>>,
+) -> Arc<dyn Operator> {
+    let fallback = process_operator(session, std::slice::from_ref(udf), errored);
     Arc::new(CompiledOperator::new(Arc::clone(udf), fallback))
 }
 
-/// `functions`, one after the other in one worker.
-pub(super) fn process_operator(session: &Session, functions: &[Arc<UdfSpec>]) -> Arc<dyn Operator> {
+/// `functions`, one after the other in one worker; `errored` takes the rows that the only one of
+/// them fails for.
+pub(super) fn process_operator(
+    session: &Session,
+    functions: &[Arc<UdfSpec>],
+    errored: Option<Arc<dyn ErroredRows>>,
+) -> Arc<dyn Operator> {
     let names: Vec<_> = functions.iter().map(|udf| udf.label()).collect();
     let chain = functions.iter().filter_map(|udf| match &udf.body {
         UdfBody::Foreign { payload, .. } => Some(Arc::clone(payload)),
@@ -100,6 +111,7 @@ pub(super) fn process_operator(session: &Session, functions: &[Arc<UdfSpec>]) ->
         gpus: Arc::clone(session.gpus()),
         restarts_max: first.restarts_max,
         call_timeout: first.call_timeout,
+        errored,
     };
     let template = Arc::clone(session.template());
     Arc::new(ProcessOperator::new(Arc::new(move || template.get()), spec))

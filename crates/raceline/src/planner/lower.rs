@@ -2,6 +2,7 @@
 //! lane each function runs.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use arrow::datatypes::{Field, SchemaRef};
 use futures::FutureExt;
@@ -9,19 +10,23 @@ use futures::future::BoxFuture;
 use raceline_connect::{BinaryReader, FileColumns, FileSink, ImageReader, Listing, TextReader};
 use raceline_exec::{Graph, NodeId, Operator, PoolShape, Region, SplitReader};
 use raceline_plan::{
-    Aggregate, FileFormat, FileScan, FileSplit, Node, Projection, SortKey, Source, UdfBody,
-    UdfSpec, WriteSpec,
+    Aggregate, FileFormat, FileScan, FileSplit, Node, OnError, Projection, SortKey, Source,
+    UdfBody, UdfSpec, WriteSpec,
 };
 use raceline_relational::{
     AggregateRegion, FileReader, FilterOperator, ProjectOperator, SortRegion, infer_schema,
 };
 use raceline_types::{Failure, unite_schemas};
+use raceline_worker::ErroredRows;
 
 use super::foreign::{self, Lane};
+use crate::letters::{Keeper, SplitLabels, StageErrors};
 use crate::native::NativeOperator;
 use crate::region::{LimitRegion, RepartitionRegion, UnionRegion};
 use crate::session::Session;
-use crate::source::{FileSource, MemorySource, RangeSource, range_schema};
+use crate::source::{
+    FileSource, LabelledSource, MemorySource, RangeSource, StoredSource, range_schema,
+};
 use crate::unite::UniteOperator;
 
 /// Splits of a source in memory for each CPU, so that uneven work evens out.
@@ -39,16 +44,30 @@ pub(crate) struct Lowered {
     pub(crate) stages: Vec<String>,
     /// One line a function: its name and lane.
     pub(crate) lanes: Vec<String>,
+    /// Functions that go on after rows that they fail for.
+    pub(crate) errors: Vec<Arc<StageErrors>>,
 }
 
 /// Lowers `plan`, which the rules have been over.
 pub(crate) async fn lower(session: &Session, plan: &Arc<Node>) -> Result<Lowered, Failure> {
-    let mut lowering =
-        Lowering { session, graph: Graph::new(), stages: Vec::new(), lanes: Vec::new() };
+    let mut lowering = Lowering {
+        session,
+        graph: Graph::new(),
+        stages: Vec::new(),
+        lanes: Vec::new(),
+        errors: Vec::new(),
+        labels: keeps_letters(plan).then(Vec::new),
+    };
     let Flow { open, schema } = lowering.node(plan).await?;
     let root = lowering.seal(open);
-    let Lowering { session: _, graph, stages, lanes } = lowering;
-    Ok(Lowered { graph, root, schema, stages, lanes })
+    let Lowering { session: _, graph, stages, lanes, errors, labels: _ } = lowering;
+    Ok(Lowered { graph, root, schema, stages, lanes, errors })
+}
+
+/// Whether a function of `plan` keeps the rows that it fails for.
+fn keeps_letters(plan: &Node) -> bool {
+    matches!(plan, Node::Udf { udf, .. } if udf.on_error == OnError::DeadLetter)
+        || plan.inputs().into_iter().any(|input| keeps_letters(input))
 }
 
 /// A chain of operators that still takes more.
@@ -63,8 +82,9 @@ enum Open {
     Fragment { source: Arc<dyn raceline_exec::Source>, fused: Vec<Arc<dyn Operator>> },
     /// A stage and what runs fused behind its operator.
     Stage { input: NodeId, operator: Arc<dyn Operator>, fused: Vec<Arc<dyn Operator>> },
-    /// Functions that run one after the other in one worker.
-    Foreign { input: NodeId, functions: Vec<Arc<UdfSpec>> },
+    /// Functions that run one after the other in one worker, and what takes the rows that the
+    /// only one of them fails for.
+    Foreign { input: NodeId, functions: Vec<Arc<UdfSpec>>, errored: Option<Arc<dyn ErroredRows>> },
     /// A node that takes nothing more.
     Sealed(NodeId),
 }
@@ -74,6 +94,9 @@ struct Lowering<'a> {
     graph: Graph,
     stages: Vec<String>,
     lanes: Vec<String>,
+    errors: Vec<Arc<StageErrors>>,
+    /// Labels of the splits of each source so far, where letters want them.
+    labels: Option<Vec<Arc<SplitLabels>>>,
 }
 
 impl Lowering<'_> {
@@ -91,10 +114,12 @@ impl Lowering<'_> {
                     self.project(flow, projection)
                 }
                 Node::Udf { input, udf } => {
+                    let sources = self.labels.as_ref().map_or(0, Vec::len);
                     let flow = self.node(input).await?;
+                    let errored = self.errors_of(udf, sources);
                     // A function that is compiled takes none of it, but the data may decide that.
                     udf.resources.fits_into(self.session.resources(), &udf.label())?;
-                    Ok(self.udf(flow, udf))
+                    Ok(self.udf(flow, udf, errored))
                 }
                 Node::Limit { input, rows } => {
                     if let Node::Sort { input, keys } = input.as_ref() {
@@ -129,11 +154,16 @@ impl Lowering<'_> {
                 let source = MemorySource::new(name, Arc::clone(batches), splits_wanted);
                 (Arc::new(source), Some(Arc::clone(schema)))
             }
+            Source::Stored { name, schema, path, rows } => {
+                let source = StoredSource::new(name, Arc::clone(path), *rows);
+                (Arc::new(source), Some(Arc::clone(schema)))
+            }
             Source::Files(scan) => {
                 let (source, schema) = self.files(scan).await?;
                 (Arc::new(source), Some(schema))
             }
         };
+        let source = self.labelled(source);
         Ok(Flow { open: Open::Fragment { source, fused: Vec::new() }, schema })
     }
 
@@ -179,7 +209,46 @@ impl Lowering<'_> {
         Ok(self.inline(flow, Arc::new(operator), schema))
     }
 
-    fn udf(&mut self, flow: Flow, udf: &Arc<UdfSpec>) -> Flow {
+    fn labelled(
+        &mut self,
+        source: Arc<dyn raceline_exec::Source>,
+    ) -> Arc<dyn raceline_exec::Source> {
+        let Some(all) = &mut self.labels else { return source };
+        let labels = Arc::<SplitLabels>::default();
+        all.push(Arc::clone(&labels));
+        Arc::new(LabelledSource::new(source, labels))
+    }
+
+    /// What takes the rows that `udf` fails for; its input has the sources from `first_source` on.
+    fn errors_of(&mut self, udf: &UdfSpec, first_source: usize) -> Option<Arc<dyn ErroredRows>> {
+        if udf.on_error == OnError::Raise {
+            return None;
+        }
+        let stage: Arc<str> = udf.label().into();
+        let labels = match self.labels.as_ref().map(|labels| &labels[first_source..]) {
+            Some([labels]) => Some(Arc::clone(labels)),
+            _ => None,
+        };
+        let keeper = (udf.on_error == OnError::DeadLetter)
+            .then(|| Keeper::new(Arc::clone(&stage), Arc::clone(self.session.letters())));
+        let errors = Arc::new(StageErrors {
+            stage,
+            rows_max: udf.errored_rows_max,
+            lines: self.session.template().lines(),
+            labels,
+            keeper,
+            taken: AtomicU64::new(0),
+        });
+        self.errors.push(Arc::clone(&errors));
+        Some(errors)
+    }
+
+    fn udf(
+        &mut self,
+        flow: Flow,
+        udf: &Arc<UdfSpec>,
+        errored: Option<Arc<dyn ErroredRows>>,
+    ) -> Flow {
         let (lane, text) = foreign::choose_lane(self.session, udf, flow.schema.as_deref());
         self.lanes.push(format!("{}: {text}", udf.label()));
         match (lane, &udf.body) {
@@ -193,28 +262,33 @@ impl Lowering<'_> {
                 Flow { open: Open::Stage { input, operator, fused: Vec::new() }, schema }
             }
             (Lane::Compiled { schema }, _) => {
-                let operator = foreign::compiled_operator(self.session, udf);
+                let operator = foreign::compiled_operator(self.session, udf, errored);
                 self.inline(flow, operator, schema)
             }
             (Lane::Native | Lane::Process, _) => {
                 let schema = flow.schema.clone().filter(|_| udf.kind.keeps_schema());
-                Flow { open: self.foreign(flow.open, udf), schema }
+                Flow { open: self.foreign(flow.open, udf, errored), schema }
             }
         }
     }
 
     /// `udf` behind the functions that already run in the same worker, or in a new stage.
-    fn foreign(&mut self, open: Open, udf: &Arc<UdfSpec>) -> Open {
+    fn foreign(
+        &mut self,
+        open: Open,
+        udf: &Arc<UdfSpec>,
+        errored: Option<Arc<dyn ErroredRows>>,
+    ) -> Open {
         match open {
-            Open::Foreign { input, mut functions }
+            Open::Foreign { input, mut functions, errored: None }
                 if functions.iter().all(|one| foreign::share_a_worker(one, udf)) =>
             {
                 functions.push(Arc::clone(udf));
-                Open::Foreign { input, functions }
+                Open::Foreign { input, functions, errored: None }
             }
             other => {
                 let input = self.seal(other);
-                Open::Foreign { input, functions: vec![Arc::clone(udf)] }
+                Open::Foreign { input, functions: vec![Arc::clone(udf)], errored }
             }
         }
     }
@@ -320,8 +394,8 @@ impl Lowering<'_> {
                 fused.push(operator);
                 Open::Stage { input, operator: first, fused }
             }
-            Open::Foreign { input, functions } => {
-                let first = foreign::process_operator(self.session, &functions);
+            Open::Foreign { input, functions, errored } => {
+                let first = foreign::process_operator(self.session, &functions, errored);
                 Open::Stage { input, operator: first, fused: vec![operator] }
             }
             Open::Sealed(input) => Open::Stage { input, operator, fused: Vec::new() },
@@ -340,8 +414,8 @@ impl Lowering<'_> {
                 self.stages.push(stage_name(&operator.name(), &fused));
                 self.graph.operator(input, operator, fused)
             }
-            Open::Foreign { input, functions } => {
-                let operator = foreign::process_operator(self.session, &functions);
+            Open::Foreign { input, functions, errored } => {
+                let operator = foreign::process_operator(self.session, &functions, errored);
                 self.stages.push(operator.name().to_string());
                 self.graph.operator(input, operator, Vec::new())
             }

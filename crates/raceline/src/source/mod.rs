@@ -1,12 +1,16 @@
 //! The sources of a plan, as the machine runs them.
 
 mod files;
+mod labelled;
 mod memory;
 mod range;
+mod stored;
 
 pub(crate) use files::FileSource;
+pub(crate) use labelled::LabelledSource;
 pub(crate) use memory::MemorySource;
 pub(crate) use range::{RangeSource, range_schema};
+pub(crate) use stored::StoredSource;
 
 /// Cuts rows `0..rows` into at least `wanted` runs of nearly equal length, none longer than
 /// `rows_max` and none empty.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use raceline_plan::{Node, Source, UdfKind};
+use raceline_plan::{Node, OnError, Source, UdfKind};
 
 use super::over_inputs;
 
@@ -21,7 +21,11 @@ fn push_one(input: &Arc<Node>, rows: u64) -> Arc<Node> {
         Node::Project { input, projection } => {
             Arc::new(Node::Project { input: push_one(input, rows), projection: projection.clone() })
         }
-        Node::Udf { input, udf } if matches!(udf.kind, UdfKind::Map | UdfKind::Key) => {
+        // A function that may leave rows out does not keep their number.
+        Node::Udf { input, udf }
+            if matches!(udf.kind, UdfKind::Map | UdfKind::Key)
+                && udf.on_error == OnError::Raise =>
+        {
             Arc::new(Node::Udf { input: push_one(input, rows), udf: Arc::clone(udf) })
         }
         Node::Source(Source::Range { rows: all }) => {
