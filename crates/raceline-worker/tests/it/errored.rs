@@ -47,11 +47,11 @@ async fn rows_that_fail_are_handed_over_and_the_others_go_on() {
     let outputs = run(&operator, batch(100..105)).await.unwrap();
     let returned: Vec<i64> = outputs.iter().flat_map(|batch| values(&batch.data)).collect();
     assert_eq!(returned, [100, 102, 104]);
+    assert_eq!(operator.errored_rows(), 2);
     let kept = few.kept.lock().unwrap();
     assert_eq!(kept.iter().map(|row| values(&row.input.data)).collect::<Vec<_>>(), [[101], [103]]);
     assert_eq!(kept[1].input.origin[0].first_row, 103);
     assert_eq!(kept[1].failure.to_string(), "function `embed` raised ValueError: odd");
-    assert_eq!(operator.errored_rows(), 2);
 }
 
 #[tokio::test]
