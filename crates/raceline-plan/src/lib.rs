@@ -18,5 +18,5 @@ pub use scan::{
     CsvReadOptions, FileFormat, FileScan, FileSplit, ImageReadOptions, JsonReadOptions,
     PartitionStyle, ScanRequest, TextReadOptions,
 };
-pub use udf::{BatchFormat, NativeFunction, UdfBody, UdfKind, UdfSpec};
+pub use udf::{BatchFormat, NativeFunction, UdfBody, UdfKind, UdfSpec, UdfWorkers};
 pub use write::{SaveMode, WriteFormat, WriteSpec};

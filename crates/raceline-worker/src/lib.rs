@@ -21,6 +21,7 @@ mod fork;
 mod operator;
 mod output;
 mod pack;
+mod place;
 mod pool;
 mod process;
 mod replay;

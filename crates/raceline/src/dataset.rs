@@ -9,7 +9,7 @@ use arrow::record_batch::RecordBatch;
 use datafusion::logical_expr::Expr;
 use raceline_plan::{
     Aggregate, AggregateKind, BatchFormat, Node, Projection, SortKey, Source, UdfBody, UdfKind,
-    UdfSpec, WriteSpec,
+    UdfSpec, UdfWorkers, WriteSpec,
 };
 use raceline_types::{Failure, InternalError, Resources, unite_batches};
 
@@ -118,7 +118,7 @@ impl Dataset {
                 ..Resources::default()
             },
             concurrency_max: None,
-            workers_min: 0,
+            workers: UdfWorkers::default(),
             restarts_max: 0,
             call_timeout: None,
         })

@@ -140,7 +140,9 @@ class UserFunction:
             "memory": self.demand.memory,
             "resources": dict(self.demand.resources or {}),
             "concurrency_max": workers.most,
-            "workers_min": workers.start,
+            "workers_start": workers.start,
+            "workers_least": workers.least,
+            "in_flight_max": workers.in_flight,
             "max_retries": self.demand.max_retries,
             "timeout_s": self.batching.timeout(),
         }
