@@ -99,7 +99,7 @@ pub(super) fn process_operator(session: &Session, functions: &[Arc<UdfSpec>]) ->
             workers: Some(WorkerShape { start, least, in_flight_max }),
         },
         input: unit_shape(functions),
-        gpus: Arc::clone(session.gpus()),
+        gpus: session.gpus(),
         restarts_max: first.restarts_max,
         call_timeout: first.call_timeout,
     };

@@ -15,7 +15,7 @@ use raceline_plan::{
 use raceline_relational::{
     AggregateRegion, FileReader, FilterOperator, ProjectOperator, SortRegion, infer_schema,
 };
-use raceline_types::{Failure, unite_schemas};
+use raceline_types::{Failure, InternalError, unite_schemas};
 
 use super::foreign::{self, Lane};
 use crate::native::NativeOperator;
@@ -92,6 +92,14 @@ impl Lowering<'_> {
                 }
                 Node::Udf { input, udf } => {
                     let flow = self.node(input).await?;
+                    if udf.resources.gpu_nanos > 0 {
+                        let session = self.session.clone();
+                        let found =
+                            self.session.machine().io().spawn_blocking(move || session.find_gpus());
+                        found.await.map_err(|error| {
+                            InternalError::caused_by("the search for GPUs ended early", error)
+                        })??;
+                    }
                     // A function that is compiled takes none of it, but the data may decide that.
                     udf.resources.fits_into(self.session.resources(), &udf.label())?;
                     Ok(self.udf(flow, udf))
