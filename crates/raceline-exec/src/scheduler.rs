@@ -6,8 +6,9 @@
 //!
 //! 1. *Tokens.* Work runs only while it holds its stage's tokens. Handing out a batch gives
 //!    them back; the work goes on once the batch is admitted and the tokens are there again. So
-//!    nobody waits for bytes while holding a token. A worker may have more work than the one
-//!    that it is at; tokens go from one to the next.
+//!    nobody waits for bytes while holding a token. A worker may have work that waits in it;
+//!    tokens go from one piece to the next. While an output of the first waits for bytes, the
+//!    worker may be ahead of its tokens by what it has, and no further.
 //! 2. *Order.* Work starts in output order. The lowest ordinal of a stage that has not ended is
 //!    its head; only the head's output reaches the consumer.
 //! 3. *Bytes.* Work starts with a permit, its stage's mean output, and is charged with its

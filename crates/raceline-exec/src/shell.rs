@@ -273,6 +273,9 @@ impl Shell {
         caller: Option<WorkId>,
     ) -> (Vec<Deed>, bool) {
         let now = self.began.elapsed();
+        if let Event::WorkerStarted { stage, worker, .. } = &event {
+            held.starting.remove(&(*stage, *worker));
+        }
         let decided = catch_unwind(AssertUnwindSafe(|| held.scheduler.on(event, now)));
         let actions = match decided {
             Ok(actions) => actions,

@@ -159,6 +159,11 @@ impl Operator for ProcessOperator {
         self.pool.limit(workers_max);
     }
 
+    /// Has the template start, which takes longer than a worker, while the first input is read.
+    async fn open(&self) -> Result<(), Failure> {
+        (self.pool.template)().map(drop)
+    }
+
     async fn start_worker(&self, worker: usize) -> Result<bool, Failure> {
         self.pool.place(worker).fill(&self.pool).await
     }

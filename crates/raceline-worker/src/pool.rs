@@ -17,7 +17,7 @@ use crate::worker::Worker;
 /// The places of the workers.
 pub(crate) struct Pool {
     spec: Arc<ProcessSpec>,
-    template: TemplateSource,
+    pub(crate) template: TemplateSource,
     /// No more workers than this live at once, beside the bound of the spec.
     workers_max: AtomicUsize,
     places: Mutex<Places>,

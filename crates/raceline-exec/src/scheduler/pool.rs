@@ -159,11 +159,13 @@ impl Pool {
         self.marks = [(now, busy), self.marks[0]];
     }
 
-    /// How many workers were at work lately, in the mean, when they have worked `busy` by `now`.
-    pub(crate) fn at_work(&self, now: Duration, busy: Duration) -> f64 {
+    /// How many workers were at work since the tick before the last, in the mean, when they have
+    /// worked `busy` by `now`; `None` where there were no two ticks.
+    pub(crate) fn at_work(&self, now: Duration, busy: Duration) -> Option<f64> {
         let (since, before) = self.marks[1];
         let time = now.saturating_sub(since).as_secs_f64();
-        busy.saturating_sub(before).as_secs_f64() / time.max(f64::MIN_POSITIVE)
+        let worked = busy.saturating_sub(before).as_secs_f64();
+        (!since.is_zero()).then_some(worked / time)
     }
 
     /// Gives the last worker no more work, unless one ends already. Returns whether one will end.

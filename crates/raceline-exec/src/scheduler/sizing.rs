@@ -115,7 +115,8 @@ impl<T: Clone> Scheduler<T> {
             let alive = pool.count(|life| life == Life::Alive);
             let shares = pool.plan.hold.overlaps(&hold) && alive > pool.plan.least;
             let fewer = u32::try_from(alive.saturating_sub(1)).unwrap_or(u32::MAX);
-            let would_do = pool.at_work(now, busy) <= AT_WORK_MOST * f64::from(fewer);
+            let at_work = pool.at_work(now, busy);
+            let would_do = at_work.is_some_and(|most| most <= AT_WORK_MOST * f64::from(fewer));
             if shares && (has_none || would_do) && pool.retire() {
                 return;
             }
@@ -186,10 +187,12 @@ impl<T: Clone> Scheduler<T> {
                 pool.workers[worker].life = Life::Alive;
                 self.stop_worker(stage, worker, actions);
             }
-            (life, _) => {
-                pool.refused |= matches!(life, Life::Starting(_));
+            (Life::Starting(_), _) => {
+                pool.refused = true;
                 self.worker_ended(stage, worker);
             }
+            (Life::Unwanted, _) => self.worker_ended(stage, worker),
+            (life, _) => unreachable!("a worker that is {life:?} was started"),
         }
     }
 

@@ -35,7 +35,6 @@ impl Shell {
             () = stop.cancelled() => Ok(false),
             started = start => started.unwrap_or_else(|panic| Err(panicked(panic.as_ref()))),
         };
-        self.lock().starting.remove(&(stage, worker));
         let (ended, outcome_if_ok) = match started {
             Ok(true) => (Ok(()), Outcome::Done),
             Ok(false) => (Ok(()), Outcome::Cancelled),
