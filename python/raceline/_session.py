@@ -69,7 +69,8 @@ def init(
     Args:
         address: None or ``"local"``: the engine runs inside this process.
         num_cpus: CPUs that run at the same time; by default those this process may use.
-        num_gpus: GPUs. They are logical: more may be declared than the machine has.
+        num_gpus: GPUs; by default those that ``nvidia-smi`` finds and ``CUDA_VISIBLE_DEVICES``
+            allows. They are logical: more may be declared than the machine has.
         memory: Memory budget in bytes, 1 MiB or more; by default 80 % of the machine's or the
             container's.
         resources: Amounts of further resources, by name.
@@ -146,6 +147,9 @@ def is_initialized() -> bool:
 
 def cluster_resources() -> dict[str, float]:
     """What the session has in all: CPUs, GPUs, memory in bytes, and declared resources.
+
+    Raises:
+        ResourceError: ``nvidia-smi`` is there and does not work.
 
     Example:
         >>> import raceline

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use raceline_types::{Failure, InternalError, NANOS_PER_UNIT, Resources};
 
-use crate::operator::{BatchShape, Operator, PoolShape};
-use crate::pools::share_workers;
+use crate::operator::{BatchShape, Operator, PoolShape, WorkerShape};
+use crate::pools::{Bounds, bound_workers, groups};
 use crate::region::Region;
-use crate::scheduler::{Ask, StageKind, StagePlan};
+use crate::scheduler::{Ask, PoolPlan, StageKind, StagePlan};
 use crate::source::Source;
 
 /// Most pieces of work of one stage at once where no resource bounds them.
@@ -90,16 +90,31 @@ impl Graph {
         NodeId(self.nodes.len() - 1)
     }
 
-    /// Checks the graph against the machine and tells each operator pool its share.
+    /// Checks the graph against the machine and tells each operator pool its bounds.
     pub(crate) fn compile(self, root: NodeId, total: &Resources) -> Result<Compiled, Failure> {
         self.check_tree(root)?;
         for node in &self.nodes {
             node.check(total)?;
         }
-        let workers = share_workers(&self.nodes, total);
-        let plans = self.nodes.iter().zip(&workers);
-        let plans = plans.map(|(node, workers)| node.plan(workers, total)).collect();
+        let groups = groups(&self.nodes);
+        let bounds = bound_workers(&self.nodes, &groups, total)?;
+        let plan = |index: usize| {
+            let node = &self.nodes[index];
+            let pool = node.pool(&bounds[index], total).map(|pool| PoolPlan {
+                group: groups[index],
+                is_late: !pool.hold.is_nothing() && self.is_behind_a_gathering(index),
+                ..pool
+            });
+            StagePlan { pool, ..node.plan(&bounds[index], total) }
+        };
+        let plans = (0..self.nodes.len()).map(plan).collect();
         Ok(Compiled { nodes: self.nodes, plans, root: root.0 })
+    }
+
+    fn is_behind_a_gathering(&self, index: usize) -> bool {
+        let node = &self.nodes[index];
+        matches!(&node.body, Body::Region(region) if region.gathers())
+            || node.inputs.iter().any(|&input| self.is_behind_a_gathering(input))
     }
 
     fn check_tree(&self, root: NodeId) -> Result<(), Failure> {
@@ -155,7 +170,7 @@ impl Node {
             operator.pool().resources.fits_into(total, &operator.name())?;
         }
         for operator in self.fused() {
-            if operator.input() != BatchShape::AsIs || operator.pool().workers_min > 0 {
+            if operator.input() != BatchShape::AsIs || operator.pool().workers.is_some() {
                 let what = format!("`{}` needs a stage of its own, it was fused", operator.name());
                 return Err(InternalError::new(what).into());
             }
@@ -163,10 +178,23 @@ impl Node {
         Ok(())
     }
 
-    /// `workers` are those of each operator of the chain. A piece of work keeps the worker of a
-    /// stage's own operator while its output waits for room: there are no more pieces of work
-    /// than workers, so that the one whose output is wanted next always has its worker.
-    fn plan(&self, workers: &[usize], total: &Resources) -> StagePlan {
+    /// The workers of a stage whose own operator has some.
+    fn pool(&self, bounds: &[Bounds], total: &Resources) -> Option<PoolPlan> {
+        let Body::Operator(operator) = &self.body else { return None };
+        let PoolShape { resources, workers, .. } = operator.pool();
+        let WorkerShape { start, least, in_flight_max } = workers?;
+        let Bounds { share, most } = bounds[0];
+        let hold = Ask::of(&resources.kept(), total);
+        // Where others could take what a worker holds, the last one is kept.
+        let least = least.max(usize::from(!hold.is_nothing())).min(most);
+        let start = start.min(most);
+        Some(PoolPlan { hold, group: 0, start, least, is_late: false, share, most, in_flight_max })
+    }
+
+    /// `bounds` are those of each operator of the chain. A piece of work may keep something of
+    /// the stage's own operator while its output waits for room: there are no more pieces of work
+    /// than its share, so that the one whose output is wanted next always has it.
+    fn plan(&self, bounds: &[Bounds], total: &Resources) -> StagePlan {
         let one_cpu = Resources { cpu_nanos: NANOS_PER_UNIT, ..Resources::default() };
         let (kind, ask) = match &self.body {
             Body::Source(_) => (StageKind::Source, Ask::of(&one_cpu, total)),
@@ -174,8 +202,11 @@ impl Node {
             Body::Region(_) => (StageKind::Region, Ask::nothing()),
         };
         let pools: Vec<PoolShape> = self.chain.iter().map(|operator| operator.pool()).collect();
-        let asks = pools.iter().map(|pool| Ask::of(&pool.resources, total));
-        let own = matches!(self.body, Body::Operator(_)).then(|| workers[0]);
+        let asks = pools.iter().map(|pool| match pool.workers {
+            Some(_) => Ask::of(&pool.resources.taken(), total),
+            None => Ask::of(&pool.resources, total),
+        });
+        let own = matches!(self.body, Body::Operator(_)).then(|| bounds[0].share);
         let asked = pools.iter().filter_map(|pool| pool.concurrency_max);
         let concurrency = asked.chain(own).min();
         StagePlan {
@@ -183,6 +214,7 @@ impl Node {
             inputs: self.inputs.clone(),
             ask: asks.fold(ask, |ask, other| ask.max(&other)),
             concurrency_max: concurrency.unwrap_or(CONCURRENCY_MAX).clamp(1, CONCURRENCY_MAX),
+            pool: None,
             opens: !pools.is_empty(),
         }
     }

@@ -24,7 +24,7 @@ pub use error::ExecError;
 pub use execution::{Execution, ExecutionHandle, ExecutionOptions, Waited, execute};
 pub use graph::{Graph, NodeId};
 pub use machine::{Machine, MachineOptions};
-pub use operator::{BatchShape, Operator, PoolShape};
+pub use operator::{BatchShape, Operator, PoolShape, Seat, WorkerShape};
 pub use region::{PortStream, Region};
 pub use snapshot::{Snapshot, StageSnapshot, StageState};
 pub use source::{Source, SplitReader};

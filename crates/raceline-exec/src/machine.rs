@@ -1,8 +1,8 @@
 //! The machine: threads, logical resources and memory, shared by executions.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use raceline_types::{Failure, Resources};
+use raceline_types::{Failure, NANOS_PER_UNIT, Resources};
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::error::ExecError;
@@ -27,6 +27,8 @@ pub struct MachineOptions {
 #[derive(Debug)]
 pub struct Machine {
     options: MachineOptions,
+    /// What it turned out to have, where that was not known at first.
+    found: OnceLock<Resources>,
     io: OwnedRuntime,
     compute: OwnedRuntime,
 }
@@ -41,7 +43,7 @@ impl Machine {
         options.io_threads = options.io_threads.max(1);
         let io = OwnedRuntime::start("raceline-io", options.io_threads)?;
         let compute = OwnedRuntime::start("raceline-compute", options.compute_threads)?;
-        Ok(Arc::new(Self { options, io, compute }))
+        Ok(Arc::new(Self { options, found: OnceLock::new(), io, compute }))
     }
 
     /// Where files, sockets and processes are waited for.
@@ -59,7 +61,13 @@ impl Machine {
     /// All logical resources.
     #[must_use]
     pub fn resources(&self) -> &Resources {
-        &self.options.resources
+        self.found.get().unwrap_or(&self.options.resources)
+    }
+
+    /// Tells how many GPUs there are. What was told first stays.
+    pub fn found_gpus(&self, count: usize) {
+        let gpu_nanos = (count as u64).saturating_mul(NANOS_PER_UNIT);
+        self.found.get_or_init(|| Resources { gpu_nanos, ..self.options.resources.clone() });
     }
 
     /// What the machine was started with.

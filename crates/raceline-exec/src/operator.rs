@@ -22,14 +22,13 @@ pub enum BatchShape {
 /// How many batches of an operator may run at once and what each of them takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PoolShape {
-    /// Resources of one running batch. The graph takes them for as long as the batch runs;
-    /// [`Operator::limit_workers`] sees to it that the GPUs and custom resources of workers
-    /// that live on between batches fit the machine too.
+    /// Resources of one running batch. Where there are workers, GPUs and custom resources are not
+    /// the batch's but its worker's, for as long as that lives.
     pub resources: Resources,
     /// At most this many at once; `None` is bounded by resources alone.
     pub concurrency_max: Option<usize>,
-    /// Stateful workers that are started before the first batch; 0 for stateless work.
-    pub workers_min: usize,
+    /// Workers that live on between batches; `None` for inline work.
+    pub workers: Option<WorkerShape>,
 }
 
 impl PoolShape {
@@ -38,8 +37,31 @@ impl PoolShape {
     pub fn inline() -> Self {
         let resources =
             Resources { cpu_nanos: raceline_types::NANOS_PER_UNIT, ..Resources::default() };
-        Self { resources, concurrency_max: None, workers_min: 0 }
+        Self { resources, concurrency_max: None, workers: None }
     }
+}
+
+/// Workers that live on between the batches of an operator. How many there are, between the
+/// bounds, is the graph's to decide.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WorkerShape {
+    /// Started before the first batch, all at once.
+    pub start: usize,
+    /// Kept while batches may come, also without work.
+    pub least: usize,
+    /// Batches that a worker may have: the one that it works on and those that wait in it.
+    /// `None`: two, as far as batches are short enough for that to gain anything.
+    pub in_flight_max: Option<usize>,
+}
+
+/// A worker of an operator, and which of its batches is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seat {
+    /// Number of the worker, from 0.
+    pub worker: usize,
+    /// Number of the batch among those that the worker has had under this number, from 0. A
+    /// worker works on its batches in this order.
+    pub turn: u64,
 }
 
 /// A narrow operator: each batch is worked on by itself, by any worker, in any order.
@@ -49,6 +71,10 @@ impl PoolShape {
 /// failure and cancellation alike. `run` is called concurrently, at most
 /// [`PoolShape::concurrency_max`] times. Calling `run` again with the same input is allowed
 /// (retry), unless the operator says otherwise in its own docs.
+///
+/// Where [`PoolShape::workers`] are asked for, the graph decides which of them live: it calls
+/// `start_worker`, then `run_on` instead of `run` for each of the worker's batches, and
+/// `stop_worker` when the worker has no batch and is not needed. `close` ends those that are left.
 ///
 /// # Order
 /// Outputs of one `run` keep their order; the graph restores input order between runs.
@@ -102,17 +128,32 @@ pub trait Operator: fmt::Debug + Send + Sync + 'static {
     fn input(&self) -> BatchShape;
 
     /// Told once before `open`: no more than `workers_max` workers (at least 1) can ever run at
-    /// once, or share the GPUs with other stages, so a pool keeps no more than that. This bounds
-    /// both [`PoolShape::workers_min`] and [`PoolShape::concurrency_max`].
+    /// once, so an operator that starts workers by itself keeps no more than that.
     fn limit_workers(&self, _workers_max: usize) {}
 
-    /// Gets ready: starts stateful workers, so that constructors run in parallel.
+    /// Gets ready.
     async fn open(&self) -> Result<(), Failure> {
         Ok(())
     }
 
+    /// Starts worker `worker`, which does not live, and waits until it can work. `false` when
+    /// what it needs is not free now, and another worker of this operator lives. A dropped start
+    /// leaves no worker.
+    async fn start_worker(&self, _worker: usize) -> Result<bool, Failure> {
+        Ok(true)
+    }
+
+    /// Ends worker `worker`, which lives and has no batch.
+    async fn stop_worker(&self, _worker: usize) {}
+
     /// Works on one batch.
     async fn run(&self, input: Batch, out: &mut dyn Emit) -> Result<(), Failure>;
+
+    /// Works on one batch with a certain worker, which may still work on the one before it. Each
+    /// turn of a worker is called for once, in any order.
+    async fn run_on(&self, _seat: Seat, input: Batch, out: &mut dyn Emit) -> Result<(), Failure> {
+        self.run(input, out).await
+    }
 
     /// Ends workers and frees what `open` took. Called once, also after a failure.
     async fn close(&self) {}

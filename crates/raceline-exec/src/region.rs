@@ -67,6 +67,12 @@ pub trait Region: fmt::Debug + Send + Sync + 'static {
     /// Short name for progress, `explain` and errors: `Sort(price)`.
     fn name(&self) -> Arc<str>;
 
+    /// Whether it takes in all of its input before its first output, so that what feeds it has
+    /// ended by then.
+    fn gathers(&self) -> bool {
+        false
+    }
+
     /// Consumes `ports` (one stream an input, in plan order) and emits the output.
     async fn run(&self, ports: Vec<PortStream>, out: &mut dyn Emit) -> Result<(), Failure>;
 }

@@ -6,7 +6,9 @@
 //!
 //! 1. *Tokens.* Work runs only while it holds its stage's tokens. Handing out a batch gives
 //!    them back; the work goes on once the batch is admitted and the tokens are there again. So
-//!    nobody waits for bytes while holding a token.
+//!    nobody waits for bytes while holding a token. A worker may have work that waits in it;
+//!    tokens go from one piece to the next. While an output of the first waits for bytes, the
+//!    worker may be ahead of its tokens by what it has, and no further.
 //! 2. *Order.* Work starts in output order. The lowest ordinal of a stage that has not ended is
 //!    its head; only the head's output reaches the consumer.
 //! 3. *Bytes.* Work starts with a permit, its stage's mean output, and is charged with its
@@ -15,22 +17,27 @@
 //!    than the head. The head need not share what room there is.
 //! 4. *Overdraft.* The head may always start; its output is always admitted while the consumer
 //!    has nothing to work on. Overdraft stops all other starts.
-//! 5. *Importance.* Stages whose output somebody waits for come first, then those nearest to
+//! 5. *Workers.* What a worker holds while it lives is not needed by anything that its end waits
+//!    for: one worker of each pool that lives at the same time fits beside the others.
+//! 6. *Importance.* Stages whose output somebody waits for come first, then those nearest to
 //!    the end. What an important stage lacks is not given to a less important one.
 //!
 //! # Why it cannot stall
 //!
 //! Follow the root's consumer upstream. It waits, so its queue is empty, so by rule 4 the head
 //! of that stage may start and its output is admitted. Either the head runs (progress), or it
-//! waits for tokens, all holders of which run and will end or hand out (rule 1), or it lacks
-//! input: then the same argument holds one stage further up, until a source.
+//! waits for tokens, all holders of which run and will end or hand out (rule 1), or for a worker,
+//! which will come (rule 5): the work of a worker is in order, so nothing is before the head. Or
+//! it lacks input: then the same argument holds one stage further up, until a source.
 
 mod assign;
 mod budget;
 mod edge;
+mod pool;
 mod report;
 #[cfg(test)]
 mod simulation;
+mod sizing;
 mod stage;
 mod tokens;
 
@@ -38,9 +45,12 @@ use std::time::Duration;
 
 use raceline_types::Resources;
 
+use crate::operator::Seat;
+
 use self::budget::Budget;
 pub(crate) use self::edge::Morsel;
 use self::edge::{Edge, Order};
+pub(crate) use self::pool::PoolPlan;
 use self::stage::{Closing, Phase, Stage, Standing};
 pub(crate) use self::stage::{StageKind, StagePlan};
 pub(crate) use self::tokens::Ask;
@@ -85,6 +95,12 @@ pub(crate) enum Event<T> {
     Dropped { stage: usize },
     /// The whole execution is to end.
     Cancelled,
+    /// `start_worker` returned; cancelled: it was given up, or found no device.
+    WorkerStarted { stage: usize, worker: usize, outcome: Outcome },
+    /// `stop_worker` returned.
+    WorkerStopped { stage: usize, worker: usize },
+    /// Some time passed.
+    Tick,
     /// `close` of the stage returned.
     Closed { stage: usize },
 }
@@ -96,8 +112,14 @@ pub(crate) enum Action<T> {
     Open { stage: usize },
     /// Let the listing find this many more splits.
     List { stage: usize, splits: usize },
-    /// Start work on `input` (empty for a split or a region).
-    Start { work: WorkId, input: Vec<Morsel<T>> },
+    /// Call `start_worker`; answer with [`Event::WorkerStarted`].
+    StartWorker { stage: usize, worker: usize },
+    /// Give up the worker's start, or, when it lives, call `stop_worker` and answer with
+    /// [`Event::WorkerStopped`].
+    StopWorker { stage: usize, worker: usize },
+    /// Start work on `input` (empty for a split or a region), with the worker of `seat` where the
+    /// stage has workers.
+    Start { work: WorkId, input: Vec<Morsel<T>>, seat: Option<Seat> },
     /// Let work that handed out a batch go on.
     Resume { work: WorkId },
     /// Give the consumer the batch that it waits for.
@@ -192,7 +214,8 @@ impl<T: Clone> Scheduler<T> {
             self.hand(&mut actions);
             let settled = self.settle(&mut actions);
             let started = self.assign(&mut actions);
-            if !settled && !started {
+            let sized = self.size_pools(&mut actions);
+            if !settled && !started && !sized {
                 break;
             }
         }
@@ -245,7 +268,16 @@ impl<T: Clone> Scheduler<T> {
             Event::Pulled { stage } => self.stages[stage].edge.wanted = true,
             Event::Dropped { stage } => self.unneed(stage, actions),
             Event::Cancelled => self.unneed(self.root, actions),
-            Event::Closed { stage } => self.stages[stage].closing = Closing::Closed,
+            Event::WorkerStarted { stage, worker, outcome } => {
+                self.worker_started((stage, worker), outcome, actions);
+                self.note_outcome(stage, outcome, actions);
+            }
+            Event::WorkerStopped { stage, worker } => self.worker_ended(stage, worker),
+            Event::Tick => self.release_idle(actions),
+            Event::Closed { stage } => {
+                self.stages[stage].closing = Closing::Closed;
+                self.workers_closed(stage);
+            }
         }
     }
 
@@ -286,7 +318,13 @@ impl<T: Clone> Scheduler<T> {
     fn end_work(&mut self, work: WorkId, outcome: Outcome) {
         let stage = &mut self.stages[work.stage];
         let ended = stage.works.remove(&work.ordinal).expect("work ends once");
-        if matches!(ended.phase, Phase::Active) {
+        let ran = matches!(ended.phase, Phase::Active);
+        let now = self.now;
+        let next = stage.pool.as_mut().and_then(|pool| pool.end(work.ordinal, now));
+        if let Some(next) = next.and_then(|next| stage.works.get_mut(&next)) {
+            // Its worker is at it by now, with the same tokens.
+            next.phase = if ran { Phase::Active } else { Phase::NeedsTokens };
+        } else if ran {
             stage.active -= 1;
             self.tokens.give_back(&stage.plan.ask);
         }

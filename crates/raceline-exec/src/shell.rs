@@ -4,6 +4,8 @@
 //! One mutex holds the scheduler, the batches on their way to consumers and the splits found.
 //! It is never held across an await, nor while a task is spawned or woken.
 
+mod workers;
+
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -51,6 +53,8 @@ struct State {
     slots: Vec<Slot>,
     splits: Vec<VecDeque<Split>>,
     running: HashMap<WorkId, Arc<Notify>>,
+    /// Workers that are being started, by stage and number, with what gives the start up.
+    starting: HashMap<(usize, usize), CancellationToken>,
     close_asked: Vec<bool>,
     failure: Option<Failure>,
     ended_at: Option<Duration>,
@@ -69,6 +73,8 @@ struct Slot {
 enum Deed {
     Open(usize),
     List(usize, usize),
+    StartWorker(usize, usize, CancellationToken),
+    StopWorker(usize, usize),
     Start(WorkId, Input, Arc<Notify>),
     Resume(Arc<Notify>),
     Wake(Waker),
@@ -81,12 +87,14 @@ impl Shell {
     /// Starts the compiled graph.
     pub(crate) fn start(machine: Arc<Machine>, compiled: Compiled, limits: &Limits) -> Arc<Self> {
         let Compiled { nodes, plans, root } = compiled;
+        let has_workers = plans.iter().any(|plan| plan.pool.is_some());
         let stages = nodes.len();
         let state = State {
             scheduler: Scheduler::new(plans, root, limits),
             slots: (0..stages).map(|_| Slot::default()).collect(),
             splits: vec![VecDeque::new(); stages],
             running: HashMap::new(),
+            starting: HashMap::new(),
             close_asked: vec![false; stages],
             failure: None,
             ended_at: None,
@@ -105,6 +113,9 @@ impl Shell {
             state: Mutex::new(state),
         });
         shell.on(Event::Began);
+        if has_workers {
+            shell.machine.io().spawn(Arc::clone(&shell).tick());
+        }
         for (stage, node) in shell.nodes.iter().enumerate() {
             if let Body::Source(source) = &node.body {
                 shell.machine.io().spawn(Arc::clone(&shell).list(stage, Arc::clone(source)));
@@ -263,6 +274,9 @@ impl Shell {
         caller: Option<WorkId>,
     ) -> (Vec<Deed>, bool) {
         let now = self.began.elapsed();
+        if let Event::WorkerStarted { stage, worker, .. } = &event {
+            held.starting.remove(&(*stage, *worker));
+        }
         let decided = catch_unwind(AssertUnwindSafe(|| held.scheduler.on(event, now)));
         let actions = match decided {
             Ok(actions) => actions,
@@ -284,9 +298,18 @@ impl Shell {
         match action {
             Action::Open { stage } => deeds.push(Deed::Open(stage)),
             Action::List { stage, splits } => deeds.push(Deed::List(stage, splits)),
-            Action::Start { work, input } => {
+            Action::StartWorker { stage, worker } => {
+                let stop = self.cancels[stage].child_token();
+                held.starting.insert((stage, worker), stop.clone());
+                deeds.push(Deed::StartWorker(stage, worker, stop));
+            }
+            Action::StopWorker { stage, worker } => match held.starting.get(&(stage, worker)) {
+                Some(stop) => stop.cancel(),
+                None => deeds.push(Deed::StopWorker(stage, worker)),
+            },
+            Action::Start { work, input, seat } => {
                 let input = match &self.nodes[work.stage].body {
-                    Body::Operator(_) => Input::Unit(input),
+                    Body::Operator(_) => Input::Unit(input, seat),
                     Body::Region(_) => Input::Ports(self.ports(work.stage)),
                     Body::Source(_) => {
                         let split = held.splits[work.stage].pop_front();
@@ -359,6 +382,12 @@ impl Shell {
                     self.machine.io().spawn(Arc::clone(self).open(stage));
                 }
                 Deed::List(stage, splits) => self.listings[stage].add_permits(splits),
+                Deed::StartWorker(stage, worker, stop) => {
+                    self.machine.io().spawn(Arc::clone(self).start_worker(stage, worker, stop));
+                }
+                Deed::StopWorker(stage, worker) => {
+                    self.machine.io().spawn(Arc::clone(self).stop_worker(stage, worker));
+                }
                 Deed::Start(work, input, signal) => {
                     let task = work::run(Arc::clone(self), work, input, signal);
                     self.machine.compute().spawn(Arc::clone(self).work(work, Box::pin(task)));

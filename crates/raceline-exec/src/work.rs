@@ -15,7 +15,7 @@ use crate::emit::Emit;
 use crate::error::ExecError;
 use crate::graph::Body;
 use crate::join::{cut, join};
-use crate::operator::Operator;
+use crate::operator::{Operator, Seat};
 use crate::region::PortStream;
 use crate::scheduler::{Morsel, WorkId};
 use crate::shell::Shell;
@@ -23,7 +23,7 @@ use crate::shell::Shell;
 /// What a piece of work starts from.
 pub(crate) enum Input {
     Split(Split),
-    Unit(Vec<Morsel<Batch>>),
+    Unit(Vec<Morsel<Batch>>, Option<Seat>),
     Ports(Vec<PortStream>),
 }
 
@@ -59,11 +59,13 @@ pub(crate) async fn run(
     resumed: Arc<Notify>,
 ) -> Result<(), Failure> {
     let node = Arc::clone(shell.node(id.stage));
-    let mut outlet = Outlet { passed: vec![false; node.chain.len() + 1], shell, id, resumed };
+    let seat = if let Input::Unit(_, seat) = &input { *seat } else { None };
+    let passed = vec![false; node.chain.len() + 1];
+    let mut outlet = Outlet { shell, id, resumed, seat, passed };
     let mut out = Link { operators: &node.chain, outlet: &mut outlet };
     let ended = match (&node.body, input) {
         (Body::Source(source), Input::Split(split)) => source.read(&split, &mut out).await,
-        (Body::Operator(_), Input::Unit(parts)) => match join(parts) {
+        (Body::Operator(_), Input::Unit(parts, _)) => match join(parts) {
             Ok(batch) => out.emit(batch).await,
             Err(failure) => Err(failure),
         },
@@ -78,6 +80,8 @@ struct Outlet {
     shell: Arc<Shell>,
     id: WorkId,
     resumed: Arc<Notify>,
+    /// The worker for the stage's own operator.
+    seat: Option<Seat>,
     /// Whether a batch has passed each link, the queue last.
     passed: Vec<bool>,
 }
@@ -118,8 +122,12 @@ impl Emit for Link<'_> {
         let Some((operator, rest)) = self.operators.split_first() else {
             return self.outlet.queue(batch).await;
         };
+        let seat = self.outlet.seat.take();
         let mut out = Link { operators: rest, outlet: &mut *self.outlet };
-        let ended = operator.run(batch, &mut out).await;
+        let ended = match seat {
+            Some(seat) => operator.run_on(seat, batch, &mut out).await,
+            None => operator.run(batch, &mut out).await,
+        };
         ended.map_err(|failure| failure.in_stage(&operator.name()))
     }
 }

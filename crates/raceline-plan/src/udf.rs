@@ -82,6 +82,17 @@ pub enum UdfBody {
     Native(Arc<dyn NativeFunction>),
 }
 
+/// The workers of a function, beside how many there may be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UdfWorkers {
+    /// Started before the first batch.
+    pub start: usize,
+    /// Kept while batches may come, also without work.
+    pub least: usize,
+    /// Batches that one of them may have at once; `None` leaves it to the engine.
+    pub in_flight_max: Option<usize>,
+}
+
 /// A user-defined function as it stands in a plan.
 #[derive(Clone, Debug)]
 pub struct UdfSpec {
@@ -101,8 +112,8 @@ pub struct UdfSpec {
     pub resources: Resources,
     /// At most this many workers; `None` is bounded by resources alone.
     pub concurrency_max: Option<usize>,
-    /// Workers that are started before the first batch.
-    pub workers_min: usize,
+    /// Workers that live on between batches.
+    pub workers: UdfWorkers,
     /// How often a batch is run again when its worker died.
     pub restarts_max: u64,
     /// How long a worker may compute for one batch.

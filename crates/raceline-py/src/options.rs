@@ -10,7 +10,7 @@ use pyo3::types::PyDict;
 use raceline::{
     BatchFormat, CsvReadOptions, FileFormat, FileScan, ImageReadOptions, JsonReadOptions, OnError,
     PartitionStyle, Resources, SaveMode, ScanRequest, TextReadOptions, UdfBody, UdfKind, UdfSpec,
-    WriteFormat, WriteSpec,
+    UdfWorkers, WriteFormat, WriteSpec,
 };
 
 use crate::lambda::program_from_py;
@@ -128,7 +128,11 @@ pub(crate) fn read_udf(options: &Bound<'_, PyDict>) -> PyResult<UdfSpec> {
         batch_format,
         resources: udf_resources(options)?,
         concurrency_max: optional(options, "concurrency_max")?,
-        workers_min: optional(options, "workers_min")?.unwrap_or(0),
+        workers: UdfWorkers {
+            start: optional(options, "workers_start")?.unwrap_or(0),
+            least: optional(options, "workers_least")?.unwrap_or(0),
+            in_flight_max: optional(options, "in_flight_max")?,
+        },
         restarts_max: required(options, "max_retries")?,
         call_timeout: optional::<f64>(options, "timeout_s")?
             .map(Duration::try_from_secs_f64)

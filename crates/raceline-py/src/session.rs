@@ -86,8 +86,9 @@ impl Session {
         Ok(Dataset::new(self.get()?.read_files(read_scan(options)?)))
     }
 
-    fn resources(&self) -> PyResult<BTreeMap<String, f64>> {
+    fn resources(&self, py: Python<'_>) -> PyResult<BTreeMap<String, f64>> {
         let session = self.get()?;
+        detached(py, || session.find_gpus())?;
         let total = session.resources();
         let mut all = BTreeMap::from([
             ("CPU".to_owned(), total.cpus()),

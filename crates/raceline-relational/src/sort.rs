@@ -102,6 +102,10 @@ impl Region for SortRegion {
         }
     }
 
+    fn gathers(&self) -> bool {
+        true
+    }
+
     async fn run(&self, ports: Vec<PortStream>, out: &mut dyn Emit) -> Result<(), Failure> {
         let port = ports.into_iter().next();
         let port = port.ok_or_else(|| InternalError::new("a sort without an input"))?;

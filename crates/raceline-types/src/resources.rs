@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use thiserror::Error;
 
@@ -46,13 +47,36 @@ pub enum ResourceError {
         /// All that the session has, in units.
         have: f64,
     },
+    /// Stages whose workers live at the same time ask for more than there is.
+    #[error(
+        "{} together ask for {asked} of `{name}` with one worker each, the session has {have}",
+        listed(stages)
+    )]
+    Together {
+        /// The stages that ask.
+        stages: Vec<String>,
+        /// The resource.
+        name: String,
+        /// The sum of the requests, in units.
+        asked: f64,
+        /// All that the session has, in units.
+        have: f64,
+    },
+}
+
+fn listed(stages: &[String]) -> String {
+    let names: Vec<String> = stages.iter().map(|stage| format!("`{stage}`")).collect();
+    match names.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+        _ => names.concat(),
+    }
 }
 
 impl Diagnostic for ResourceError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Amount { .. } => ErrorKind::Plan,
-            Self::Unmeetable { .. } => ErrorKind::Resource,
+            Self::Unmeetable { .. } | Self::Together { .. } => ErrorKind::Resource,
         }
     }
 
@@ -60,9 +84,23 @@ impl Diagnostic for ResourceError {
         match self {
             Self::Amount { .. } => None,
             Self::Unmeetable { name, asked, .. } => Some(format!(
-                "lower the request, or declare the resource: `raceline.init({name}={asked})`"
+                "lower the request, or declare the resource: {}",
+                declaration(name, *asked)
+            )),
+            Self::Together { name, asked, .. } => Some(format!(
+                "ask for less a worker, put the functions into one, or declare the resource: {}",
+                declaration(name, *asked)
             )),
         }
+    }
+}
+
+/// The call that declares so much of a resource.
+fn declaration(name: &str, amount: f64) -> String {
+    if matches!(name, "num_cpus" | "num_gpus" | "memory") {
+        format!("`raceline.init({name}={amount})`")
+    } else {
+        format!("`raceline.init(resources={{\"{name}\": {amount}}})`")
     }
 }
 
@@ -119,6 +157,46 @@ impl Resources {
     }
 }
 
+impl Resources {
+    /// What a worker keeps for as long as it lives: GPUs and custom resources.
+    #[must_use]
+    pub fn kept(&self) -> Self {
+        Self { cpu_nanos: 0, memory_bytes: 0, ..self.clone() }
+    }
+
+    /// What a worker takes only while it works: CPUs and memory.
+    #[must_use]
+    pub fn taken(&self) -> Self {
+        let Self { cpu_nanos, memory_bytes, .. } = *self;
+        Self { cpu_nanos, memory_bytes, ..Self::default() }
+    }
+
+    /// Checks that what `asks` keep fits into `total` together.
+    ///
+    /// # Errors
+    /// [`ResourceError::Together`], naming the stages, the resource and what there is.
+    pub fn fit_together(asks: &[(Arc<str>, &Self)], total: &Self) -> Result<(), ResourceError> {
+        let custom = total.custom_nanos.iter().map(|(name, &have)| (Some(name), have));
+        for (kind, have) in [(None, total.gpu_nanos)].into_iter().chain(custom) {
+            let amount = |ask: &Self| match kind {
+                None => ask.gpu_nanos,
+                Some(name) => ask.custom_nanos.get(name).copied().unwrap_or(0),
+            };
+            let stages = asks.iter().filter(|(_, ask)| amount(ask) > 0);
+            let asked: u64 = stages.clone().map(|(_, ask)| amount(ask)).sum();
+            if asked > have {
+                return Err(ResourceError::Together {
+                    stages: stages.map(|(stage, _)| stage.to_string()).collect(),
+                    name: kind.map_or("num_gpus", String::as_str).to_owned(),
+                    asked: in_units(asked, NANOS_PER_UNIT),
+                    have: in_units(have, NANOS_PER_UNIT),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Display for Resources {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} CPU, {} GPU", self.cpus(), self.gpus())
@@ -172,6 +250,29 @@ mod tests {
             error.to_string(),
             "stage `a` asks for 2147483648 of `memory` for each worker, the session has 1073741824"
         );
+    }
+
+    #[test]
+    fn workers_that_live_at_once_must_fit_together() {
+        let total = Resources::new(2.0, 1.0, 0).unwrap();
+        let one = Resources::new(2.0, 0.6, 0).unwrap();
+        let (first, second) = ("embed".into(), "classify".into());
+        assert_eq!(Resources::fit_together(&[(Arc::clone(&first), &one)], &total), Ok(()));
+        let error = Resources::fit_together(&[(first, &one), (second, &one)], &total).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`embed` and `classify` together ask for 1.2 of `num_gpus` with one worker each, the \
+             session has 1"
+        );
+        assert!(error.hint().unwrap().ends_with("`raceline.init(num_gpus=1.2)`"));
+    }
+
+    #[test]
+    fn a_custom_resource_is_declared_by_its_name() {
+        let custom_nanos = [("disk".to_owned(), 2 * NANOS_PER_UNIT)].into();
+        let ask = Resources { custom_nanos, ..Resources::default() };
+        let error = ask.fits_into(&Resources::default(), "a").unwrap_err();
+        assert!(error.hint().unwrap().ends_with("`raceline.init(resources={\"disk\": 2})`"));
     }
 
     #[test]

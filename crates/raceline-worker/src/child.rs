@@ -1,5 +1,6 @@
 //! The child half of a worker: loads functions and runs them over batches until it is stopped.
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -111,7 +112,13 @@ pub fn serve(socket: OwnedFd, runtime: &mut dyn Runtime) -> io::Result<()> {
 struct Session {
     channel: Channel,
     transfer: Transfer,
-    outputs_in_flight: usize,
+    /// Calls that came while an earlier one was under way.
+    waiting: VecDeque<PackedBatch>,
+    /// Outputs of the present call, and how often the engine asked for more of them.
+    outputs: usize,
+    asked: usize,
+    /// How often the engine will still ask for more of calls that are done.
+    asked_late: usize,
     ended: bool,
 }
 
@@ -128,14 +135,26 @@ enum EmitFailure {
 impl Session {
     fn new(socket: OwnedFd) -> Self {
         let channel = Channel::new(socket.into());
-        Self { channel, transfer: Transfer::default(), outputs_in_flight: 0, ended: false }
+        Self {
+            channel,
+            transfer: Transfer::default(),
+            waiting: VecDeque::new(),
+            outputs: 0,
+            asked: 0,
+            asked_late: 0,
+            ended: false,
+        }
     }
 
     fn run(&mut self, runtime: &mut dyn Runtime) -> io::Result<()> {
         while !self.ended {
+            if let Some(batch) = self.waiting.pop_front() {
+                self.answer(runtime, &batch)?;
+                continue;
+            }
             match self.receive()? {
                 None | Some(ToWorker::Stop) => self.ended = true,
-                Some(ToWorker::Continue { released }) => self.transfer.take_back(released)?,
+                Some(ToWorker::Continue { released }) => self.go_on(released)?,
                 Some(ToWorker::Load { chain }) => {
                     let answer = match runtime.load(&chain) {
                         Ok(()) => FromWorker::Loaded,
@@ -144,24 +163,33 @@ impl Session {
                     self.send(&answer)?;
                 }
                 Some(ToWorker::Call { batch, released }) => {
-                    let answer = self.call(runtime, &batch, released)?;
-                    if !self.ended {
-                        self.send(&answer)?;
-                    }
+                    self.transfer.take_back(released)?;
+                    self.waiting.push_back(batch);
                 }
             }
         }
         Ok(())
     }
 
-    fn call(
-        &mut self,
-        runtime: &mut dyn Runtime,
-        batch: &PackedBatch,
-        released: Vec<SegmentRef>,
-    ) -> io::Result<FromWorker> {
-        self.outputs_in_flight = 0;
-        self.transfer.take_back(released)?;
+    fn answer(&mut self, runtime: &mut dyn Runtime, batch: &PackedBatch) -> io::Result<()> {
+        (self.outputs, self.asked) = (0, 0);
+        let answer = self.call(runtime, batch)?;
+        // It asks once for each output but the first.
+        self.asked_late += self.outputs.saturating_sub(1) - self.asked;
+        if self.ended { Ok(()) } else { self.send(&answer) }
+    }
+
+    /// The engine asks for more, of the earliest call of which it has not asked enough.
+    fn go_on(&mut self, released: Vec<SegmentRef>) -> io::Result<()> {
+        if self.asked_late > 0 {
+            self.asked_late -= 1;
+        } else {
+            self.asked += 1;
+        }
+        self.transfer.take_back(released)
+    }
+
+    fn call(&mut self, runtime: &mut dyn Runtime, batch: &PackedBatch) -> io::Result<FromWorker> {
         let Self { channel, transfer, .. } = self;
         let input = match transfer.unpack(batch, || channel.take_descriptor()) {
             Ok(input) => input,
@@ -195,14 +223,17 @@ impl Session {
     }
 
     fn emit(&mut self, output: &RecordBatch) -> Result<(), EmitFailure> {
-        while self.outputs_in_flight >= OUTPUTS_IN_FLIGHT {
+        while self.outputs >= self.asked + OUTPUTS_IN_FLIGHT {
             match self.receive().map_err(EmitFailure::Io)? {
                 Some(ToWorker::Continue { released }) => {
-                    self.outputs_in_flight -= 1;
+                    self.go_on(released).map_err(EmitFailure::Io)?;
+                }
+                Some(ToWorker::Call { batch, released }) => {
                     self.transfer.take_back(released).map_err(EmitFailure::Io)?;
+                    self.waiting.push_back(batch);
                 }
                 None | Some(ToWorker::Stop) => return Err(EmitFailure::Gone),
-                Some(ToWorker::Load { .. } | ToWorker::Call { .. }) => {
+                Some(ToWorker::Load { .. }) => {
                     let error = io::Error::other("the engine sent work in the middle of a call");
                     return Err(EmitFailure::Io(error));
                 }
@@ -221,7 +252,7 @@ impl Session {
         let frame = wire::encode(&message).map_err(EmitFailure::Io)?;
         let file = file.as_ref().map(AsFd::as_fd);
         self.channel.send(&frame, file.as_slice()).map_err(EmitFailure::Io)?;
-        self.outputs_in_flight += 1;
+        self.outputs += 1;
         Ok(())
     }
 

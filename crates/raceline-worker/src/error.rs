@@ -190,6 +190,12 @@ pub enum WorkerError {
         /// GPUs of one worker.
         asked: f64,
     },
+    /// The GPUs of the machine could not be listed.
+    #[error("cannot ask `nvidia-smi` for the GPUs: {reason}")]
+    Gpus {
+        /// What it did.
+        reason: String,
+    },
     /// The socket to a worker failed, or it spoke out of turn.
     #[error("the connection to worker process {pid} of `{stage}` failed")]
     Connection {
@@ -244,7 +250,8 @@ impl Diagnostic for WorkerError {
             | Self::TemplateEnded { .. }
             | Self::Fork { .. }
             | Self::Memory { .. }
-            | Self::NoGpu { .. } => ErrorKind::Resource,
+            | Self::NoGpu { .. }
+            | Self::Gpus { .. } => ErrorKind::Resource,
             Self::Died { .. }
             | Self::Poison { .. }
             | Self::Unrepeatable { .. }
@@ -277,6 +284,10 @@ impl Diagnostic for WorkerError {
             Self::Memory { .. } => "lower `batch_size`, or free memory",
             Self::NoGpu { .. } => {
                 "lower `num_gpus` or `concurrency`, or declare more: `raceline.init(num_gpus=…)`"
+            }
+            Self::Gpus { .. } => {
+                "run `nvidia-smi` to see what is wrong, or declare what there is: \
+                 `raceline.init(num_gpus=…)`"
             }
             Self::Output { .. } | Self::Connection { .. } => return None,
         };

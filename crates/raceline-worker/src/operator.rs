@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use raceline_exec::{BatchShape, Emit, Operator, PoolShape};
+use raceline_exec::{BatchShape, Emit, Operator, PoolShape, Seat};
 use raceline_types::{Batch, Failure};
 
 use crate::device::GpuLedger;
 use crate::error::WorkerError;
 use crate::errored::{ErroredRow, ErroredRows};
+use crate::place::Turn;
 use crate::pool::Pool;
 use crate::replay::{Answers, Discard, Replay};
 use crate::template::Template;
@@ -24,8 +25,7 @@ pub struct ProcessSpec {
     pub name: Arc<str>,
     /// What the worker's runtime loads, in order; opaque here.
     pub chain: Vec<Arc<[u8]>>,
-    /// How many workers, and what each takes. `workers_min` of them are started by `open`, or
-    /// fewer when `limit_workers` says so.
+    /// How many workers, and what each takes.
     pub pool: PoolShape,
     /// How the input is cut.
     pub input: BatchShape,
@@ -48,9 +48,10 @@ pub type TemplateSource = Arc<dyn Fn() -> Result<Arc<Template>, Failure> + Send 
 
 /// Runs a chain of foreign functions in worker processes.
 ///
-/// A run sends its batch to an idle worker, or else to a new one, up to the concurrency of the
-/// pool, and hands on what the worker returns as it comes. A worker works on one batch at a
-/// time. What a worker returns is validated.
+/// A run sends its batch to a worker and hands on what the worker returns as it comes. Which
+/// worker is the graph's to say; one that is not told takes an idle one, or else a new one, up to
+/// the concurrency of the pool. A worker works on one batch at a time; the next one may be sent
+/// to it before. What a worker returns is validated.
 ///
 /// Every output has the origin of the whole input. Dropping a run kills its worker, whose state
 /// is unknown then; dropping the operator kills all of them.
@@ -58,9 +59,10 @@ pub type TemplateSource = Arc<dyn Fn() -> Result<Arc<Template>, Failure> + Send 
 /// # Death
 /// When a worker dies, its batch is run again on another one, which hands on the rows that the
 /// first had not: nothing is lost or doubled when the functions return the same rows for the same
-/// batch. State that a worker built up from batch to batch is lost with it. A batch that keeps
-/// killing its workers is halved until the row is found that kills one alone. That row ends the
-/// run, or goes where `errored` says, as does each row that the function raises for.
+/// batch. State that a worker built up from batch to batch is lost with it. A batch that waited in
+/// the dead worker is run again without blame. A batch that keeps killing its workers is halved
+/// until the row is found that kills one alone. That row ends the run, or goes where `errored`
+/// says, as does each row that the function raises for.
 ///
 /// # Errors
 /// [`crate::UdfError`] when the user's code raised, [`crate::WorkerError`] otherwise.
@@ -77,21 +79,44 @@ impl ProcessOperator {
         Self { pool: Pool::new(template, Arc::clone(&spec)), spec }
     }
 
-    /// Runs `input` once.
-    async fn attempt(&self, input: &Batch, out: &mut dyn Answers) -> Result<(), CallFailure> {
-        let mut member = self.pool.take().await.map_err(CallFailure::Broken)?;
-        let result = member.worker.call(input, out).await;
-        if matches!(result, Ok(()) | Err(CallFailure::Raised(_))) {
-            self.pool.give_back(member);
+    /// Runs `input`, as often as it takes.
+    async fn work(
+        &self,
+        turn: &mut Turn<'_>,
+        input: Batch,
+        out: &mut dyn Emit,
+    ) -> Result<(), Failure> {
+        let errored = self.spec.errored.as_deref();
+        let mut replay = Replay::new(out, errored);
+        let start = replay.mark();
+        let result = match self.repeat(turn, &input, &mut replay).await {
+            Err(CallFailure::Died(_)) if errored.is_some() && input.rows() > 0 => {
+                replay.rewind(start);
+                self.run_around(turn, &input, &mut replay).await
+            }
+            result => result,
+        };
+        match result {
+            Ok(()) if replay.missing() > 0 => {
+                let (stage, rows) = (Arc::clone(&self.spec.name), replay.missing());
+                Err(WorkerError::Unrepeatable { stage, rows }.into())
+            }
+            Ok(()) => Ok(()),
+            Err(CallFailure::Died(failure)) => Err(self.blame(turn, &input, failure).await),
+            Err(CallFailure::Raised(failure) | CallFailure::Broken(failure)) => Err(failure),
         }
-        result
     }
 
     /// Runs `input`, again on another worker as often as one dies and the spec allows it.
-    async fn repeat(&self, input: &Batch, replay: &mut Replay<'_>) -> Result<(), CallFailure> {
+    async fn repeat(
+        &self,
+        turn: &mut Turn<'_>,
+        input: &Batch,
+        replay: &mut Replay<'_>,
+    ) -> Result<(), CallFailure> {
         let start = replay.mark();
         for restart in 1.. {
-            match self.attempt(input, replay).await {
+            match turn.attempt(&self.pool, input, replay).await {
                 Err(CallFailure::Died(failure)) if restart <= self.spec.restarts_max => {
                     let (rows, most) = (input.rows(), self.spec.restarts_max);
                     self.pool.tell(&format!(
@@ -107,16 +132,21 @@ impl ProcessOperator {
 
     /// Runs `input`, whose workers died, in halves, and their halves, so that only the rows that
     /// kill a worker alone are left out.
-    async fn run_around(&self, input: &Batch, replay: &mut Replay<'_>) -> Result<(), CallFailure> {
+    async fn run_around(
+        &self,
+        turn: &mut Turn<'_>,
+        input: &Batch,
+        replay: &mut Replay<'_>,
+    ) -> Result<(), CallFailure> {
         let mut parts = halves(0..input.rows());
         while let Some(part) = parts.pop() {
             let rows = input.slice(part.start, part.len());
             let start = replay.mark();
             let is_alone = part.len() == 1;
             let result = if is_alone {
-                self.repeat(&rows, replay).await
+                self.repeat(turn, &rows, replay).await
             } else {
-                self.attempt(&rows, replay).await
+                turn.attempt(&self.pool, &rows, replay).await
             };
             match result {
                 Err(CallFailure::Died(failure)) => {
@@ -137,7 +167,7 @@ impl ProcessOperator {
 
     /// The failure for `input`, whose workers died of `failure`. It names the row that kills a
     /// worker alone, if there is one: halves are run, and what they return is thrown away.
-    async fn blame(&self, input: &Batch, failure: Failure) -> Failure {
+    async fn blame(&self, turn: &mut Turn<'_>, input: &Batch, failure: Failure) -> Failure {
         let (mut row, mut rows) = (0, input.rows());
         if rows == 0 {
             return failure;
@@ -147,7 +177,7 @@ impl ProcessOperator {
         }
         while rows > 1 {
             let half = rows / 2;
-            match self.attempt(&input.slice(row, half), &mut Discard).await {
+            match turn.attempt(&self.pool, &input.slice(row, half), &mut Discard).await {
                 Err(CallFailure::Died(_)) => rows = half,
                 Err(CallFailure::Broken(_)) => return failure,
                 Ok(()) | Err(CallFailure::Raised(_)) => {
@@ -157,7 +187,7 @@ impl ProcessOperator {
             }
         }
         let Err(CallFailure::Died(alone)) =
-            self.attempt(&input.slice(row, rows), &mut Discard).await
+            turn.attempt(&self.pool, &input.slice(row, rows), &mut Discard).await
         else {
             return failure;
         };
@@ -201,30 +231,30 @@ impl Operator for ProcessOperator {
         self.pool.limit(workers_max);
     }
 
+    /// Has the template start, which takes longer than a worker, while the first input is read.
     async fn open(&self) -> Result<(), Failure> {
-        self.pool.fill().await
+        (self.pool.template)().map(drop)
+    }
+
+    async fn start_worker(&self, worker: usize) -> Result<bool, Failure> {
+        self.pool.place(worker).fill(&self.pool).await
+    }
+
+    async fn stop_worker(&self, worker: usize) {
+        self.pool.place(worker).stop().await;
     }
 
     async fn run(&self, input: Batch, out: &mut dyn Emit) -> Result<(), Failure> {
-        let errored = self.spec.errored.as_deref();
-        let mut replay = Replay::new(out, errored);
-        let start = replay.mark();
-        let result = match self.repeat(&input, &mut replay).await {
-            Err(CallFailure::Died(_)) if errored.is_some() && input.rows() > 0 => {
-                replay.rewind(start);
-                self.run_around(&input, &mut replay).await
-            }
-            result => result,
-        };
-        match result {
-            Ok(()) if replay.missing() > 0 => {
-                let (stage, rows) = (Arc::clone(&self.spec.name), replay.missing());
-                Err(WorkerError::Unrepeatable { stage, rows }.into())
-            }
-            Ok(()) => Ok(()),
-            Err(CallFailure::Died(failure)) => Err(self.blame(&input, failure).await),
-            Err(CallFailure::Raised(failure) | CallFailure::Broken(failure)) => Err(failure),
-        }
+        let place = self.pool.take().await?;
+        let done = self.work(&mut place.next_turn(), input, out).await;
+        self.pool.give_back(place);
+        done
+    }
+
+    async fn run_on(&self, seat: Seat, input: Batch, out: &mut dyn Emit) -> Result<(), Failure> {
+        let place = self.pool.place(seat.worker);
+        let mut turn = place.turn(seat.turn);
+        self.work(&mut turn, input, out).await
     }
 
     async fn close(&self) {

@@ -1,40 +1,42 @@
 //! The workers of one operator.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use futures::future::{join_all, try_join_all};
+use futures::future::join_all;
 use raceline_types::Failure;
 use tokio::sync::Notify;
 
 use crate::device::GpuShare;
 use crate::error::WorkerError;
 use crate::operator::{ProcessSpec, TemplateSource};
+use crate::place::Place;
 use crate::worker::Worker;
 
-/// Workers, idle ones kept for the next batch.
+/// The places of the workers.
 pub(crate) struct Pool {
     spec: Arc<ProcessSpec>,
-    template: TemplateSource,
+    pub(crate) template: TemplateSource,
     /// No more workers than this live at once, beside the bound of the spec.
     workers_max: AtomicUsize,
-    idle: Mutex<Vec<Member>>,
+    places: Mutex<Places>,
     census: Arc<Census>,
 }
 
-/// A worker and its place in the pool.
-pub(crate) struct Member {
-    pub(crate) worker: Worker,
-    /// Held for as long as the process lives.
-    _gpus: Option<GpuShare>,
-    _place: Place,
+#[derive(Default)]
+struct Places {
+    /// Those that the graph fills and empties, by number.
+    numbered: BTreeMap<usize, Arc<Place>>,
+    /// Places with a worker, kept for the next call that may have any.
+    idle: Vec<Arc<Place>>,
 }
 
 /// How many workers there are.
 #[derive(Debug, Default)]
-struct Census {
+pub(crate) struct Census {
     count: Mutex<Count>,
-    /// Told when a worker becomes idle or a place becomes free.
+    /// Told when a worker becomes idle or room for one becomes free.
     changed: Notify,
 }
 
@@ -44,16 +46,19 @@ struct Count {
     started: u32,
 }
 
-/// One of the places of a pool; free again on drop.
-struct Place {
+/// Room for a worker and the GPUs that it sees; free again on drop.
+#[derive(Debug)]
+pub(crate) struct Reservation {
     census: Arc<Census>,
     index: u32,
+    gpus: Option<GpuShare>,
 }
 
 impl Pool {
     pub(crate) fn new(template: TemplateSource, spec: Arc<ProcessSpec>) -> Self {
         let workers_max = AtomicUsize::new(spec.pool.concurrency_max.unwrap_or(usize::MAX).max(1));
-        Self { spec, template, workers_max, idle: Mutex::default(), census: Arc::default() }
+        let (places, census) = (Mutex::default(), Arc::default());
+        Self { spec, template, workers_max, places, census }
     }
 
     /// Lowers the number of workers that may live at once to `workers_max`, and at least 1.
@@ -62,56 +67,42 @@ impl Pool {
         self.workers_max.fetch_min(workers_max.max(1), Ordering::Relaxed);
     }
 
-    /// Starts the workers that the pool must have, all at once, so that constructors run in
-    /// parallel. When the limit is lower or fewer GPUs are free, as many as fit are started.
-    ///
-    /// # Errors
-    /// The first failure; the other starts are given up.
-    pub(crate) async fn fill(&self) -> Result<(), Failure> {
-        let mut starts = Vec::new();
-        while starts.len() < self.spec.pool.workers_min {
-            match self.reserve()? {
-                Some((place, gpus)) => starts.push(self.start(place, gpus)),
-                None => break,
-            }
-        }
-        let members = try_join_all(starts).await?;
-        self.idle().extend(members);
-        Ok(())
+    /// The place with this number.
+    pub(crate) fn place(&self, number: usize) -> Arc<Place> {
+        Arc::clone(self.places().numbered.entry(number).or_default())
     }
 
-    /// An idle worker, or else a new one, or else the next one that becomes idle. Cancel-safe.
+    /// A place for one call, with an idle worker, or else with room for a new one, or else the
+    /// next that becomes idle. Cancel-safe.
     ///
     /// # Errors
-    /// When a new worker cannot be started.
-    pub(crate) async fn take(&self) -> Result<Member, Failure> {
+    /// When there is no GPU for a worker.
+    pub(crate) async fn take(&self) -> Result<Arc<Place>, Failure> {
         loop {
             let changed = self.census.changed.notified();
-            let idle = self.idle().pop();
-            if let Some(member) = idle {
-                return Ok(member);
+            let idle = self.places().idle.pop();
+            if let Some(place) = idle {
+                return Ok(place);
             }
-            match self.reserve()? {
-                Some((place, gpus)) => return self.start(place, gpus).await,
+            match self.try_reserve()? {
+                Some(reservation) => return Ok(Arc::new(Place::reserved(reservation))),
                 None => changed.await,
             }
         }
     }
 
-    /// Takes back a worker that can go on. One that cannot is dropped instead.
-    pub(crate) fn give_back(&self, member: Member) {
-        self.idle().push(member);
-        self.census.changed.notify_one();
+    /// Takes back a place. One without a worker is given up.
+    pub(crate) fn give_back(&self, place: Arc<Place>) {
+        if place.is_occupied() {
+            self.places().idle.push(place);
+            self.census.changed.notify_one();
+        }
     }
 
-    /// Stops the idle workers, all at once, within 300 ms and what it takes to reap.
+    /// Stops the workers, all at once, within 300 ms and what it takes to reap.
     pub(crate) async fn close(&self) {
-        let idle = std::mem::take(&mut *self.idle());
-        let stops = idle.into_iter().map(async |member| {
-            let Member { worker, _gpus, _place } = member;
-            worker.stop().await;
-        });
-        join_all(stops).await;
+        let Places { numbered, idle } = std::mem::take(&mut *self.places());
+        join_all(numbered.into_values().chain(idle).map(async |place| place.stop().await)).await;
     }
 
     /// Number of workers that live or start.
@@ -119,8 +110,25 @@ impl Pool {
         self.census.count().live
     }
 
-    /// A place and its GPUs; `None` when the pool is full and must wait for one of its own.
-    fn reserve(&self) -> Result<Option<(Place, Option<GpuShare>)>, Failure> {
+    /// Room for a worker, as soon as there is some. Cancel-safe.
+    ///
+    /// # Errors
+    /// As [`Self::try_reserve`].
+    pub(crate) async fn reserve(&self) -> Result<Reservation, Failure> {
+        loop {
+            let changed = self.census.changed.notified();
+            match self.try_reserve()? {
+                Some(reservation) => return Ok(reservation),
+                None => changed.await,
+            }
+        }
+    }
+
+    /// Room for a worker; `None` when the pool is full and must wait for some of its own.
+    ///
+    /// # Errors
+    /// When no GPU is free and none of the pool's own will be.
+    pub(crate) fn try_reserve(&self) -> Result<Option<Reservation>, Failure> {
         let mut count = self.census.count();
         if count.live >= self.workers_max.load(Ordering::Relaxed) {
             return Ok(None);
@@ -142,7 +150,7 @@ impl Pool {
         count.live += 1;
         count.started += 1;
         drop(count);
-        Ok(Some((Place { census: Arc::clone(&self.census), index }, gpus)))
+        Ok(Some(Reservation { census: Arc::clone(&self.census), index, gpus }))
     }
 
     /// Says something about the stage where its workers' lines go.
@@ -154,12 +162,13 @@ impl Pool {
     }
 
     /// Starts a worker; one that dies while it loads its functions is started again.
-    async fn start(&self, place: Place, gpus: Option<GpuShare>) -> Result<Member, Failure> {
+    pub(crate) async fn start(&self, reservation: &Reservation) -> Result<Worker, Failure> {
+        let Reservation { census: _, index, gpus } = reservation;
         let mut restarts = 0;
         loop {
             let template = (self.template)()?;
-            match Worker::start(&template, &self.spec, place.index, gpus.as_ref()).await {
-                Ok(worker) => return Ok(Member { worker, _gpus: gpus, _place: place }),
+            match Worker::start(&template, &self.spec, *index, gpus.as_ref()).await {
+                Ok(worker) => return Ok(worker),
                 Err(failure)
                     if restarts < self.spec.restarts_max && WorkerError::is_death(&failure) =>
                 {
@@ -171,8 +180,8 @@ impl Pool {
         }
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<Member>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    fn places(&self) -> MutexGuard<'_, Places> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -182,7 +191,7 @@ impl Census {
     }
 }
 
-impl Drop for Place {
+impl Drop for Reservation {
     fn drop(&mut self) {
         self.census.count().live -= 1;
         self.census.changed.notify_one();

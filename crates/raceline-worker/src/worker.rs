@@ -2,11 +2,12 @@
 
 use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use raceline_types::{Batch, Failure, InternalError};
 use tokio::runtime::Handle;
+use tokio::sync::Mutex as AsyncMutex;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -15,7 +16,7 @@ use crate::error::{Exit, UdfError, WorkerError};
 use crate::errored::ErroredRow;
 use crate::operator::ProcessSpec;
 use crate::output::{LineSplitter, forward};
-use crate::process::AsyncChannel;
+use crate::process::{AsyncReceiver, AsyncSender, async_channel};
 use crate::replay::Answers;
 use crate::template::{ForkOrder, Forked, Process, Template};
 use crate::transfer::{ReceiveError, SendError, Transfer};
@@ -29,12 +30,22 @@ const STOP_GRACE: Duration = Duration::from_millis(300);
 const LAST_LINES: Duration = Duration::from_millis(100);
 
 /// A worker with its functions loaded. Dropping it kills the process.
+///
+/// Calls may be sent ahead of the answers to those before them; the worker does them in order.
 #[derive(Debug)]
 pub(crate) struct Worker {
     spec: Arc<ProcessSpec>,
+    pid: u32,
+    outbox: AsyncMutex<AsyncSender>,
+    inbox: AsyncMutex<Inbox>,
+    transfer: Mutex<Transfer>,
+}
+
+/// The process and what comes from it: whoever reads the answers to a call holds it.
+#[derive(Debug)]
+struct Inbox {
     process: Process,
-    channel: AsyncChannel,
-    transfer: Transfer,
+    receiver: AsyncReceiver,
     output: JoinHandle<io::Result<()>>,
 }
 
@@ -65,40 +76,39 @@ impl Worker {
         let pid = process.pid();
         let connection =
             |source| WorkerError::Connection { stage: Arc::clone(&spec.name), pid, source };
-        let channel = AsyncChannel::new(socket).map_err(connection)?;
+        let (sender, receiver) = async_channel(socket).map_err(connection)?;
         let prefix = format!("({} pid={pid}) ", spec.name);
         let lines = LineSplitter::new(prefix, template.lines());
         let output = Handle::current().spawn(forward(output.into(), lines));
         let spec = Arc::clone(spec);
-        let transfer = Transfer::default();
-        let mut worker = Self { spec, process, channel, transfer, output };
+        let inbox = AsyncMutex::new(Inbox { process, receiver, output });
+        let (outbox, transfer) = (AsyncMutex::new(sender), Mutex::default());
+        let worker = Self { spec, pid, outbox, inbox, transfer };
         worker.load().await?;
         Ok(worker)
     }
 
-    async fn load(&mut self) -> Result<(), Failure> {
+    async fn load(&self) -> Result<(), Failure> {
+        let mut inbox = self.inbox.lock().await;
         let chain = self.spec.chain.iter().map(|payload| payload.to_vec()).collect();
         if let Err(error) = self.send(&ToWorker::Load { chain }).await {
-            return Err(self.lost(error, None).await);
+            return Err(self.lost(&mut inbox, error, None).await);
         }
-        match self.receive().await {
+        match inbox.receive().await {
             Ok(FromWorker::Loaded) => Ok(()),
             Ok(FromWorker::Failed { fault: Fault::User(error), .. }) => {
                 Err(self.raised(error, true).into())
             }
             Ok(_) => Err(self.out_of_turn()),
-            Err(error) => Err(self.lost(error, None).await),
+            Err(error) => Err(self.lost(&mut inbox, error, None).await),
         }
     }
 
-    /// Runs the chain over `input` and hands on what comes. A dropped call leaves the worker in
-    /// the middle of it: drop the worker then.
-    pub(crate) async fn call(
-        &mut self,
-        input: &Batch,
-        out: &mut dyn Answers,
-    ) -> Result<(), CallFailure> {
-        let (batch, file) = self.transfer.pack(&input.data).map_err(|error| {
+    /// Sends the call that runs the chain over `input`; [`Self::answers`] follows, in the order
+    /// of the calls. A dropped send leaves the worker in the middle of it: drop the worker then.
+    pub(crate) async fn call(&self, input: &Batch) -> Result<(), CallFailure> {
+        let packed = self.transfer().pack(&input.data);
+        let (batch, file) = packed.map_err(|error| {
             CallFailure::Raised(match error {
                 SendError::Arrow(error) => {
                     InternalError::caused_by("a batch for a worker is not valid", error).into()
@@ -106,23 +116,34 @@ impl Worker {
                 SendError::Memory { bytes, source } => self.no_memory(bytes, source),
             })
         })?;
-        let message = ToWorker::Call { batch, released: self.transfer.released() };
+        let message = ToWorker::Call { batch, released: self.transfer().released() };
         let file = file.as_ref().map(AsFd::as_fd);
         let sent = match wire::encode(&message) {
-            Ok(frame) => self.channel.send(&frame, file.as_slice()).await,
+            Ok(frame) => self.outbox.lock().await.send(&frame, file.as_slice()).await,
             Err(error) => Err(error),
         };
+        match sent {
+            // The answers tell how it ended.
+            Err(error) if is_gone(&error) => Ok(()),
+            sent => sent.map_err(|error| CallFailure::Broken(self.broken(error))),
+        }
+    }
+
+    /// Hands on what the call over `input` returns, the next that was sent. Dropped answers leave
+    /// the worker in the middle of it: drop the worker then.
+    pub(crate) async fn answers(
+        &self,
+        input: &Batch,
+        out: &mut dyn Answers,
+    ) -> Result<(), CallFailure> {
+        let mut inbox = self.inbox.lock().await;
         let mut is_first = true;
         let mut left = self.spec.call_timeout;
-        let mut answer = match sent {
-            Ok(()) => self.receive_within(&mut left).await,
-            Err(error) => Err(error),
-        };
         loop {
-            match answer {
+            match inbox.receive_within(&mut left).await {
                 Ok(FromWorker::Output { batch, released }) => {
                     self.take_back(released).map_err(CallFailure::Broken)?;
-                    let output = self.unpack(&batch).map_err(CallFailure::Broken)?;
+                    let output = self.unpack(&mut inbox, &batch).map_err(CallFailure::Broken)?;
                     if !is_first {
                         self.ask_for_more().await.map_err(CallFailure::Broken)?;
                     }
@@ -143,7 +164,7 @@ impl Worker {
                 }
                 Ok(FromWorker::Loaded) => return Err(CallFailure::Broken(self.out_of_turn())),
                 Err(error) => {
-                    let failure = self.lost(error, Some(input.rows())).await;
+                    let failure = self.lost(&mut inbox, error, Some(input.rows())).await;
                     return Err(if WorkerError::is_death(&failure) {
                         CallFailure::Died(failure)
                     } else {
@@ -151,31 +172,26 @@ impl Worker {
                     });
                 }
             }
-            answer = self.receive_within(&mut left).await;
         }
     }
 
     /// Asks the worker to end, waits up to 300 ms, then kills it.
-    pub(crate) async fn stop(mut self) {
+    pub(crate) async fn stop(&self) {
+        let mut inbox = self.inbox.lock().await;
         if self.send(&ToWorker::Stop).await.is_ok() {
             // Either it closed its end, or it did not in time; both lead to the same end.
-            let _ended = timeout(STOP_GRACE, self.receive()).await.is_ok();
+            let _ended = timeout(STOP_GRACE, inbox.receive()).await.is_ok();
         }
-        self.end().await;
+        inbox.end().await;
     }
 
-    /// Ends the process and takes in its last lines.
-    async fn end(&mut self) -> Exit {
-        let exit = self.process.end().await;
-        if timeout(LAST_LINES, &mut self.output).await.is_err() {
-            self.output.abort();
-        }
-        exit
-    }
-
-    fn unpack(&mut self, batch: &PackedBatch) -> Result<arrow::array::RecordBatch, Failure> {
-        let Self { channel, transfer, .. } = self;
-        transfer.unpack(batch, || channel.take_descriptor()).map_err(|error| match error {
+    fn unpack(
+        &self,
+        inbox: &mut Inbox,
+        batch: &PackedBatch,
+    ) -> Result<arrow::array::RecordBatch, Failure> {
+        let unpacked = self.transfer().unpack(batch, || inbox.receiver.take_descriptor());
+        unpacked.map_err(|error| match error {
             ReceiveError::Arrow(source) => {
                 WorkerError::Output { stage: Arc::clone(&self.spec.name), source }.into()
             }
@@ -183,8 +199,8 @@ impl Worker {
         })
     }
 
-    async fn ask_for_more(&mut self) -> Result<(), Failure> {
-        let message = ToWorker::Continue { released: self.transfer.released() };
+    async fn ask_for_more(&self) -> Result<(), Failure> {
+        let message = ToWorker::Continue { released: self.transfer().released() };
         match self.send(&message).await {
             Ok(()) => Ok(()),
             Err(error) if is_gone(&error) => Ok(()),
@@ -192,8 +208,8 @@ impl Worker {
         }
     }
 
-    fn take_back(&mut self, released: Vec<SegmentRef>) -> Result<(), Failure> {
-        self.transfer.take_back(released).map_err(|error| self.broken(error))
+    fn take_back(&self, released: Vec<SegmentRef>) -> Result<(), Failure> {
+        self.transfer().take_back(released).map_err(|error| self.broken(error))
     }
 
     fn fault(&self, fault: Fault, input: &Batch) -> Failure {
@@ -237,24 +253,18 @@ impl Worker {
     }
 
     /// The failure for a connection that ended with `error`: the worker died, or it is broken.
-    async fn lost(&mut self, error: io::Error, rows: Option<usize>) -> Failure {
+    async fn lost(&self, inbox: &mut Inbox, error: io::Error, rows: Option<usize>) -> Failure {
         let late = self.spec.call_timeout.filter(|_| error.kind() == ErrorKind::TimedOut);
         if !is_gone(&error) && late.is_none() {
             return self.broken(error);
         }
-        let exit = self.end().await;
+        let exit = inbox.end().await;
         let exit = late.map_or(exit, Exit::Late);
-        WorkerError::Died {
-            stage: Arc::clone(&self.spec.name),
-            pid: self.process.pid(),
-            exit,
-            rows,
-        }
-        .into()
+        WorkerError::Died { stage: Arc::clone(&self.spec.name), pid: self.pid, exit, rows }.into()
     }
 
     fn broken(&self, source: io::Error) -> Failure {
-        let (stage, pid) = (Arc::clone(&self.spec.name), self.process.pid());
+        let (stage, pid) = (Arc::clone(&self.spec.name), self.pid);
         WorkerError::Connection { stage, pid, source }.into()
     }
 
@@ -263,7 +273,22 @@ impl Worker {
     }
 
     async fn send(&self, message: &ToWorker) -> io::Result<()> {
-        self.channel.send(&wire::encode(message)?, &[]).await
+        self.outbox.lock().await.send(&wire::encode(message)?, &[]).await
+    }
+
+    fn transfer(&self) -> MutexGuard<'_, Transfer> {
+        self.transfer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inbox {
+    /// Ends the process and takes in its last lines.
+    async fn end(&mut self) -> Exit {
+        let exit = self.process.end().await;
+        if timeout(LAST_LINES, &mut self.output).await.is_err() {
+            self.output.abort();
+        }
+        exit
     }
 
     /// The next message, and what is left of the time for it.
@@ -278,18 +303,19 @@ impl Worker {
     /// The next message; an unexpected end when the worker is gone. The end of the process
     /// counts too: a process that the worker forked may hold the socket open for longer.
     async fn receive(&mut self) -> io::Result<FromWorker> {
-        let Self { channel, process, .. } = self;
+        let Self { receiver, process, .. } = self;
         let frame = tokio::select! {
             biased;
-            frame = channel.receive() => frame?,
-            _exit = process.ended() => None,
+            frame = receiver.receive() => frame?,
+            // What it said before it ended is there by now.
+            _exit = process.ended() => receiver.receive_available()?,
         };
         let frame = frame.ok_or_else(|| io::Error::from(ErrorKind::UnexpectedEof))?;
         wire::decode(&frame)
     }
 }
 
-impl Drop for Worker {
+impl Drop for Inbox {
     fn drop(&mut self) {
         self.output.abort();
     }

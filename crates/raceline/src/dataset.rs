@@ -10,7 +10,7 @@ use datafusion::logical_expr::Expr;
 use raceline_exec::Snapshot;
 use raceline_plan::{
     Aggregate, AggregateKind, BatchFormat, Node, OnError, Projection, SortKey, Source, UdfBody,
-    UdfKind, UdfSpec, WriteSpec,
+    UdfKind, UdfSpec, UdfWorkers, WriteSpec,
 };
 use raceline_types::{Failure, InternalError, Resources, unite_batches};
 
@@ -117,7 +117,7 @@ impl Dataset {
                 ..Resources::default()
             },
             concurrency_max: None,
-            workers_min: 0,
+            workers: UdfWorkers::default(),
             restarts_max: 0,
             call_timeout: None,
             on_error: OnError::Raise,

@@ -40,7 +40,7 @@ pub use raceline_exec::{Snapshot, StageSnapshot, StageState};
 pub use raceline_plan::{
     Aggregate, AggregateKind, BatchFormat, CsvReadOptions, FileFormat, FileScan, ImageReadOptions,
     JsonReadOptions, Node, OnError, PartitionStyle, Projection, SaveMode, ScanRequest, SortKey,
-    TextReadOptions, UdfBody, UdfKind, UdfSpec, WriteFormat, WriteSpec,
+    TextReadOptions, UdfBody, UdfKind, UdfSpec, UdfWorkers, WriteFormat, WriteSpec,
 };
 pub use raceline_types::{
     Diagnostic, ErrorKind, Failure, Place, ResourceError, Resources, unite_batches,

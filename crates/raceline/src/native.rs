@@ -88,7 +88,7 @@ impl Operator for NativeOperator {
         PoolShape {
             resources: self.udf.resources.clone(),
             concurrency_max: self.udf.concurrency_max,
-            workers_min: 0,
+            workers: None,
         }
     }
 

@@ -4,14 +4,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use raceline_connect::Stores;
 use raceline_exec::{Machine, MachineOptions};
 use raceline_plan::{FileScan, Node, Source};
 use raceline_relational::{Engine, EngineOptions};
 use raceline_types::{Failure, Resources};
-use raceline_worker::{GpuLedger, Launcher};
+use raceline_worker::{GpuLedger, Launcher, declare_gpus, find_gpus};
 
 use crate::dataset::Dataset;
 use crate::letters::LetterFolder;
@@ -31,7 +31,8 @@ const IO_THREADS: usize = 2;
 pub struct SessionOptions {
     /// Logical CPUs.
     pub cpus: Option<f64>,
-    /// Logical GPUs. They can be declared on a machine that has none.
+    /// Logical GPUs. They can be declared on a machine that has none. Those of the machine are
+    /// looked for when they are first asked for.
     pub gpus: Option<f64>,
     /// Memory budget in bytes; default 80 % of the control group's or the machine's.
     pub memory_bytes: Option<u64>,
@@ -82,7 +83,7 @@ struct Shared {
     engine: Arc<Engine>,
     template: Arc<LazyTemplate>,
     screen: Screen,
-    gpus: Arc<GpuLedger>,
+    gpus: OnceLock<Arc<GpuLedger>>,
     letters: Arc<LetterFolder>,
 }
 
@@ -113,7 +114,11 @@ impl Session {
             launcher
         });
         let template = Arc::new(LazyTemplate::new(launcher));
-        let gpus = GpuLedger::numbered(whole_units(machine.resources().gpu_nanos));
+        let gpus = OnceLock::new();
+        if options.gpus.is_some() {
+            let declared = whole_units(machine.resources().gpu_nanos);
+            gpus.get_or_init(|| GpuLedger::new(declare_gpus(declared, visible_gpus().as_deref())));
+        }
         let parent = options.spill_folder.clone().unwrap_or_else(std::env::temp_dir);
         let letters = Arc::new(LetterFolder::new(parent));
         let life = Life::new();
@@ -134,15 +139,29 @@ impl Session {
         Dataset::new(self.clone(), Node::Source(Source::Files(Box::new(scan))))
     }
 
-    /// All logical resources of the session.
+    /// All logical resources of the session, the machine's GPUs as far as they were looked for.
     #[must_use]
     pub fn resources(&self) -> &Resources {
         self.shared.machine.resources()
     }
 
-    /// Which worker has which GPU.
-    pub(crate) fn gpus(&self) -> &Arc<GpuLedger> {
-        &self.shared.gpus
+    /// Looks for the machine's GPUs, unless that was done or they were declared. Blocks for up
+    /// to 20 s.
+    ///
+    /// # Errors
+    /// When the GPUs of the machine cannot be listed.
+    pub fn find_gpus(&self) -> Result<(), Failure> {
+        if self.shared.gpus.get().is_none() {
+            let ids = find_gpus(visible_gpus().as_deref())?;
+            self.shared.machine.found_gpus(ids.len());
+            self.shared.gpus.get_or_init(|| GpuLedger::new(ids));
+        }
+        Ok(())
+    }
+
+    /// Which worker has which GPU; without any where nobody has looked for them.
+    pub(crate) fn gpus(&self) -> Arc<GpuLedger> {
+        self.shared.gpus.get().map_or_else(|| GpuLedger::new(Vec::new()), Arc::clone)
     }
 
     /// Where the rows are kept that functions failed for.
@@ -225,6 +244,11 @@ impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Session({})", self.resources())
     }
+}
+
+/// The GPUs that this process may use, as CUDA is told.
+fn visible_gpus() -> Option<String> {
+    std::env::var("CUDA_VISIBLE_DEVICES").ok()
 }
 
 /// CPUs that this process may use.

@@ -45,11 +45,18 @@ class TaskPoolStrategy(ComputeStrategy):
 class ActorPoolStrategy(ComputeStrategy):
     """Runs a callable class, constructed once a worker, or a plain function, in a pool.
 
+    How many workers there are, between the bounds, follows the load: more as soon as batches wait
+    for them, fewer when they have nothing to do. There are never more than the session's
+    resources allow.
+
     Args:
-        size: Exactly this many workers; excludes the other three.
+        size: Exactly this many workers; excludes the next three.
         min_size: At least this many workers; 1 by default.
         max_size: At most this many workers; None is bounded by the session's resources alone.
         initial_size: Workers that are started before the first batch; ``min_size`` by default.
+        max_tasks_in_flight_per_actor: Batches that one worker may have: the one that it works on
+            and those that wait in it, so that it need not wait for them. None is two, and one
+            for batches that take longer than a second.
 
     Raises:
         PlanError: The sizes do not fit together: 1 <= min <= initial <= max must hold.
@@ -63,10 +70,12 @@ class ActorPoolStrategy(ComputeStrategy):
     min_size: int | None = None
     max_size: int | None = None
     initial_size: int | None = None
+    max_tasks_in_flight_per_actor: int | None = None
 
     def __post_init__(self) -> None:
         """Checks the arguments."""
-        for name in ("size", "min_size", "max_size", "initial_size"):
+        sizes = ("size", "min_size", "max_size", "initial_size")
+        for name in (*sizes, "max_tasks_in_flight_per_actor"):
             if (value := getattr(self, name)) is not None:
                 whole_number(name, value, 1)
         least, most = self.min_size or 1, self.max_size
@@ -85,11 +94,15 @@ class WorkerCount:
 
     Attributes:
         start: Workers that are started before the first batch; 0 starts them when needed.
+        least: Workers that are kept without work.
         most: At most this many; None is bounded by the session's resources alone.
+        in_flight: Batches that one of them may have; None leaves it to the engine.
     """
 
-    start: int
-    most: int | None
+    start: int = 0
+    least: int = 0
+    most: int | None = None
+    in_flight: int | None = None
 
     @classmethod
     def resolve(
@@ -119,18 +132,18 @@ class WorkerCount:
             compute = ActorPoolStrategy()
         match compute:
             case None:
-                return cls(0, None)
+                return cls()
             case TaskPoolStrategy(size) if not stateful:
-                return cls(0, size)
+                return cls(most=size)
             case TaskPoolStrategy():
                 raise PlanError(
                     "a class cannot run in a task pool, as its objects are kept",
                     hint="leave `compute` out, or pass `ActorPoolStrategy(...)`",
                 )
-            case ActorPoolStrategy(size=None):
-                return cls(compute.initial_size or compute.min_size or 1, compute.max_size)
-            case ActorPoolStrategy(size=int(size)):
-                return cls(size, size)
+            case ActorPoolStrategy():
+                least = compute.size or compute.min_size or 1
+                start, most = compute.initial_size or least, compute.size or compute.max_size
+                return cls(start, least, most, compute.max_tasks_in_flight_per_actor)
         raise PlanError(
             f"`compute` must be a strategy, got `{compute!r}`",
             hint="pass `ActorPoolStrategy(...)` or `TaskPoolStrategy(...)`",

@@ -1,11 +1,23 @@
 //! The scheduler's decisions: admission of outputs, handing on, ends, and who gets tokens.
 
+use std::time::Duration;
+
 use super::edge::Order;
 use super::stage::{Closing, Phase, Stage, StageKind, Standing, Work};
 use super::{Action, Morsel, Scheduler, WorkId};
 
 /// A permit is at most this many target batches: longer outputs are admitted as they come.
 const PERMIT_BATCHES_MAX: u64 = 2;
+
+/// Work that takes longer is not given to a busy worker: next to it, what a worker waits for the
+/// engine is nothing.
+const AHEAD_BELOW: Duration = Duration::from_secs(1);
+
+/// Where a piece of work runs.
+enum Place {
+    Inline,
+    Worker(usize),
+}
 
 impl<T: Clone> Scheduler<T> {
     /// Queues the waiting outputs for which there is room.
@@ -100,12 +112,11 @@ impl<T: Clone> Scheduler<T> {
             if this.closing != Closing::No || !this.is_quiet() {
                 continue;
             }
-            let exhausted = match this.plan.kind {
-                StageKind::Source => this.splits_waiting == 0,
-                StageKind::Operator(_) => self.stages[this.plan.inputs[0]].edge.is_drained(),
-                StageKind::Region => this.next_ordinal > 0,
-            };
-            if this.standing == Standing::Live && !exhausted {
+            if this.standing == Standing::Live && !self.is_exhausted(stage) {
+                continue;
+            }
+            if this.pool.as_ref().is_some_and(|pool| !pool.is_settled()) {
+                self.give_up_starts(stage, actions);
                 continue;
             }
             changed = true;
@@ -125,6 +136,16 @@ impl<T: Clone> Scheduler<T> {
             for input in this.plan.inputs.clone() {
                 self.unneed(input, actions);
             }
+        }
+    }
+
+    /// Whether no work of `stage` will start any more, once its listing has ended.
+    pub(super) fn is_exhausted(&self, stage: usize) -> bool {
+        let this = &self.stages[stage];
+        match this.plan.kind {
+            StageKind::Source => this.splits_waiting == 0,
+            StageKind::Operator(_) => self.stages[this.plan.inputs[0]].edge.is_drained(),
+            StageKind::Region => this.next_ordinal > 0,
         }
     }
 
@@ -179,13 +200,45 @@ impl<T: Clone> Scheduler<T> {
     }
 
     fn start_works(&mut self, stage: usize, actions: &mut Vec<Action<T>>) {
-        while self.is_startable(stage) && self.tokens.take(&self.stages[stage].plan.ask) {
-            self.start(stage, actions);
+        while self.is_startable(stage)
+            && let Some(place) = self.find_place(stage)
+        {
+            self.start(stage, place, actions);
         }
     }
 
+    /// Where the next piece of work would run, with its tokens; `None` when it must wait. A busy
+    /// worker gets more while nobody more important waits for its tokens: those go from each of
+    /// its works to the next.
+    fn find_place(&mut self, stage: usize) -> Option<Place> {
+        let Stage { pool, plan, .. } = &self.stages[stage];
+        let Some(pool) = pool else {
+            return self.tokens.take(&plan.ask).then_some(Place::Inline);
+        };
+        let is_contested = self.tokens.is_kept(&plan.ask);
+        if let Some(worker) = pool.idle()
+            && self.tokens.take(&plan.ask)
+        {
+            return Some(Place::Worker(worker));
+        }
+        if is_contested {
+            return None;
+        }
+        pool.least_busy(self.in_flight_max(stage)).map(Place::Worker)
+    }
+
+    /// Batches that one worker of `stage` may have. The second one is there so that the worker
+    /// need not wait for the engine. After a long batch that gains nothing, and a batch that
+    /// waits is bound to a worker that may be the last to be free.
+    fn in_flight_max(&self, stage: usize) -> usize {
+        let this = &self.stages[stage];
+        let asked = this.pool.as_ref().and_then(|pool| pool.plan.in_flight_max);
+        let is_short = this.work_time().is_some_and(|time| time < AHEAD_BELOW);
+        asked.unwrap_or(if is_short { 2 } else { 1 })
+    }
+
     /// Everything but tokens is there for the next piece of work.
-    fn is_startable(&self, stage: usize) -> bool {
+    pub(super) fn is_startable(&self, stage: usize) -> bool {
         let this = &self.stages[stage];
         let has_input = match this.plan.kind {
             StageKind::Source => this.splits_waiting > 0,
@@ -194,7 +247,7 @@ impl<T: Clone> Scheduler<T> {
         };
         let expected = self.expected_bytes(stage);
         has_input
-            && this.works.len() < this.plan.concurrency_max
+            && (this.pool.is_some() || this.works.len() < this.plan.concurrency_max)
             && (this.next_is_head()
                 || (self.budget.admits(this.charged_bytes, expected)
                     && self.may_be_ahead(this, false, expected)))
@@ -205,7 +258,7 @@ impl<T: Clone> Scheduler<T> {
         self.stages[stage].expected_bytes(self.target_batch_bytes, cap)
     }
 
-    fn start(&mut self, stage: usize, actions: &mut Vec<Action<T>>) {
+    fn start(&mut self, stage: usize, place: Place, actions: &mut Vec<Action<T>>) {
         let input = self.take_input(stage, actions);
         let input_bytes = input.iter().map(|morsel| morsel.bytes).sum();
         let expected = self.expected_bytes(stage);
@@ -220,9 +273,17 @@ impl<T: Clone> Scheduler<T> {
         this.edge.open_lane(ordinal);
         this.counters.input_rows += input.iter().map(|morsel| morsel.rows as u64).sum::<u64>();
         this.counters.first_start.get_or_insert(self.now);
-        this.active += 1;
-        this.works.insert(ordinal, Work { phase: Phase::Active, input_bytes, permit_bytes });
-        actions.push(Action::Start { work: WorkId { stage, ordinal }, input });
+        let (seat, runs) = match (place, &mut this.pool) {
+            (Place::Worker(worker), Some(pool)) => {
+                let (seat, runs) = pool.give(worker, ordinal);
+                (Some(seat), runs)
+            }
+            _ => (None, true),
+        };
+        this.active += u64::from(runs);
+        let phase = if runs { Phase::Active } else { Phase::Behind };
+        this.works.insert(ordinal, Work { phase, input_bytes, permit_bytes });
+        actions.push(Action::Start { work: WorkId { stage, ordinal }, input, seat });
     }
 
     fn take_input(&mut self, stage: usize, actions: &mut Vec<Action<T>>) -> Vec<Morsel<T>> {

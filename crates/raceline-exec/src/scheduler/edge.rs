@@ -163,6 +163,16 @@ impl<T: Clone> Edge<T> {
         }
     }
 
+    /// How many units the consumer finds, about.
+    pub(crate) fn units(&self) -> usize {
+        match self.shape {
+            None | Some(BatchShape::AsIs) => self.ready.len(),
+            Some(BatchShape::Rows(rows) | BatchShape::AtLeastRows(rows)) => {
+                (self.ready_rows / rows.max(1)).max(usize::from(self.has_unit()))
+            }
+        }
+    }
+
     /// Whether everything was handed on.
     pub(crate) fn is_drained(&self) -> bool {
         self.complete && !self.has_unit()

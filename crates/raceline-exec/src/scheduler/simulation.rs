@@ -4,12 +4,15 @@
 //! When nothing can happen any more and the scheduler has not finished, it has stalled. The
 //! failing seed is printed; run it alone with `RACELINE_SEED=<seed>`.
 
+mod timed;
+mod workers;
 mod world;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
+use self::workers::Workers;
 use self::world::{Job, Rng, Rows, World, multiply};
 use super::*;
 use crate::operator::BatchShape;
@@ -47,8 +50,10 @@ struct Sim<'a> {
     rng: Rng,
     scheduler: Scheduler<Rows>,
     steps: u64,
+    now: Duration,
     actors: BTreeMap<WorkId, Actor>,
     opening: Vec<usize>,
+    workers: Workers,
     /// Listing stage, splits found, splits allowed.
     listings: BTreeMap<usize, (usize, usize)>,
     closing: Vec<usize>,
@@ -57,6 +62,8 @@ struct Sim<'a> {
     started: Vec<u64>,
     /// Rows of the latest unit of stages that are cut to a number of rows.
     last_unit: BTreeMap<usize, usize>,
+    /// Workers that found no device.
+    refused: u32,
     root: RootState,
     output: Vec<u64>,
     batch_bytes_max: u64,
@@ -73,14 +80,17 @@ impl<'a> Sim<'a> {
             rng,
             scheduler: Scheduler::new(world.plans.clone(), world.root, &world.limits),
             steps: 0,
+            now: Duration::ZERO,
             actors: BTreeMap::new(),
             opening: vec![],
+            workers: Workers::default(),
             listings: BTreeMap::new(),
             closing: vec![],
             cancelled: vec![false; stages],
             closed: vec![0; stages],
             started: vec![0; stages],
             last_unit: BTreeMap::new(),
+            refused: 0,
             root: RootState::Idle,
             output: vec![],
             batch_bytes_max: 0,
@@ -113,6 +123,9 @@ impl<'a> Sim<'a> {
         let mut choices: Vec<Choice> = Vec::new();
         choices.extend((0..self.opening.len()).map(Choice::Open));
         choices.extend((0..self.closing.len()).map(Choice::Close));
+        choices.extend((0..self.workers.starting.len()).map(Choice::WorkerStarted));
+        choices.extend((0..self.workers.unwanted.len()).map(Choice::WorkerGivenUp));
+        choices.extend((0..self.workers.stopping.len()).map(Choice::WorkerStopped));
         choices.extend(
             self.listings
                 .iter()
@@ -122,11 +135,20 @@ impl<'a> Sim<'a> {
         choices.extend(
             self.actors
                 .iter()
-                .filter(|(id, actor)| self.cancelled[id.stage] || actor.can_act())
+                .filter(|(id, actor)| {
+                    self.cancelled[id.stage] || (actor.can_act() && self.workers.has_its_turn(**id))
+                })
                 .map(|(&id, _)| Choice::Act(id)),
         );
         if self.root == RootState::Idle && (choices.is_empty() || self.rng.chance(30)) {
             choices = vec![Choice::Root];
+        }
+        // A worker that found no device is asked for again when time passes.
+        let may_wait = self.refused > 0 && self.root != RootState::Ended;
+        if self.rng.chance(2) || (choices.is_empty() && may_wait) {
+            self.refused = 0;
+            self.now += Duration::from_secs(if self.rng.chance(20) { 5 } else { 0 });
+            return Event::Tick;
         }
         assert!(!choices.is_empty(), "stalled with {:#?}", self.scheduler);
         let failed =
@@ -137,6 +159,19 @@ impl<'a> Sim<'a> {
                 Event::OpenEnded { stage, outcome: self.outcome(stage, failed) }
             }
             Choice::Close(at) => Event::Closed { stage: self.closing.swap_remove(at) },
+            Choice::WorkerStarted(at) => self.worker_started(at, failed),
+            Choice::WorkerGivenUp(at) => {
+                let (stage, worker) = self.workers.unwanted.swap_remove(at);
+                let outcome = self.rng.pick(&[Outcome::Done, Outcome::Cancelled]);
+                if outcome == Outcome::Done {
+                    self.workers.alive.push((stage, worker));
+                }
+                Event::WorkerStarted { stage, worker, outcome }
+            }
+            Choice::WorkerStopped(at) => {
+                let (stage, worker) = self.workers.stopping.swap_remove(at);
+                Event::WorkerStopped { stage, worker }
+            }
             Choice::List(stage) => self.list(stage, failed),
             Choice::Act(id) => self.act(id, failed),
             Choice::Root => {
@@ -157,6 +192,26 @@ impl<'a> Sim<'a> {
         Outcome::Done
     }
 
+    /// A start ends. It may find no device, where another worker of the stage lives.
+    fn worker_started(&mut self, at: usize, failed: bool) -> Event<Rows> {
+        let (stage, worker) = self.workers.starting.swap_remove(at);
+        let has_other = self.workers.alive.iter().any(|&(other, _)| other == stage);
+        let mut outcome = self.outcome(stage, failed);
+        if outcome == Outcome::Done && has_other && self.rng.chance(10) {
+            outcome = Outcome::Cancelled;
+            self.refused += 1;
+        }
+        if outcome == Outcome::Done {
+            self.workers.alive.push((stage, worker));
+        }
+        Event::WorkerStarted { stage, worker, outcome }
+    }
+
+    fn forget(&mut self, work: WorkId) {
+        self.actors.remove(&work);
+        self.workers.forget(work);
+    }
+
     fn list(&mut self, stage: usize, failed: bool) -> Event<Rows> {
         let Job::Read(splits) = &self.world.jobs[stage] else { unreachable!() };
         let (found, _) = self.listings.get_mut(&stage).unwrap();
@@ -171,7 +226,7 @@ impl<'a> Sim<'a> {
     fn act(&mut self, work: WorkId, failed: bool) -> Event<Rows> {
         let actor = self.actors.get_mut(&work).unwrap();
         if self.cancelled[work.stage] || failed {
-            self.actors.remove(&work);
+            self.forget(work);
             return Event::WorkEnded { work, outcome: self.outcome(work.stage, failed) };
         }
         if let Some(rows) = actor.outputs.pop_front() {
@@ -192,13 +247,14 @@ impl<'a> Sim<'a> {
                 return Event::Pulled { stage: inputs[port] };
             }
         }
-        self.actors.remove(&work);
+        self.forget(work);
         Event::WorkEnded { work, outcome: Outcome::Done }
     }
 
     fn on(&mut self, event: Event<Rows>) {
         self.steps += 1;
-        let actions = self.scheduler.on(event, Duration::from_millis(self.steps));
+        self.now += Duration::from_millis(1);
+        let actions = self.scheduler.on(event, self.now);
         for action in actions {
             self.perform(action);
         }
@@ -213,7 +269,16 @@ impl<'a> Sim<'a> {
                     *allowed += splits;
                 }
             }
-            Action::Start { work, input } => self.start(work, &input),
+            Action::StartWorker { stage, worker } => {
+                assert!(!self.cancelled[stage] && self.closed[stage] == 0);
+                self.workers.starting.push((stage, worker));
+            }
+            Action::StopWorker { stage, worker } => self.workers.stop((stage, worker)),
+            Action::Start { work, input, seat } => {
+                let pool = self.world.plans[work.stage].pool.as_ref();
+                self.workers.give(work, seat, pool);
+                self.start(work, &input);
+            }
             Action::Resume { work } => {
                 let actor = self.actors.get_mut(&work).expect("only running work is resumed");
                 assert!(std::mem::replace(&mut actor.waits, false), "{work:?} did not wait");
@@ -227,6 +292,7 @@ impl<'a> Sim<'a> {
             Action::Close { stage } => {
                 let runs = self.actors.keys().any(|id| id.stage == stage);
                 assert!(!runs && !self.opening.contains(&stage), "closed while it runs");
+                self.workers.close(stage);
                 self.closed[stage] += 1;
                 self.closing.push(stage);
             }
@@ -304,18 +370,24 @@ impl<'a> Sim<'a> {
             let works = self
                 .actors
                 .range(WorkId { stage, ordinal: 0 }..WorkId { stage: stage + 1, ordinal: 0 });
-            assert!(works.count() <= plan.concurrency_max, "stage {stage} is too wide");
+            let works = works.count();
+            assert!(plan.pool.is_some() || works <= plan.concurrency_max, "stage {stage} is wide");
         }
         let mut tokens = Tokens::new(&self.world.limits.resources);
         tokens.begin_round();
         for (id, actor) in &self.actors {
-            let runs = !actor.waits && !self.cancelled[id.stage];
+            let runs = !actor.waits && !self.cancelled[id.stage] && self.workers.has_its_turn(*id);
             assert!(!runs || tokens.take(&self.world.plans[id.stage].ask), "too many tokens");
+        }
+        for (stage, _) in self.workers.all() {
+            let plan = self.world.plans[*stage].pool.as_ref().unwrap();
+            assert!(tokens.take(&plan.hold), "workers hold too much");
         }
     }
 
     /// What must hold at the end of every run.
     fn check_end(&self, whole: bool) {
+        assert_eq!(self.workers.all().count(), 0);
         assert!(self.actors.is_empty() && self.opening.is_empty() && self.listings.is_empty());
         assert!(self.closed.iter().all(|&times| times == 1), "{:?}", self.closed);
         assert!(self.scheduler.tokens.all_free());
@@ -346,6 +418,9 @@ enum Choice {
     Open(usize),
     Close(usize),
     List(usize),
+    WorkerStarted(usize),
+    WorkerGivenUp(usize),
+    WorkerStopped(usize),
     Act(WorkId),
     Root,
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::edge::{Edge, Morsel};
+use super::pool::{Pool, PoolPlan};
 use super::tokens::Ask;
 use crate::operator::BatchShape;
 
@@ -26,8 +27,10 @@ pub(crate) struct StagePlan {
     pub inputs: Vec<usize>,
     /// What each running piece of work takes.
     pub ask: Ask,
-    /// Most pieces of work at once; at least 1.
+    /// Most pieces of work at once; at least 1. A pool's workers bound its work instead.
     pub concurrency_max: usize,
+    /// The workers that its work needs, of an operator that has some.
+    pub pool: Option<PoolPlan>,
     /// Whether it must be opened before its first work.
     pub opens: bool,
 }
@@ -37,6 +40,8 @@ pub(crate) struct StagePlan {
 pub(crate) enum Phase<T> {
     /// It runs and holds its stage's tokens.
     Active,
+    /// It waits in a worker that is at other work; it holds no tokens.
+    Behind,
     /// Its output waits for bytes; it holds no tokens.
     NeedsBytes(Morsel<T>),
     /// Its output was admitted; it waits for tokens to go on.
@@ -99,6 +104,7 @@ pub(crate) struct Stage<T> {
     /// Its output.
     pub edge: Edge<T>,
     pub works: BTreeMap<u64, Work<T>>,
+    pub pool: Option<Pool>,
     pub next_ordinal: u64,
     /// Splits that were found and not started.
     pub splits_waiting: usize,
@@ -121,6 +127,7 @@ impl<T: Clone> Stage<T> {
             standing: Standing::Live,
             edge,
             works: BTreeMap::new(),
+            pool: plan.pool.clone().map(Pool::new),
             next_ordinal: 0,
             splits_waiting: 0,
             opening: plan.opens,
@@ -138,9 +145,15 @@ impl<T: Clone> Stage<T> {
         self.next_ordinal == self.edge.head()
     }
 
-    /// Whether nothing of it is under way.
+    /// Whether nothing of it is under way, apart from its workers.
     pub(crate) fn is_quiet(&self) -> bool {
         !self.opening && !self.listing && self.works.is_empty()
+    }
+
+    /// How long a piece of work has run so far, in the mean.
+    pub(crate) fn work_time(&self) -> Option<Duration> {
+        let finished = u32::try_from(self.counters.tasks_finished).unwrap_or(u32::MAX);
+        self.counters.busy.checked_div(finished)
     }
 
     /// Expected bytes of output of the next piece of work: the mean so far, or `guess_bytes`.

@@ -26,6 +26,16 @@ impl Ask {
         Self(Vec::new())
     }
 
+    /// Whether it asks for nothing.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.0.iter().all(|&amount| amount == 0)
+    }
+
+    /// Whether both ask for some of the same kind.
+    pub(crate) fn overlaps(&self, other: &Self) -> bool {
+        self.0.iter().zip(&other.0).any(|(mine, theirs)| *mine > 0 && *theirs > 0)
+    }
+
     /// The larger of both asks, kind by kind.
     pub(crate) fn max(mut self, other: &Self) -> Self {
         self.0.resize(self.0.len().max(other.0.len()), 0);
@@ -76,6 +86,11 @@ impl Tokens {
             *free -= amount;
         }
         true
+    }
+
+    /// Whether somebody more important waits, in the present round, for some of `ask`.
+    pub(crate) fn is_kept(&self, ask: &Ask) -> bool {
+        ask.0.iter().zip(&self.kept).any(|(&amount, &kept)| amount > 0 && kept)
     }
 
     /// Gives `ask` back.

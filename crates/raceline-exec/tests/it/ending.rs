@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt as _;
 use raceline_exec::{
-    BatchShape, Execution, ExecutionOptions, Graph, Machine, PoolShape, StageState, Waited, execute,
+    BatchShape, Execution, ExecutionOptions, Graph, Machine, PoolShape, StageState, Waited,
+    WorkerShape, execute,
 };
 use raceline_types::{ErrorKind, Failure, Resources};
 
@@ -191,7 +192,7 @@ fn what_can_never_run_is_refused_before_anything_starts() {
     let each = Arc::new(Each::new(Does::Pass).pooled(PoolShape {
         resources: Resources::new(1.0, 2.0, 0).unwrap(),
         concurrency_max: None,
-        workers_min: 1,
+        workers: Some(WorkerShape { start: 1, ..WorkerShape::default() }),
     }));
     let mut graph = Graph::new();
     let read = graph.source(Arc::new(Counting::new(1, 1, 1)), vec![]);

@@ -8,3 +8,5 @@ mod fixtures;
 mod memory;
 #[cfg(test)]
 mod order;
+#[cfg(test)]
+mod workers;

@@ -88,7 +88,7 @@ impl Operator for KeepsWorkers {
 
     fn pool(&self) -> PoolShape {
         let resources = Resources::new(0.0, 0.5, 0).unwrap();
-        PoolShape { resources, concurrency_max: Some(8), workers_min: 0 }
+        PoolShape { resources, concurrency_max: Some(8), workers: None }
     }
 
     fn input(&self) -> BatchShape {

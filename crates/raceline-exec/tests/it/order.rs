@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use raceline_exec::{BatchShape, ExecutionOptions, Graph, PoolShape, execute};
+use raceline_exec::{BatchShape, ExecutionOptions, Graph, PoolShape, WorkerShape, execute};
 use raceline_types::{Resources, Span, SplitId};
 
 use crate::fixtures::{Counting, Does, Each, Limit, Union, drain, machine, start};
@@ -132,7 +132,7 @@ async fn more_workers_than_cpus_run_all_the_same() {
     let pool = |cpus, gpus, workers| PoolShape {
         resources: Resources::new(cpus, gpus, 0).unwrap(),
         concurrency_max: Some(workers),
-        workers_min: workers,
+        workers: Some(WorkerShape { start: workers, least: workers, in_flight_max: Some(1) }),
     };
     for (pool, workers) in [(pool(1.0, 0.0, 8), 2), (pool(2.0, 0.0, 8), 1), (pool(0.0, 1.0, 8), 1)]
     {

@@ -149,6 +149,10 @@ impl Region for AggregateRegion {
         format!("Aggregate(by=[{}], [{}])", self.keys.join(", "), names.join(", ")).into()
     }
 
+    fn gathers(&self) -> bool {
+        true
+    }
+
     async fn run(&self, ports: Vec<PortStream>, out: &mut dyn Emit) -> Result<(), Failure> {
         let port = ports.into_iter().next();
         let port = port.ok_or_else(|| InternalError::new("an aggregate without an input"))?;

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 
 use tokio::io::unix::AsyncFd;
 use tokio::io::{Interest, Ready};
@@ -24,10 +25,16 @@ pub(crate) struct Channel {
     incoming: Incoming,
 }
 
-/// A channel on the tokio runtime that made it.
+/// The sending half of a channel on the tokio runtime that made it.
 #[derive(Debug)]
-pub(crate) struct AsyncChannel {
-    socket: AsyncFd<UnixStream>,
+pub(crate) struct AsyncSender {
+    socket: Arc<AsyncFd<UnixStream>>,
+}
+
+/// The receiving half.
+#[derive(Debug)]
+pub(crate) struct AsyncReceiver {
+    socket: Arc<AsyncFd<UnixStream>>,
     incoming: Incoming,
 }
 
@@ -82,18 +89,19 @@ impl Channel {
     }
 }
 
-impl AsyncChannel {
-    /// A channel over a socket, which is made not to block.
-    ///
-    /// # Panics
-    /// Outside of a tokio runtime.
-    pub(crate) fn new(socket: UnixStream) -> io::Result<Self> {
-        socket.set_nonblocking(true)?;
-        // SAFETY: the socket is open, and stays this `AsyncFd`'s own until it is dropped.
-        let socket = unsafe { AsyncFd::register(socket) }?;
-        Ok(Self { socket, incoming: Incoming::default() })
-    }
+/// A channel over a socket, which is made not to block.
+///
+/// # Panics
+/// Outside of a tokio runtime.
+pub(crate) fn async_channel(socket: UnixStream) -> io::Result<(AsyncSender, AsyncReceiver)> {
+    socket.set_nonblocking(true)?;
+    // SAFETY: the socket is open, and stays this `AsyncFd`'s own until it is dropped.
+    let socket = Arc::new(unsafe { AsyncFd::register(socket) }?);
+    let sender = AsyncSender { socket: Arc::clone(&socket) };
+    Ok((sender, AsyncReceiver { socket, incoming: Incoming::default() }))
+}
 
+impl AsyncSender {
     /// Sends one frame. Not cancel-safe: a dropped send may leave half a frame.
     pub(crate) async fn send(
         &self,
@@ -108,7 +116,9 @@ impl AsyncChannel {
         }
         Ok(())
     }
+}
 
+impl AsyncReceiver {
     /// Waits for the next frame; `None` when the peer is gone. Cancel-safe.
     pub(crate) async fn receive(&mut self) -> io::Result<Option<Vec<u8>>> {
         loop {
@@ -123,6 +133,21 @@ impl AsyncChannel {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     ready.clear_ready_matching(Ready::READABLE);
                 }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The next frame, if all of it is there.
+    pub(crate) fn receive_available(&mut self) -> io::Result<Option<Vec<u8>>> {
+        loop {
+            if let Some(frame) = self.incoming.take_frame()? {
+                return Ok(Some(frame));
+            }
+            match self.incoming.read_some(self.socket.get_ref().as_fd(), false) {
+                Ok(true) => {}
+                Ok(false) => return Ok(None),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
                 Err(error) => return Err(error),
             }
         }

@@ -4,7 +4,7 @@ mod channel;
 mod rights;
 mod system;
 
-pub(crate) use channel::{AsyncChannel, Channel};
+pub(crate) use channel::{AsyncReceiver, AsyncSender, Channel, async_channel};
 pub(crate) use system::{
     end_when_closed, end_with_parent, enter_own_session, exit_now, ignore_interrupts,
     inherited_socket, kill_with_group, print_to, reap, wait_readable,

@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "forks, as a language's runtime would")]
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use std::{io, process, thread};
 
 use arrow::array::{Array, AsArray, Int64Array, RecordBatch};
@@ -131,6 +131,7 @@ impl Runtime for Functions {
                 }
                 return Ok(());
             }
+            "time" => timed(&input),
             "pid" => column_of(&input, vec![i64::from(process::id())]),
             "gpus" => {
                 // So long that two runs overlap and neither finds the other's worker idle.
@@ -220,6 +221,19 @@ fn ids(batch: &RecordBatch) -> &Int64Array {
 
 fn start_sleep() -> u32 {
     process::Command::new("sleep").arg("77").spawn().unwrap().id()
+}
+
+/// When it began and when it ended.
+fn timed(input: &RecordBatch) -> RecordBatch {
+    let start = nanos();
+    thread::sleep(Duration::from_millis(5));
+    column_of(input, vec![start, nanos()])
+}
+
+/// Nanoseconds of a clock that all processes share.
+fn nanos() -> i64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    i64::try_from(now.unwrap().as_nanos()).unwrap()
 }
 
 fn column_of(like: &RecordBatch, values: Vec<i64>) -> RecordBatch {

@@ -7,7 +7,7 @@ use raceline_exec::{Emit, Operator, PoolShape};
 use raceline_types::{Batch, Diagnostic, ErrorKind, Failure, NANOS_PER_UNIT, Resources};
 use raceline_worker::{Exit, Launcher, ProcessSpec, Template, UdfError, WorkerError};
 
-use crate::harness::{Kept, Session, batch, launcher, run, spec, values};
+use crate::harness::{Kept, Session, batch, launcher, run, run_on, spec, values};
 
 #[tokio::test]
 async fn an_exception_arrives_whole_and_the_worker_lives_on() {
@@ -28,11 +28,10 @@ async fn an_exception_arrives_whole_and_the_worker_lives_on() {
 }
 
 #[tokio::test]
-async fn a_constructor_that_raises_fails_open_once() {
+async fn a_constructor_that_raises_fails_the_start() {
     let session = Session::start();
-    let pool = PoolShape { workers_min: 3, ..PoolShape::inline() };
-    let operator = session.operator(ProcessSpec { pool, ..spec("raise_in_constructor") });
-    let failure = operator.open().await.unwrap_err();
+    let operator = session.operator(spec("raise_in_constructor"));
+    let failure = operator.start_worker(0).await.unwrap_err();
     assert_eq!(failure.to_string(), "function `embed` raised ValueError: no weights");
     assert!(failure.error().hint().unwrap().contains("constructor"));
     assert_eq!(operator.workers(), 0);
@@ -92,6 +91,37 @@ async fn a_batch_whose_worker_was_killed_once_succeeds() {
     let function = format!("kill_once {}", folder.path().join("killed").display());
     let operator = session.operator(spec(&function));
     assert_eq!(run(&operator, batch(0..5)).await.unwrap()[0].rows(), 5);
+    operator.close().await;
+}
+
+#[tokio::test]
+async fn a_batch_that_only_waited_in_a_dead_worker_is_run_again_and_not_blamed() {
+    let session = Session::start();
+    let operator = session.operator(spec("kill_at_three"));
+    assert!(operator.start_worker(0).await.unwrap());
+    // The first batch kills every worker that it gets; those behind it lose theirs each time.
+    let batches = [0..5, 5..9, 9..12];
+    let turns = (0_u64..).zip(batches).map(|(turn, ids)| run_on(&operator, 0, turn, batch(ids)));
+    let mut ended = futures::future::join_all(turns).await.into_iter();
+    let failure = ended.next().unwrap().unwrap_err();
+    assert!(failure.to_string().starts_with("row 3 of a batch of 5 rows kills"), "{failure}");
+    for (waited, ids) in ended.zip([5..9, 9..12]) {
+        assert_eq!(values(&waited.unwrap()[0].data), ids.collect::<Vec<i64>>());
+    }
+    let lines = session.lines.lock().unwrap().join("\n");
+    assert!(!lines.contains("batch of 4 rows") && !lines.contains("batch of 3 rows"), "{lines}");
+    operator.close().await;
+    assert_eq!(operator.workers(), 0);
+}
+
+#[tokio::test]
+async fn a_dropped_call_kills_its_worker_and_the_next_gets_another() {
+    let session = Session::start();
+    let operator = session.operator(spec("hang_at_three"));
+    assert!(operator.start_worker(0).await.unwrap());
+    let hangs = run_on(&operator, 0, 0, batch(0..5));
+    assert!(tokio::time::timeout(Duration::from_millis(100), hangs).await.is_err());
+    assert_eq!(run_on(&operator, 0, 1, batch(5..9)).await.unwrap()[0].rows(), 4);
     operator.close().await;
 }
 
@@ -187,9 +217,9 @@ async fn invalid_output_is_refused() {
 async fn a_gpu_that_nobody_declared_is_an_error() {
     let session = Session::start();
     let resources = Resources { gpu_nanos: NANOS_PER_UNIT, ..Resources::default() };
-    let pool = PoolShape { resources, concurrency_max: None, workers_min: 1 };
+    let pool = PoolShape { resources, ..PoolShape::inline() };
     let operator = session.operator(ProcessSpec { pool, ..spec("gpus") });
-    let failure = operator.open().await.unwrap_err();
+    let failure = operator.start_worker(0).await.unwrap_err();
     assert_eq!(
         failure.to_string(),
         "no GPU is free for a worker of `MapBatches(test)`, which asks for 1"

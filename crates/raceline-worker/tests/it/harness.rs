@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use arrow::array::{AsArray, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use async_trait::async_trait;
-use raceline_exec::{BatchShape, Emit, Operator, PoolShape};
+use raceline_exec::{BatchShape, Emit, Operator, PoolShape, Seat};
 use raceline_types::{Batch, Failure, Span, SplitId};
 use raceline_worker::{GpuLedger, Launcher, ProcessOperator, ProcessSpec, Template};
 
@@ -88,6 +88,18 @@ impl Emit for Kept {
 pub(crate) async fn run(operator: &ProcessOperator, input: Batch) -> Result<Vec<Batch>, Failure> {
     let mut kept = Kept::default();
     operator.run(input, &mut kept).await?;
+    Ok(kept.0)
+}
+
+/// Runs `input` as turn `turn` of worker `worker`.
+pub(crate) async fn run_on(
+    operator: &ProcessOperator,
+    worker: usize,
+    turn: u64,
+    input: Batch,
+) -> Result<Vec<Batch>, Failure> {
+    let mut kept = Kept::default();
+    operator.run_on(Seat { worker, turn }, input, &mut kept).await?;
     Ok(kept.0)
 }
 

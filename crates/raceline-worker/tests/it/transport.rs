@@ -2,11 +2,12 @@
 
 use std::time::Instant;
 
+use futures::future::join_all;
 use raceline_exec::{Operator, PoolShape};
 use raceline_types::{NANOS_PER_UNIT, Resources};
 use raceline_worker::{GpuLedger, ProcessSpec};
 
-use crate::harness::{Session, batch, run, spec, values, worker_pid};
+use crate::harness::{Session, batch, run, run_on, spec, values, worker_pid};
 
 #[tokio::test]
 async fn a_batch_comes_back_with_its_origin() {
@@ -70,10 +71,10 @@ async fn an_idle_worker_is_used_before_a_new_one_is_started() {
 #[tokio::test]
 async fn constructors_run_side_by_side() {
     let session = Session::start();
-    let pool = PoolShape { workers_min: 4, ..PoolShape::inline() };
-    let operator = session.operator(ProcessSpec { pool, ..spec("slow_constructor") });
+    let operator = session.operator(spec("slow_constructor"));
     let start = Instant::now();
-    operator.open().await.unwrap();
+    let starts = join_all((0..4).map(|worker| operator.start_worker(worker))).await;
+    assert!(starts.into_iter().all(|started| started.unwrap()));
     assert!(start.elapsed().as_millis() < 900, "took {:?}", start.elapsed());
     assert_eq!(operator.workers(), 4);
     operator.close().await;
@@ -85,7 +86,7 @@ async fn no_more_workers_than_the_concurrency() {
     let pool = PoolShape { concurrency_max: Some(2), ..PoolShape::inline() };
     let operator = session.operator(ProcessSpec { pool, ..spec("slow_constructor") });
     let runs = (0..6).map(|_| run(&operator, batch(0..3)));
-    for output in futures::future::join_all(runs).await {
+    for output in join_all(runs).await {
         assert_eq!(output.unwrap()[0].rows(), 3);
     }
     assert_eq!(operator.workers(), 2);
@@ -95,16 +96,14 @@ async fn no_more_workers_than_the_concurrency() {
 #[tokio::test]
 async fn no_more_workers_than_the_graph_allows() {
     let session = Session::start();
-    let pool = PoolShape { concurrency_max: Some(8), workers_min: 8, ..PoolShape::inline() };
+    let pool = PoolShape { concurrency_max: Some(8), ..PoolShape::inline() };
     let operator = session.operator(ProcessSpec { pool, ..spec("slow_constructor") });
     operator.limit_workers(2);
-    operator.open().await.unwrap();
-    assert_eq!(operator.workers(), 2, "open starts no more");
     let runs = (0..6).map(|_| run(&operator, batch(0..3)));
-    for output in futures::future::join_all(runs).await {
+    for output in join_all(runs).await {
         assert_eq!(output.unwrap()[0].rows(), 3);
     }
-    assert_eq!(operator.workers(), 2, "nor does a run");
+    assert_eq!(operator.workers(), 2);
     operator.close().await;
 }
 
@@ -112,13 +111,52 @@ async fn no_more_workers_than_the_graph_allows() {
 async fn a_limit_never_raises_the_concurrency_and_leaves_one_worker() {
     let session = Session::start();
     for (limit, workers) in [(5, 2), (0, 1)] {
-        let pool = PoolShape { concurrency_max: Some(2), workers_min: 3, ..PoolShape::inline() };
+        let pool = PoolShape { concurrency_max: Some(2), ..PoolShape::inline() };
         let operator = session.operator(ProcessSpec { pool, ..spec("echo") });
         operator.limit_workers(limit);
-        operator.open().await.unwrap();
-        assert_eq!(operator.workers(), workers);
+        let starts = join_all((0..3).map(|worker| operator.start_worker(worker))).await;
+        let started = starts.into_iter().filter(|started| *started.as_ref().unwrap());
+        assert_eq!((started.count(), operator.workers()), (workers, workers));
         operator.close().await;
     }
+}
+
+#[tokio::test]
+async fn a_worker_gets_its_calls_in_the_order_of_their_turns() {
+    let session = Session::start();
+    let operator = session.operator(spec("many"));
+    assert!(operator.start_worker(0).await.unwrap());
+    // The later turn is called for first; each returns more than may be on its way at once.
+    let turns = [2, 0, 1].map(|turn| run_on(&operator, 0, turn, batch(0..1)));
+    for outputs in join_all(turns).await {
+        let firsts: Vec<i64> =
+            outputs.unwrap().iter().map(|output| values(&output.data)[0]).collect();
+        assert_eq!(firsts, (0..100).collect::<Vec<i64>>());
+    }
+    operator.stop_worker(0).await;
+    assert_eq!(operator.workers(), 0);
+    assert!(operator.start_worker(0).await.unwrap(), "it can be started anew");
+    assert_eq!(run_on(&operator, 0, 3, batch(0..1)).await.unwrap().len(), 100);
+    operator.close().await;
+    assert_eq!(operator.workers(), 0);
+}
+
+#[tokio::test]
+async fn the_next_batch_waits_in_the_worker() {
+    let session = Session::start();
+    let operator = session.operator(spec("time"));
+    assert!(operator.start_worker(0).await.unwrap());
+    let turns = (0..20).map(|turn| run_on(&operator, 0, turn, batch(0..1)));
+    let times: Vec<Vec<i64>> = join_all(turns)
+        .await
+        .into_iter()
+        .map(|outputs| values(&outputs.unwrap()[0].data))
+        .collect();
+    let mut gaps: Vec<i64> = times.windows(2).map(|pair| pair[1][0] - pair[0][1]).collect();
+    gaps.sort_unstable();
+    assert!(gaps[0] >= 0, "one after the other");
+    assert!(gaps[gaps.len() / 2] < 2_000_000, "{gaps:?} ns between two batches");
+    operator.close().await;
 }
 
 #[tokio::test]
@@ -126,7 +164,7 @@ async fn two_stages_share_the_gpus() {
     let session = Session::start();
     let gpus = GpuLedger::numbered(2);
     let resources = Resources { gpu_nanos: NANOS_PER_UNIT, ..Resources::default() };
-    let pool = PoolShape { resources, concurrency_max: None, workers_min: 2 };
+    let pool = PoolShape { resources, concurrency_max: None, workers: None };
     let stage = || {
         let (pool, gpus) = (pool.clone(), std::sync::Arc::clone(&gpus));
         let operator = session.operator(ProcessSpec { pool, gpus, ..spec("gpus") });
@@ -134,11 +172,10 @@ async fn two_stages_share_the_gpus() {
         operator
     };
     let (first, second) = (stage(), stage());
-    first.open().await.unwrap();
-    second.open().await.unwrap();
+    assert!(first.start_worker(0).await.unwrap() && second.start_worker(0).await.unwrap());
     let mut seen = Vec::new();
     for operator in [&first, &second] {
-        seen.extend(values(&run(operator, batch(0..1)).await.unwrap()[0].data));
+        seen.extend(values(&run_on(operator, 0, 0, batch(0..1)).await.unwrap()[0].data));
     }
     seen.sort_unstable();
     assert_eq!(seen, [0, 1]);
@@ -151,13 +188,14 @@ async fn each_worker_sees_its_own_gpu() {
     let session = Session::start();
     let gpus = GpuLedger::numbered(2);
     let resources = Resources { gpu_nanos: NANOS_PER_UNIT, ..Resources::default() };
-    let pool = PoolShape { resources, concurrency_max: None, workers_min: 3 };
+    let pool = PoolShape { resources, concurrency_max: None, workers: None };
     let operator = session.operator(ProcessSpec { pool, gpus, ..spec("gpus") });
-    operator.open().await.unwrap();
-    assert_eq!(operator.workers(), 2, "two fit, the third has to wait");
-    let runs = (0..2).map(|_| run(&operator, batch(0..1)));
+    let starts = join_all((0..3).map(|worker| operator.start_worker(worker))).await;
+    let started: Vec<bool> = starts.into_iter().map(Result::unwrap).collect();
+    assert_eq!(started, [true, true, false], "two fit, the third has to wait");
+    let runs = (0..2).map(|worker| run_on(&operator, worker, 0, batch(0..1)));
     let mut seen = Vec::new();
-    for output in futures::future::join_all(runs).await {
+    for output in join_all(runs).await {
         seen.extend(values(&output.unwrap()[0].data));
     }
     seen.sort_unstable();

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
-use raceline_exec::{BatchShape, Operator, PoolShape};
+use raceline_exec::{BatchShape, Operator, PoolShape, WorkerShape};
 use raceline_plan::lambda;
-use raceline_plan::{OnError, UdfBody, UdfKind, UdfSpec};
+use raceline_plan::{OnError, UdfBody, UdfKind, UdfSpec, UdfWorkers};
 use raceline_relational::CompiledOperator;
 use raceline_worker::{ErroredRows, ProcessOperator, ProcessSpec};
 
@@ -73,6 +73,7 @@ pub(super) fn share_a_worker(first: &UdfSpec, second: &UdfSpec) -> bool {
         && [first, second].iter().all(|udf| udf.on_error == OnError::Raise)
         && first.resources == second.resources
         && first.concurrency_max == second.concurrency_max
+        && first.workers == second.workers
         && first.restarts_max == second.restarts_max
 }
 
@@ -99,16 +100,17 @@ pub(super) fn process_operator(
         UdfBody::Native(_) => None,
     });
     let first = &functions[0];
+    let UdfWorkers { start, least, in_flight_max } = first.workers;
     let spec = ProcessSpec {
         name: names.join(" -> ").into(),
         chain: chain.collect(),
         pool: PoolShape {
             resources: first.resources.clone(),
             concurrency_max: first.concurrency_max,
-            workers_min: first.workers_min,
+            workers: Some(WorkerShape { start, least, in_flight_max }),
         },
         input: unit_shape(functions),
-        gpus: Arc::clone(session.gpus()),
+        gpus: session.gpus(),
         restarts_max: first.restarts_max,
         call_timeout: first.call_timeout,
         errored,

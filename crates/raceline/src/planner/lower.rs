@@ -16,7 +16,7 @@ use raceline_plan::{
 use raceline_relational::{
     AggregateRegion, FileReader, FilterOperator, ProjectOperator, SortRegion, infer_schema,
 };
-use raceline_types::{Failure, unite_schemas};
+use raceline_types::{Failure, InternalError, unite_schemas};
 use raceline_worker::ErroredRows;
 
 use super::foreign::{self, Lane};
@@ -117,6 +117,9 @@ impl Lowering<'_> {
                     let sources = self.labels.as_ref().map_or(0, Vec::len);
                     let flow = self.node(input).await?;
                     let errored = self.errors_of(udf, sources);
+                    if udf.resources.gpu_nanos > 0 {
+                        self.find_gpus().await?;
+                    }
                     // A function that is compiled takes none of it, but the data may decide that.
                     udf.resources.fits_into(self.session.resources(), &udf.label())?;
                     Ok(self.udf(flow, udf, errored))
@@ -217,6 +220,15 @@ impl Lowering<'_> {
         let labels = Arc::<SplitLabels>::default();
         all.push(Arc::clone(&labels));
         Arc::new(LabelledSource::new(source, labels))
+    }
+
+    /// Looks for the machine's GPUs, on a thread that may block.
+    async fn find_gpus(&self) -> Result<(), Failure> {
+        let session = self.session.clone();
+        let found = self.session.machine().io().spawn_blocking(move || session.find_gpus());
+        found
+            .await
+            .map_err(|error| InternalError::caused_by("the search for GPUs ended early", error))?
     }
 
     /// What takes the rows that `udf` fails for; its input has the sources from `first_source` on.

@@ -77,6 +77,10 @@ impl Region for RepartitionRegion {
         format!("Repartition({})", self.partitions).into()
     }
 
+    fn gathers(&self) -> bool {
+        true
+    }
+
     async fn run(&self, ports: Vec<PortStream>, out: &mut dyn Emit) -> Result<(), Failure> {
         let held = self.collect(ports).await?;
         let held = unite_batches(held)?;

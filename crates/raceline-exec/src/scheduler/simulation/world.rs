@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use raceline_types::Resources;
+use raceline_types::{NANOS_PER_UNIT, Resources};
 
 use super::super::*;
 use crate::operator::BatchShape;
@@ -70,7 +70,10 @@ impl World {
     pub(super) fn random(rng: &mut Rng) -> Self {
         let cpus = rng.pick(&[1.0, 2.0, 4.0]);
         let limits = Limits {
-            resources: Resources::new(cpus, 1.0, 0).unwrap(),
+            resources: Resources {
+                custom_nanos: [("device".to_owned(), NANOS_PER_UNIT * rng.pick(&[1, 2, 4]))].into(),
+                ..Resources::new(cpus, 1.0, 0).unwrap()
+            },
             queue_bytes: rng.pick(&[1, 100, 1_000, 10_000, 1_000_000]),
             ahead_bytes: rng.pick(&[1, 200, 5_000, u64::MAX]),
             target_batch_bytes: rng.pick(&[10, 100, 1_000]),
@@ -110,9 +113,41 @@ impl World {
         let ask = Ask::of(&Resources::new(cpus, gpus, 0).unwrap(), total);
         let ask = if kind == StageKind::Region { Ask::nothing() } else { ask };
         let (concurrency_max, opens) = (1 + rng.below(8), rng.chance(50));
-        self.plans.push(StagePlan { kind, inputs, ask, concurrency_max, opens });
+        let pool = matches!(kind, StageKind::Operator(_)) && rng.chance(60);
+        let pool = pool.then(|| self.random_pool(rng));
+        self.plans.push(StagePlan { kind, inputs, ask, concurrency_max, pool, opens });
         self.jobs.push(job);
         self.plans.len() - 1
+    }
+
+    /// A pool whose first worker fits beside those of the others.
+    fn random_pool(&self, rng: &mut Rng) -> PoolPlan {
+        let total = &self.limits.resources;
+        let held: u64 = self.held_least();
+        let devices = total.custom_nanos["device"] / NANOS_PER_UNIT;
+        let holds = held < devices && rng.chance(60);
+        let kept = if holds { NANOS_PER_UNIT } else { 0 };
+        let custom_nanos = [("device".to_owned(), kept)].into();
+        let device = Ask::of(&Resources { custom_nanos, ..Resources::default() }, total);
+        let most = 1 + rng.below(5);
+        let least = rng.below(most + 1).min(if holds { 1 } else { most });
+        PoolPlan {
+            hold: device,
+            group: 0,
+            start: least + rng.below(most - least + 1),
+            least: least.max(usize::from(holds)),
+            is_late: rng.chance(20),
+            share: if holds { 1 } else { most },
+            most,
+            in_flight_max: rng.pick(&[None, Some(1), Some(2), Some(5)]),
+        }
+    }
+
+    /// Devices that the pools so far hold with one worker each.
+    fn held_least(&self) -> u64 {
+        let holds =
+            |plan: &&StagePlan| plan.pool.as_ref().is_some_and(|pool| !pool.hold.is_nothing());
+        self.plans.iter().filter(holds).count() as u64
     }
 
     pub(super) fn add_source(&mut self, rng: &mut Rng) -> usize {
