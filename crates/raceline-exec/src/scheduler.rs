@@ -309,10 +309,18 @@ impl<T: Clone> Scheduler<T> {
             return;
         }
         let running = stage.works.get_mut(&work.ordinal).expect("only running work has outputs");
-        assert!(matches!(running.phase, Phase::Active), "work waits until its output is admitted");
-        running.phase = Phase::NeedsBytes(output);
-        stage.active -= 1;
-        self.tokens.give_back(&stage.plan.ask);
+        let phase = std::mem::replace(&mut running.phase, Phase::NeedsBytes(output));
+        match phase {
+            Phase::Active => {
+                stage.active -= 1;
+                self.tokens.give_back(&stage.plan.ask);
+            }
+            // Its worker has gone on to it, and the end of the work before it is about to be told.
+            Phase::Behind => {}
+            Phase::NeedsBytes(_) | Phase::NeedsTokens => {
+                panic!("work waits until its output is admitted")
+            }
+        }
     }
 
     fn end_work(&mut self, work: WorkId, outcome: Outcome) {
@@ -321,7 +329,8 @@ impl<T: Clone> Scheduler<T> {
         let ran = matches!(ended.phase, Phase::Active);
         let now = self.now;
         let next = stage.pool.as_mut().and_then(|pool| pool.end(work.ordinal, now));
-        if let Some(next) = next.and_then(|next| stage.works.get_mut(&next)) {
+        let next = next.and_then(|next| stage.works.get_mut(&next));
+        if let Some(next) = next.filter(|next| matches!(next.phase, Phase::Behind)) {
             // Its worker is at it by now, with the same tokens.
             next.phase = if ran { Phase::Active } else { Phase::NeedsTokens };
         } else if ran {

@@ -136,7 +136,9 @@ impl<'a> Sim<'a> {
             self.actors
                 .iter()
                 .filter(|(id, actor)| {
-                    self.cancelled[id.stage] || (actor.can_act() && self.workers.has_its_turn(**id))
+                    let is_done = |work: &WorkId| self.actors[work].is_done();
+                    self.cancelled[id.stage]
+                        || (actor.can_act() && self.workers.has_its_turn(**id, is_done))
                 })
                 .map(|(&id, _)| Choice::Act(id)),
         );
@@ -376,7 +378,9 @@ impl<'a> Sim<'a> {
         let mut tokens = Tokens::new(&self.world.limits.resources);
         tokens.begin_round();
         for (id, actor) in &self.actors {
-            let runs = !actor.waits && !self.cancelled[id.stage] && self.workers.has_its_turn(*id);
+            let runs = !actor.waits
+                && !self.cancelled[id.stage]
+                && self.workers.has_its_turn(*id, |_| false);
             assert!(!runs || tokens.take(&self.world.plans[id.stage].ask), "too many tokens");
         }
         for (stage, _) in self.workers.all() {
@@ -408,6 +412,11 @@ impl<'a> Sim<'a> {
 }
 
 impl Actor {
+    /// Whether nothing is left but to tell of its end.
+    fn is_done(&self) -> bool {
+        !self.waits && self.outputs.is_empty()
+    }
+
     fn can_act(&self) -> bool {
         !self.waits && !self.region.as_ref().is_some_and(|reading| reading.asked)
     }

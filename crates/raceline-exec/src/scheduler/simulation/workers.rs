@@ -61,10 +61,13 @@ impl Workers {
         assert!(given.len() <= plan.in_flight_max.unwrap_or(2), "{worker:?} has too much work");
     }
 
-    /// A worker works on what it was given in order.
-    pub(super) fn has_its_turn(&self, work: WorkId) -> bool {
-        let mut given = self.given.values();
-        given.all(|works| works.front() == Some(&work) || !works.contains(&work))
+    /// A worker works on what it was given in order: it goes on when the work before is done,
+    /// though the scheduler may not have heard of that.
+    pub(super) fn has_its_turn(&self, work: WorkId, is_done: impl Fn(&WorkId) -> bool) -> bool {
+        self.given.values().all(|works| {
+            let before = works.iter().take_while(|&&given| given != work);
+            before.clone().count() == works.len() || before.clone().all(&is_done)
+        })
     }
 
     pub(super) fn forget(&mut self, work: WorkId) {
