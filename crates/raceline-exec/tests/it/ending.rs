@@ -1,17 +1,18 @@
 //! How executions end: failures, panics, cancellation, drops, and what is closed then.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
 use futures::FutureExt as _;
 use raceline_exec::{
-    BatchShape, Execution, ExecutionOptions, Graph, Machine, PoolShape, StageState, Waited,
-    WorkerShape, execute,
+    BatchShape, Emit, Execution, ExecutionOptions, Graph, Machine, Operator, PoolShape, PortStream,
+    Region, StageState, Waited, WorkerShape, execute,
 };
-use raceline_types::{ErrorKind, Failure, Resources};
+use raceline_types::{Batch, ErrorKind, Failure, Resources};
 
-use crate::fixtures::{Counting, Does, Each, Limit, Sink, Union, drain, machine, start};
+use crate::fixtures::{Broken, Counting, Does, Each, Sink, Union, drain, machine, start};
 
 /// Source → `inline` (fused) → `staged`; both operators come back for inspection.
 fn two_stages(machine: &Arc<Machine>, inline: Does, staged: Does) -> (Execution, [Arc<Each>; 2]) {
@@ -119,18 +120,65 @@ async fn the_machine_outlives_its_last_handle_while_work_ends() {
     check_closed_once(&each);
 }
 
+/// An operator that fails, and the region that it feeds, which has left by then.
+#[derive(Debug, Default)]
+struct Left {
+    runs: AtomicBool,
+    left: AtomicBool,
+}
+
+#[async_trait]
+impl Operator for Left {
+    fn name(&self) -> Arc<str> {
+        "Left".into()
+    }
+
+    fn pool(&self) -> PoolShape {
+        PoolShape::inline()
+    }
+
+    fn input(&self) -> BatchShape {
+        BatchShape::AsIs
+    }
+
+    async fn run(&self, _: Batch, _: &mut dyn Emit) -> Result<(), Failure> {
+        self.runs.store(true, Ordering::SeqCst);
+        tokio::task::block_in_place(|| {
+            while !self.left.load(Ordering::SeqCst) {
+                std::thread::yield_now();
+            }
+        });
+        Err(Broken("operator").into())
+    }
+}
+
+#[async_trait]
+impl Region for Left {
+    fn name(&self) -> Arc<str> {
+        "Left".into()
+    }
+
+    async fn run(&self, ports: Vec<PortStream>, _: &mut dyn Emit) -> Result<(), Failure> {
+        while !self.runs.load(Ordering::SeqCst) {
+            tokio::task::yield_now().await;
+        }
+        drop(ports);
+        self.left.store(true, Ordering::SeqCst);
+        Ok(())
+    }
+}
+
 #[tokio::test]
 async fn a_failure_that_nobody_needs_is_not_told() {
     let machine = machine(2.0);
-    let failing = Arc::new(Each::new(Does::FailAt(1_500)));
+    let left = Arc::new(Left::default());
     let mut graph = Graph::new();
-    let read = graph.source(Arc::new(Counting::new(50, 4, 10)), vec![]);
-    let mapped = graph.operator(read, Arc::clone(&failing) as Arc<_>, vec![]);
-    let root = graph.region(vec![mapped], Arc::new(Limit(0)));
+    let read = graph.source(Arc::new(Counting::new(1, 1, 10)), vec![]);
+    let failing = graph.operator(read, Arc::clone(&left) as Arc<_>, vec![]);
+    let root = graph.region(vec![failing], left);
     let mut execution = start(&machine, graph, root);
     assert!(drain(&mut execution).await.1.is_none());
     execution.close().await.unwrap();
-    check_closed_once(&[failing]);
 }
 
 /// A sink commits when its input ends, so a failure upstream must never look like an end.
