@@ -1,10 +1,15 @@
 //! What children print, line by line.
 
-use std::io::{self, ErrorKind, Write};
+use std::fmt;
+use std::io::{self, ErrorKind, PipeReader, Read, Write};
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::net::unix::pipe::Receiver;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 /// Takes one line that a child printed, without its end and with its prefix. It must not block
 /// for long: the child waits for it.
@@ -12,6 +17,11 @@ pub type LineSink = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// A longer line is cut.
 const LINE_BYTES_MAX: usize = 64 << 10;
+
+/// What a pipe holds at most, unless a child makes it larger.
+const PIPE_BYTES: usize = 64 << 10;
+
+const CHUNK_BYTES: usize = 8 << 10;
 
 /// A sink that prints to this process's standard error.
 pub(crate) fn stderr_sink() -> LineSink {
@@ -62,24 +72,89 @@ impl LineSplitter {
     }
 }
 
-/// Hands on what arrives in `pipe` until all its writers are gone.
-///
-/// # Errors
-/// When the pipe cannot be read.
-pub(crate) async fn forward(pipe: OwnedFd, mut lines: LineSplitter) -> io::Result<()> {
-    let pipe = Receiver::from_owned_fd(pipe)?;
-    let mut chunk = vec![0; 8 << 10];
-    loop {
-        pipe.readable().await?;
-        match pipe.try_read(&mut chunk) {
-            Ok(0) => break,
-            Ok(count) => lines.feed(&chunk[..count]),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error),
+/// What a child prints, handed on as it comes. Dropping it hands on what is in the pipe by then.
+pub(crate) struct Printed {
+    output: Arc<Output>,
+    forwards: JoinHandle<io::Result<()>>,
+}
+
+struct Output {
+    arrivals: Receiver,
+    /// The same pipe, read without a wait for the runtime to notice what arrived.
+    pipe: PipeReader,
+    lines: Mutex<LineSplitter>,
+}
+
+impl Printed {
+    /// Begins to hand on what arrives in `pipe`, inside a runtime.
+    ///
+    /// # Errors
+    /// When `pipe` is no pipe that can be watched.
+    pub(crate) fn forward(pipe: OwnedFd, lines: LineSplitter) -> io::Result<Self> {
+        let (pipe, lines) = (PipeReader::from(pipe), Mutex::new(lines));
+        // Both ends that read share the state of being non-blocking.
+        let arrivals = Receiver::from_owned_fd(pipe.try_clone()?.into())?;
+        let output = Arc::new(Output { arrivals, pipe, lines });
+        let forwards = Handle::current().spawn(Arc::clone(&output).forward());
+        Ok(Self { output, forwards })
+    }
+
+    /// Waits until all writers are gone, at most so long.
+    pub(crate) async fn ended_within(&mut self, wait_max: Duration) {
+        if !self.forwards.is_finished() {
+            // What is late is handed on by the drop.
+            let _late = timeout(wait_max, &mut self.forwards).await.is_err();
         }
     }
-    lines.finish();
-    Ok(())
+}
+
+impl Output {
+    async fn forward(self: Arc<Self>) -> io::Result<()> {
+        let mut chunk = vec![0; CHUNK_BYTES];
+        loop {
+            self.arrivals.readable().await?;
+            match self.arrivals.try_io(|| self.take(&mut chunk)) {
+                Ok(0) => return Ok(()),
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Hands on what one read gives: how many bytes, zero once all writers are gone.
+    fn take(&self, chunk: &mut [u8]) -> io::Result<usize> {
+        // Held while reading, so that two who read hand on in order.
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = (&self.pipe).read(chunk)?;
+        lines.feed(&chunk[..count]);
+        if count == 0 {
+            lines.finish();
+        }
+        Ok(count)
+    }
+}
+
+impl fmt::Debug for Printed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Printed").finish_non_exhaustive()
+    }
+}
+
+impl Drop for Printed {
+    fn drop(&mut self) {
+        self.forwards.abort();
+        let mut chunk = vec![0; CHUNK_BYTES];
+        let mut left = PIPE_BYTES;
+        // An empty pipe, its end and one that cannot be read leave nothing to hand on.
+        while let Ok(count @ 1..) = self.output.take(&mut chunk) {
+            left = left.saturating_sub(count);
+            if left == 0 {
+                break;
+            }
+        }
+        self.output.lines.lock().unwrap_or_else(PoisonError::into_inner).finish();
+    }
 }
 
 #[cfg(test)]

@@ -102,7 +102,8 @@ impl Pool {
     /// Stops the workers, all at once, within 300 ms and what it takes to reap.
     pub(crate) async fn close(&self) {
         let Places { numbered, idle } = std::mem::take(&mut *self.places());
-        join_all(numbered.into_values().chain(idle).map(async |place| place.stop().await)).await;
+        join_all(numbered.into_values().chain(idle).map(|place| async move { place.stop().await }))
+            .await;
     }
 
     /// Number of workers that live or start.

@@ -6,16 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use raceline_types::{Batch, Failure, InternalError};
-use tokio::runtime::Handle;
 use tokio::sync::Mutex as AsyncMutex;
-use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::device::GpuShare;
 use crate::error::{Exit, UdfError, WorkerError};
 use crate::errored::ErroredRow;
 use crate::operator::ProcessSpec;
-use crate::output::{LineSplitter, forward};
+use crate::output::{LineSplitter, Printed};
 use crate::process::{AsyncReceiver, AsyncSender, async_channel};
 use crate::replay::Answers;
 use crate::template::{ForkOrder, Forked, Process, Template};
@@ -46,7 +44,7 @@ pub(crate) struct Worker {
 struct Inbox {
     process: Process,
     receiver: AsyncReceiver,
-    output: JoinHandle<io::Result<()>>,
+    printed: Printed,
 }
 
 /// How a call failed.
@@ -79,9 +77,9 @@ impl Worker {
         let (sender, receiver) = async_channel(socket).map_err(connection)?;
         let prefix = format!("({} pid={pid}) ", spec.name);
         let lines = LineSplitter::new(prefix, template.lines());
-        let output = Handle::current().spawn(forward(output.into(), lines));
+        let printed = Printed::forward(output.into(), lines).map_err(connection)?;
         let spec = Arc::clone(spec);
-        let inbox = AsyncMutex::new(Inbox { process, receiver, output });
+        let inbox = AsyncMutex::new(Inbox { process, receiver, printed });
         let (outbox, transfer) = (AsyncMutex::new(sender), Mutex::default());
         let worker = Self { spec, pid, outbox, inbox, transfer };
         worker.load().await?;
@@ -285,9 +283,7 @@ impl Inbox {
     /// Ends the process and takes in its last lines.
     async fn end(&mut self) -> Exit {
         let exit = self.process.end().await;
-        if timeout(LAST_LINES, &mut self.output).await.is_err() {
-            self.output.abort();
-        }
+        self.printed.ended_within(LAST_LINES).await;
         exit
     }
 
@@ -312,12 +308,6 @@ impl Inbox {
         };
         let frame = frame.ok_or_else(|| io::Error::from(ErrorKind::UnexpectedEof))?;
         wire::decode(&frame)
-    }
-}
-
-impl Drop for Inbox {
-    fn drop(&mut self) {
-        self.output.abort();
     }
 }
 

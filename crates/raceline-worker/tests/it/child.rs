@@ -1,6 +1,7 @@
 //! The child half: a template that forks, and a runtime with one function for each test.
 #![expect(unsafe_code, reason = "forks, as a language's runtime would")]
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use std::{io, process, thread};
@@ -141,8 +142,7 @@ impl Runtime for Functions {
             }
             "start_sleep" => column_of(&input, vec![i64::from(start_sleep())]),
             "print" => {
-                println!("hello");
-                eprintln!("from\rthe worker");
+                self.print();
                 input
             }
             "not_utf8" => bad_strings(),
@@ -154,8 +154,24 @@ impl Runtime for Functions {
 }
 
 impl Functions {
-    /// Returns its input row by row and twice; dies once, after it returned three rows. With the
-    /// argument `less <path>` it returns one row when it is run again.
+    /// Prints; with a folder as argument it waits there to be told to, tells that it did, and
+    /// never ends.
+    fn print(&self) {
+        let folder = Path::new(&self.argument);
+        if !self.argument.is_empty() {
+            std::fs::write(folder.join("called"), "").unwrap();
+            while !folder.join("go").exists() {
+                thread::sleep(Duration::from_millis(1));
+            }
+        }
+        println!("hello");
+        eprintln!("from\rthe worker");
+        if !self.argument.is_empty() {
+            std::fs::write(folder.join("printed"), "").unwrap();
+            thread::sleep(Duration::from_mins(1));
+        }
+    }
+
     /// Fails for odd rows, in between returns the others one by one, and dies of row 13. With
     /// an argument it dies in the middle, once.
     fn fail_odd(&self, input: &RecordBatch, emit: &mut dyn FnMut(Answer) -> Result<(), Stopped>) {
@@ -175,6 +191,8 @@ impl Functions {
         }
     }
 
+    /// Returns its input row by row and twice; dies once, after it returned three rows. With the
+    /// argument `less <path>` it returns one row when it is run again.
     fn kill_between_outputs(
         &self,
         input: &RecordBatch,

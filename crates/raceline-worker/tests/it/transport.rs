@@ -1,13 +1,14 @@
 //! Batches reach the function and come back.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use raceline_exec::{Operator, PoolShape};
 use raceline_types::{NANOS_PER_UNIT, Resources};
 use raceline_worker::{GpuLedger, ProcessSpec};
+use tokio::time::timeout;
 
-use crate::harness::{Session, batch, run, run_on, spec, values, worker_pid};
+use crate::harness::{Session, batch, eventually, run, run_on, spec, values, worker_pid};
 
 #[tokio::test]
 async fn a_batch_comes_back_with_its_origin() {
@@ -216,6 +217,26 @@ async fn what_a_worker_prints_is_passed_on_with_its_stage() {
             .any(|line| line.starts_with("(MapBatches(test) pid=") && line.ends_with(wanted))
     };
     assert!(text(") hello") && text(") the worker"), "{lines:?}");
+}
+
+#[tokio::test]
+async fn what_a_worker_printed_is_passed_on_when_it_is_dropped() {
+    let session = Session::start();
+    let folder = tempfile::tempdir().unwrap();
+    let there = |name: &str| folder.path().join(name);
+    let operator = session.operator(spec(&format!("print {}", folder.path().display())));
+    let mut call = Box::pin(run(&operator, batch(0..1)));
+    while !there("called").exists() {
+        let waited = timeout(Duration::from_millis(5), &mut call).await;
+        assert!(waited.is_err(), "it does not end: {waited:?}");
+    }
+    // From here on the runtime sees nothing of what is printed.
+    std::fs::write(there("go"), "").unwrap();
+    eventually("it prints", || there("printed").exists());
+    drop(call);
+    let lines = session.lines.lock().unwrap().clone();
+    assert!(lines.iter().any(|line| line.ends_with(") the worker")), "{lines:?}");
+    operator.close().await;
 }
 
 #[tokio::test]
