@@ -190,6 +190,41 @@ def test_to_arrow_and_back_keeps_types():
     assert raceline.from_arrow([table, table.to_batches()[0]]).count() == 4
 
 
+@pytest.mark.parametrize(
+    ("value_type", "values"),
+    [
+        (pa.struct([("x", pa.struct([("y", pa.int64())]))]), [{"x": {"y": n}} for n in range(9)]),
+        (
+            pa.struct([("x", pa.struct([("y", pa.string())]))]),
+            [None, {"x": None}, *[{"x": {"y": "a"}}] * 7],
+        ),
+        (pa.list_(pa.struct([("y", pa.int8())]), 2), [[{"y": n}, None] for n in range(9)]),
+        (pa.list_(pa.struct([("y", pa.int8())])), [[{"y": n}] * n for n in range(9)]),
+        (
+            pa.large_list(pa.struct([("x", pa.struct([("y", pa.int8())]))])),
+            [[{"x": {"y": n}}, {"x": None}] * n for n in range(9)],
+        ),
+        (
+            pa.map_(pa.string(), pa.struct([("y", pa.int8())])),
+            [[("k", {"y": n})] for n in range(9)],
+        ),
+        (
+            pa.list_(pa.list_(pa.struct([("y", pa.int8())])), 1),
+            [[[{"y": n}] * n] for n in range(9)],
+        ),
+    ],
+    ids=str,
+)
+def test_slices_of_nested_columns_are_taken(value_type, values):
+    table = pa.table({"a": pa.array(values, value_type)})
+    for first, rows in [(0, 9), (1, 4), (3, 6), (8, 1), (9, 0)]:
+        cut = table.slice(first, rows)
+        assert raceline.from_arrow(cut).to_arrow()["a"].to_pylist() == cut["a"].to_pylist()
+        batch = {"b": cut["a"], "c": cut["a"].combine_chunks()}
+        back = raceline.range(1).map_batches(lambda _, batch=batch: batch).to_arrow()
+        assert back["b"].to_pylist() == back["c"].to_pylist() == cut["a"].to_pylist()
+
+
 def test_from_arrow_takes_ipc_bytes():
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, pa.schema([("a", pa.int64())])) as writer:

@@ -114,8 +114,7 @@ SCALARS = [
 
 def lists(random, depth):
     value_type, value = values(random, depth - 1)
-    # Arrow's import of a slice of structs of these fails for children that are nested.
-    if random.random() < 0.3 and not pa.types.is_nested(value_type):
+    if random.random() < 0.3:
         return pa.list_(value_type, 3), lambda: [value() for _ in range(3)]
     make = random.choice([pa.list_, pa.large_list])
     return make(value_type), lambda: [value() for _ in range(random.choice([0, 0, 1, 4]))]

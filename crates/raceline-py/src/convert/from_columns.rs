@@ -9,13 +9,12 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyByteArray, PyBytes, PyList, PyMapping, PySequence, PyString, PyTuple};
-use pyo3_arrow::input::AnyArray;
-use pyo3_arrow::{PyRecordBatch, PyTable};
 
 use super::error::ConvertError;
 use super::from_cells::column_from_cells;
 use super::from_numpy::column_from_array;
 use super::from_rows::{assemble, column_name};
+use crate::capsule::{ArrowChunks, exports_array, exports_stream};
 use crate::numpy::{Memory, numpy_item};
 
 /// The batches that `value` stands for: one for a mapping of columns or a data frame, those of
@@ -35,13 +34,8 @@ pub(crate) fn batches_from_value(
         let columns = frames(value.py(), "columns_of")?.call1((value,))?;
         return Ok(vec![columns_to_batch(columns.cast::<PyMapping>()?, memory)?]);
     }
-    if value.hasattr(intern!(value.py(), "__arrow_c_array__"))? {
-        let batch = value.extract::<PyRecordBatch>()?.into_inner();
-        check_names(batch.schema_ref())?;
-        return Ok(vec![batch]);
-    }
-    if value.hasattr(intern!(value.py(), "__arrow_c_stream__"))? {
-        let (batches, schema) = value.extract::<PyTable>()?.into_inner();
+    if exports_array(value)? || exports_stream(value)? {
+        let (schema, batches) = ArrowChunks::take(value)?.into_batches()?;
         check_names(&schema)?;
         return Ok(if batches.is_empty() { vec![RecordBatch::new_empty(schema)] } else { batches });
     }
@@ -95,9 +89,7 @@ fn column_from_value(
         let column = frames(py, "column_of")?.call1((value,))?;
         return column_from_value(name, &column, memory);
     }
-    if value.hasattr(intern!(py, "__arrow_c_array__"))?
-        || value.hasattr(intern!(py, "__arrow_c_stream__"))?
-    {
+    if exports_array(value)? || exports_stream(value)? {
         return arrow_column(name, value);
     }
     if value.hasattr(intern!(py, "__array__"))? {
@@ -120,8 +112,8 @@ fn column_from_value(
 
 /// A column of an Arrow array or a chunked one.
 fn arrow_column(name: &str, value: &Bound<'_, PyAny>) -> PyResult<(Field, ArrayRef)> {
-    let (chunks, field) = value.extract::<AnyArray>()?.into_chunked_array()?.into_inner();
-    let field = field.as_ref().clone().with_name(name).with_nullable(true);
+    let ArrowChunks { field, chunks } = ArrowChunks::take(value)?;
+    let field = field.with_name(name).with_nullable(true);
     let array = match chunks.as_slice() {
         [] => arrow::array::new_empty_array(field.data_type()),
         [only] => Arc::clone(only),

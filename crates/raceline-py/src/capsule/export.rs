@@ -1,4 +1,4 @@
-//! Batches and schemas out by Arrow's `PyCapsule` interface.
+//! Batches and schemas out.
 
 use std::sync::Arc;
 
