@@ -20,6 +20,9 @@ from raceline._native import WorkerBatch, value_to_batches
 # Frames of these files lie between the engine and the user's functions.
 _OWN_FILES = (__file__, _function.__file__, _rows.__file__, _rows.LOOP_FILE)
 
+# Characters of a message or traceback that an error shows.
+_TEXT_MAX = 1 << 16
+
 
 class Chain:
     """Functions of one worker, called one after the other on each batch."""
@@ -156,5 +159,22 @@ def describe(
     frames = error.__traceback__
     while frames is not None and frames.tb_frame.f_code.co_filename in _OWN_FILES:
         frames = frames.tb_next
-    text = "".join(traceback.format_exception(type(error), error, frames)) if frames else ""
-    return type(error).__qualname__, str(error), text, pack(error), row, function
+    lines = traceback.format_exception(type(error), error, frames) if frames else []
+    message, text = _sendable(_message(error)), _sendable("".join(lines))
+    return type(error).__qualname__, message, text, pack(error), row, function
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as failed:  # noqa: BLE001 (it is the user's code)
+        return f"(its message cannot be shown: `__str__` raised {type(failed).__qualname__})"
+
+
+def _sendable(text: str) -> str:
+    """The text as valid Unicode; a long one is cut in the middle."""
+    if len(text) > _TEXT_MAX:
+        left_out = len(text) - _TEXT_MAX
+        half = _TEXT_MAX // 2
+        text = f"{text[:half]} [{left_out} characters left out] {text[-half:]}"
+    return text.encode("utf-8", "backslashreplace").decode()

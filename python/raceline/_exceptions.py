@@ -7,6 +7,9 @@ from typing import Any
 
 __all__ = ["pack", "unpack"]
 
+# An exception that holds more is told by its text alone.
+_BYTES_MAX = 1 << 20
+
 
 def pack(error: BaseException) -> bytes | None:
     """The exception as bytes.
@@ -15,7 +18,7 @@ def pack(error: BaseException) -> bytes | None:
     travels as its type and fields.
 
     Returns:
-        The bytes; None where neither can be pickled.
+        The bytes; None where neither can be pickled, or it takes more than 1 MiB.
     """
     import cloudpickle
 
@@ -23,6 +26,8 @@ def pack(error: BaseException) -> bytes | None:
     for form in (error, fields, fields[:2]):
         try:
             packed: bytes = cloudpickle.dumps(form)
+            if len(packed) > _BYTES_MAX:
+                continue
             pickle.loads(packed)  # noqa: S301 (made on the line before)
         except Exception:  # noqa: BLE001, S112 (it runs the code of any object in the exception)
             continue

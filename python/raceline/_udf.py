@@ -88,17 +88,21 @@ def dumps(kind: Kind, fn: Function, /, **options: Any) -> bytes:
         options: How it is called: the fields of :class:`Call`.
 
     Raises:
-        TypeError: The function or one of its arguments cannot be pickled.
+        TypeError: The function or one of its arguments cannot be pickled; it says which.
     """
     import cloudpickle
+
+    from raceline._unpicklable import culprit
 
     name = function_name(fn)
     call = Call(**options)
     try:
         body = cloudpickle.dumps((fn, call))
     except Exception as error:
+        held = culprit(fn) or culprit(call)
+        told = f"{held}: {error}" if held else error
         raise TypeError(
-            f"`{name}` cannot be sent to a worker process: {error}\n"
+            f"`{name}` cannot be sent to a worker process: {told}\n"
             "  hint: make what cannot be pickled (a lock, a connection, a model) inside the "
             "function, or in the constructor of a callable class"
         ) from error

@@ -191,12 +191,23 @@ def build(
     cause = None if exception is None else unpack(exception)
     if cause is None or cls is not UdfError:
         return cls(text, **place)
-    cls = udf_error_class(type(cause))
-    # The user's own `__init__` may want any arguments; it ran in the worker already.
-    error = cls.__new__(cls)
+    error = _made(udf_error_class(type(cause)))
     error.__dict__.update(vars(cause))
     error.__dict__.update(place)
     error.args = (text,)
     error._text = text
     error.__cause__ = cause
     return error
+
+
+def _made(cls: type[UdfError]) -> UdfError:
+    """An error of the class, or a plain one where nothing but the class's own code can make it.
+
+    The user's own `__init__` may want any arguments; it ran in the worker already.
+    """
+    for make in (cls.__new__, BaseException.__new__):
+        try:
+            return make(cls)
+        except Exception:  # noqa: BLE001, S112 (a user's `__new__`, and types made in C, refuse)
+            continue
+    return UdfError.__new__(UdfError)

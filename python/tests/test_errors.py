@@ -1,5 +1,6 @@
 """Bad input: each ends in a typed error that says where and what to do."""
 
+import functools
 import os
 import pickle
 import shutil
@@ -586,12 +587,49 @@ def test_arguments_are_refused_at_once(call, text):
     assert str(caught.value) == text
 
 
-def test_a_function_that_cannot_be_sent_to_a_worker():
+class Locked:
+    def __init__(self):
+        self.lock = threading.Lock()
+
+    def __call__(self, row):
+        return row
+
+
+def unsendable():
+    """Functions that hold a lock, and where it is told to be."""
     lock = threading.Lock()
+
+    def helper(row):
+        return lock and row
+
+    def by_default(row, lock=lock):
+        return row
+
+    def by_argument(row, lock):
+        return row
+
+    return [
+        (lambda row: lock, "variable `lock` (a `lock`): cannot pickle"),
+        (lambda row: helper(row), "variable `helper` → variable `lock` (a `lock`): "),
+        (by_default, "default of `lock` (a `lock`): "),
+        (Locked().__call__, "attribute `lock` (a `lock`): "),
+        (functools.partial(by_argument, lock=lock), "argument `lock` (a `lock`): "),
+        (functools.partial(Locked(), {}), "item 0 → attribute `lock` (a `lock`): "),
+    ]
+
+
+@pytest.mark.parametrize(("function", "place"), unsendable())
+def test_a_function_that_cannot_be_sent_to_a_worker(function, place):
     with pytest.raises(errors.PlanError) as caught:
-        raceline.range(3).map(lambda row: lock)
-    assert str(caught.value).startswith("`<lambda>` cannot be sent to a worker")
+        raceline.range(3).map(function)
+    assert "cannot be sent to a worker process: " + place in str(caught.value)
     assert "hint: make what cannot be pickled" in str(caught.value)
+
+
+def test_an_argument_that_cannot_be_sent_to_a_worker():
+    locks = {"first": threading.Lock()}
+    with pytest.raises(errors.PlanError, match="`fn_kwargs` → `locks` → `first` "):
+        raceline.range(3).map(lambda row, locks: row, fn_kwargs={"locks": locks})
 
 
 # --- the classes ------------------------------------------------------------------------------

@@ -1,12 +1,13 @@
 //! The child half of a worker: loads functions and runs them over batches until it is stopped.
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
+use std::process;
 
 use arrow::record_batch::RecordBatch;
 
-use crate::process::{Channel, end_when_closed};
+use crate::process::{Channel, end_when_closed, exit_now};
 use crate::transfer::{ReceiveError, SendError, Transfer};
 use crate::user_error::UserError;
 use crate::wire::{self, Fault, FromWorker, PackedBatch, SegmentRef, ToWorker};
@@ -120,6 +121,7 @@ struct Session {
     /// How often the engine will still ask for more of calls that are done.
     asked_late: usize,
     ended: bool,
+    pid: u32,
 }
 
 /// Why an emit did not send.
@@ -143,6 +145,7 @@ impl Session {
             asked: 0,
             asked_late: 0,
             ended: false,
+            pid: process::id(),
         }
     }
 
@@ -156,11 +159,12 @@ impl Session {
                 None | Some(ToWorker::Stop) => self.ended = true,
                 Some(ToWorker::Continue { released }) => self.go_on(released)?,
                 Some(ToWorker::Load { chain }) => {
-                    let answer = match runtime.load(&chain) {
+                    let loaded = runtime.load(&chain);
+                    self.end_if_forked();
+                    self.send(&match loaded {
                         Ok(()) => FromWorker::Loaded,
                         Err(error) => self.failed(Fault::User(error)),
-                    };
-                    self.send(&answer)?;
+                    })?;
                 }
                 Some(ToWorker::Call { batch, released }) => {
                     self.transfer.take_back(released)?;
@@ -200,6 +204,7 @@ impl Session {
         };
         let mut failure = None;
         let result = runtime.call(input, &mut |answer| {
+            self.end_if_forked();
             if failure.is_none() {
                 failure = match answer {
                     Answer::Rows(output) => self.emit(&output).err(),
@@ -210,6 +215,7 @@ impl Session {
             }
             if failure.is_none() { Ok(()) } else { Err(Stopped) }
         });
+        self.end_if_forked();
         match (failure, result) {
             (Some(EmitFailure::Io(error)), _) => Err(error),
             (Some(EmitFailure::Gone), _) => {
@@ -254,6 +260,18 @@ impl Session {
         self.channel.send(&frame, file.as_slice()).map_err(EmitFailure::Io)?;
         self.outputs += 1;
         Ok(())
+    }
+
+    /// Ends a process that a function forked and that came back from it: two would speak for
+    /// one worker.
+    fn end_if_forked(&self) {
+        if process::id() != self.pid {
+            let told = "a process that a function forked came back from it and was ended: end it \
+                        in the function, by `os._exit`";
+            // A closed standard error leaves nowhere to tell of it.
+            let _closed = writeln!(io::stderr().lock(), "{told}").is_err();
+            exit_now(1);
+        }
     }
 
     fn failed(&self, fault: Fault) -> FromWorker {

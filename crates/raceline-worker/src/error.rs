@@ -19,6 +19,8 @@ pub enum Exit {
     Signal(i32),
     /// It was killed, because it took longer than this for a batch.
     Late(Duration),
+    /// It was killed, because it had closed its connection to the engine.
+    Closed,
     /// It is gone, and its parent could not tell how.
     Unknown,
 }
@@ -31,14 +33,18 @@ impl Exit {
                 "the kernel kills a process this way when memory runs out: lower `batch_size` or \
                  `concurrency`, or give the function less to hold"
             }
-            Self::Signal(_) => {
+            Self::Signal(
+                libc::SIGABRT | libc::SIGBUS | libc::SIGFPE | libc::SIGILL | libc::SIGSEGV,
+            ) => {
                 "native code that the function calls crashed: run the function on one batch \
                  outside of Raceline to find out which"
             }
+            Self::Signal(_) => "the function, or another program, sent it this signal",
             Self::Code(_) => "the function ended its own process: raise an exception instead",
             Self::Late(_) => {
                 "the function hangs or is slow: raise `timeout_s`, or lower `batch_size`"
             }
+            Self::Closed => "the function closes descriptors that it did not open: let it not",
             Self::Unknown => {
                 "the template process that started it is gone: run again, which starts a new one"
             }
@@ -57,6 +63,7 @@ impl std::fmt::Display for Exit {
             Self::Late(limit) => {
                 write!(f, "it took longer than {} s for a batch", limit.as_secs_f64())
             }
+            Self::Closed => f.write_str("it closed its connection to the engine"),
             Self::Unknown => f.write_str("unknown exit status"),
         }
     }

@@ -25,7 +25,7 @@ pub(crate) const TEMPLATE_ON_STDIN: &str = "stdin";
 /// such ends sooner, from the socket.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// How often it looks for workers that the engine killed.
+/// How often it looks for workers whose end the engine awaits.
 const REAP: Duration = Duration::from_millis(2);
 
 /// One worker to fork.
@@ -51,8 +51,8 @@ pub struct TemplateLoop {
     channel: Channel,
     /// Workers that were not reaped yet.
     workers: Vec<u32>,
-    /// Those of them that the engine killed.
-    killed: Vec<u32>,
+    /// Those of them whose end the engine awaits.
+    awaited: Vec<u32>,
     pid: u32,
 }
 
@@ -69,7 +69,7 @@ impl TemplateLoop {
         ignore_interrupts()?;
         let channel = Channel::new(inherited_socket()?.into());
         let pid = std::process::id();
-        Ok(Some(Self { channel, workers: Vec::new(), killed: Vec::new(), pid }))
+        Ok(Some(Self { channel, workers: Vec::new(), awaited: Vec::new(), pid }))
     }
 
     /// Waits for the next worker to fork, and kills and reaps workers while it waits. `None` when
@@ -104,10 +104,13 @@ impl TemplateLoop {
                     }
                     ToTemplate::Kill { pid } if self.workers.contains(&pid) => {
                         kill_with_group(pid);
-                        self.killed.push(pid);
+                        self.awaited.push(pid);
+                    }
+                    ToTemplate::Await { pid } if self.workers.contains(&pid) => {
+                        self.awaited.push(pid);
                     }
                     // It ended on its own and was reaped before the order came.
-                    ToTemplate::Kill { pid: _ } => {}
+                    ToTemplate::Kill { pid: _ } | ToTemplate::Await { pid: _ } => {}
                 }
             }
             self.reap_ended()?;
@@ -168,12 +171,12 @@ impl TemplateLoop {
             }
             None => true,
         });
-        self.killed.retain(|pid| self.workers.contains(pid));
+        self.awaited.retain(|pid| self.workers.contains(pid));
         ended.iter().try_for_each(|message| self.send(message))
     }
 
     fn wait(&self) -> io::Result<()> {
-        let timeout = match (self.killed.is_empty(), self.workers.is_empty()) {
+        let timeout = match (self.awaited.is_empty(), self.workers.is_empty()) {
             (false, _) => Some(REAP),
             (true, false) => Some(LOOK),
             (true, true) => None,

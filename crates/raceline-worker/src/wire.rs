@@ -28,6 +28,11 @@ pub(crate) enum ToTemplate {
         /// Environment variables to set.
         env: Vec<(String, String)>,
     },
+    /// This worker is about to end by itself: reap it soon.
+    Await {
+        /// Its process id.
+        pid: u32,
+    },
     /// Kill this worker with its group, and reap it soon.
     Kill {
         /// Its process id.
@@ -229,7 +234,7 @@ impl FromTemplate {
         let (code, signal) = match exit {
             Exit::Code(code) => (Some(code), None),
             Exit::Signal(signal) => (None, Some(signal)),
-            Exit::Late(_) | Exit::Unknown => (None, None),
+            Exit::Late(_) | Exit::Closed | Exit::Unknown => (None, None),
         };
         Self::Exited { pid, code, signal }
     }

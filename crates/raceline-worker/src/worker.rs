@@ -24,6 +24,9 @@ use crate::wire::{self, Fault, FromWorker, PackedBatch, SegmentRef, ToWorker};
 /// How long a worker may take to end when it is asked to.
 const STOP_GRACE: Duration = Duration::from_millis(300);
 
+/// How long a worker whose connection ended may take to end by itself.
+const OWN_END: Duration = Duration::from_millis(500);
+
 /// How long the last lines of a worker that ended may take to arrive.
 const LAST_LINES: Duration = Duration::from_millis(100);
 
@@ -256,8 +259,12 @@ impl Worker {
         if !is_gone(&error) && late.is_none() {
             return self.broken(error);
         }
-        let exit = inbox.end().await;
-        let exit = late.map_or(exit, Exit::Late);
+        let ended = match late {
+            Some(limit) => Some(Exit::Late(limit)),
+            None => inbox.process.ends_within(OWN_END).await,
+        };
+        inbox.end().await;
+        let exit = ended.unwrap_or(Exit::Closed);
         WorkerError::Died { stage: Arc::clone(&self.spec.name), pid: self.pid, exit, rows }.into()
     }
 

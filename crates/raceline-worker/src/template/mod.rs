@@ -257,6 +257,12 @@ impl Process {
         }
     }
 
+    /// How it ends by itself; `None` when it takes longer than `wait_max`.
+    pub(crate) async fn ends_within(&mut self, wait_max: Duration) -> Option<Exit> {
+        self.tell(&ToTemplate::Await { pid: self.pid });
+        timeout(wait_max, self.ended()).await.ok()
+    }
+
     /// Kills it, unless it ended already, and waits until it is reaped. A process that ended on
     /// its own keeps its own exit.
     pub(crate) async fn end(&mut self) -> Exit {
@@ -264,13 +270,16 @@ impl Process {
         timeout(REAP_WAIT, self.ended()).await.unwrap_or(Exit::Unknown)
     }
 
+    /// The template kills it, which alone knows that nobody else has the id by now.
     fn kill(&self) {
-        if self.exit.borrow().is_some() {
-            return;
+        self.tell(&ToTemplate::Kill { pid: self.pid });
+    }
+
+    fn tell(&self, order: &ToTemplate) {
+        if self.exit.borrow().is_none() {
+            // This fails only when the template is gone, which takes its workers along.
+            let _gone = self.shared.send(order, &[]).is_err();
         }
-        // The template does it, which alone knows that nobody else has the id by now. This fails
-        // only when the template is gone, which takes its workers along.
-        let _gone = self.shared.send(&ToTemplate::Kill { pid: self.pid }, &[]).is_err();
     }
 }
 
