@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 
 from measure import Measurement, run
 from pictures import make
@@ -97,9 +98,43 @@ def images(scale: float) -> Outcome:
     return runs, {"ray / raceline (at least 2)": best(runs["ray"]) / best(runs["raceline"])}
 
 
+def functions(scale: float) -> Outcome:
+    """What it costs to run a function in a worker."""
+    size, count = max(int(8_192 * scale), 64), max(int(20_000 * scale), 100)
+    runs = {
+        what: [run("functions", *what.split()) for _ in range(5)]
+        for what in (
+            f"copy {size}",
+            f"identity float64 {size}",
+            f"identity tensor {size}",
+            f"ping {count}",
+            f"calls {count}",
+            "pool",
+            "busy 8 0.005",
+            "busy 2000000 0.005",
+            "busy 16000000 0.03",
+        )
+    }
+    numpy = best([run("start", "numpy") for _ in range(5)])
+    floor = best(runs[f"copy {size}"])
+    busy = {what: kept for what, kept in runs.items() if what.startswith("busy")}
+    return runs, {
+        "float64: speed / memcpy (at least 0.2)": floor / best(runs[f"identity float64 {size}"]),
+        "tensor: speed / memcpy (at least 0.15)": floor / best(runs[f"identity tensor {size}"]),
+        "a batch of one row / socket ping-pong (at most 3)": (
+            best(runs[f"calls {count}"]) / best(runs[f"ping {count}"])
+        ),
+        "4 workers at work, cold / import numpy (at most 1)": best(runs["pool"]) / numpy,
+    } | {
+        f"{what}: part of its time (at least 0.97)": median(one.inner_seconds for one in kept)
+        for what, kept in busy.items()
+    }
+
+
 SUITES: dict[str, Callable[[float], Outcome]] = {
     "front-page": front_page,
     "start": start,
     "memory": memory,
     "images": images,
+    "functions": functions,
 }
