@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 from collections.abc import Iterator
@@ -35,9 +36,7 @@ def _parts(held: Any) -> Iterator[tuple[str, Any]]:
     """What an object holds, by the name that the user gave it."""
     match held:
         case FunctionType():
-            variables = inspect.getclosurevars(held)
-            for names in (variables.nonlocals, variables.globals):
-                yield from ((f"variable `{name}`", value) for name, value in names.items())
+            yield from ((f"variable `{name}`", value) for name, value in _variables(held))
             parameters = inspect.signature(held).parameters.values()
             yield from ((f"default of `{each.name}`", each.default) for each in parameters)
         case MethodType():
@@ -54,6 +53,16 @@ def _parts(held: Any) -> Iterator[tuple[str, Any]]:
         case _:
             fields = getattr(held, "__dict__", {})
             yield from ((f"attribute `{name}`", value) for name, value in fields.items())
+
+
+def _variables(function: FunctionType) -> Iterator[tuple[str, Any]]:
+    """What a function takes from around it, as far as it is set by now."""
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        with contextlib.suppress(ValueError):  # it is not set yet
+            yield name, cell.cell_contents
+    for name in function.__code__.co_names:
+        if name in function.__globals__:
+            yield name, function.__globals__[name]
 
 
 def _can_be_pickled(value: Any) -> bool:

@@ -602,6 +602,12 @@ def unsendable():
     def helper(row):
         return lock and row
 
+    def before_it_is_set(row):
+        return (unset, lock)
+
+    if not lock:
+        unset = None
+
     def by_default(row, lock=lock):
         return row
 
@@ -611,6 +617,7 @@ def unsendable():
     return [
         (lambda row: lock, "variable `lock` (a `lock`): cannot pickle"),
         (lambda row: helper(row), "variable `helper` → variable `lock` (a `lock`): "),
+        (before_it_is_set, "variable `lock` (a `lock`): "),
         (by_default, "default of `lock` (a `lock`): "),
         (Locked().__call__, "attribute `lock` (a `lock`): "),
         (functools.partial(by_argument, lock=lock), "argument `lock` (a `lock`): "),

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -16,8 +17,6 @@ import pytest
 
 import raceline
 from raceline import errors
-
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers of a template process")
 
 
 def double(batch):
@@ -85,8 +84,10 @@ def moves_house(batch):
 
 
 def kills_the_stdin_of_its_parent(batch):
+    # The template's is its connection to the engine.
     with contextlib.suppress(OSError):
-        os.close(os.open(f"/proc/{os.getppid()}/fd/0", os.O_RDWR | os.O_TRUNC))
+        socket.socket(fileno=os.dup(0)).shutdown(socket.SHUT_RDWR)
+    os.close(0)
     return batch
 
 
@@ -301,13 +302,17 @@ def test_a_template_that_a_function_kills_is_replaced():
 
 
 @pytest.mark.parametrize("options", [{}, {"num_cpus": 0}], ids=str)
-def test_10_000_workers_are_no_more_than_the_work_needs(options):
+def test_10_000_workers_may_be_asked_for(options, tmp_path):
+    class Recorded:
+        def __init__(self):
+            (tmp_path / str(os.getpid())).touch()
+
+        def __call__(self, batch):
+            return {"id": np.sort(batch["id"])}
+
     dataset = raceline.range(1000).map_batches(
-        recorded, batch_size=100, concurrency=10_000, **options
+        Recorded, batch_size=100, concurrency=10_000, **options
     )
-    assert dataset.count() == 1000
-    assert len(set(dataset.unique("pid"))) <= 100
-
-
-def recorded(batch):
-    return {"id": batch["id"], "pid": np.full(len(batch["id"]), os.getpid())}
+    assert dataset.sum("id") == 499_500
+    if not options:
+        assert len(list(tmp_path.iterdir())) <= os.cpu_count()

@@ -89,6 +89,7 @@ def test_memory_of_batches_that_nobody_keeps_is_used_again():
     """A worker of 200 batches of 8 MB maps a handful of them at a time."""
 
     def mapped(batch):
+        assert (batch["tensor"] == 1).all()
         with open("/proc/self/smaps_rollup") as file:
             shared = sum(int(line.split()[1]) for line in file if line.startswith("Shared_"))
         return {"shared_kb": [shared], "id": batch["id"][:1]}

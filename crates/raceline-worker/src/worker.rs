@@ -288,10 +288,9 @@ impl Worker {
 
 impl Inbox {
     /// Ends the process and takes in its last lines.
-    async fn end(&mut self) -> Exit {
-        let exit = self.process.end().await;
+    async fn end(&mut self) {
+        self.process.end().await;
         self.printed.ended_within(LAST_LINES).await;
-        exit
     }
 
     /// The next message, and what is left of the time for it.

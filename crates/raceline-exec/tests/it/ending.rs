@@ -1,7 +1,7 @@
 //! How executions end: failures, panics, cancellation, drops, and what is closed then.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -122,15 +122,16 @@ async fn the_machine_outlives_its_last_handle_while_work_ends() {
 
 /// An operator that fails, and the region that it feeds, which has left by then.
 #[derive(Debug, Default)]
-struct Left {
+struct Leaves {
     runs: AtomicBool,
     left: AtomicBool,
+    closed: AtomicUsize,
 }
 
 #[async_trait]
-impl Operator for Left {
+impl Operator for Leaves {
     fn name(&self) -> Arc<str> {
-        "Left".into()
+        "Leaves".into()
     }
 
     fn pool(&self) -> PoolShape {
@@ -150,12 +151,16 @@ impl Operator for Left {
         });
         Err(Broken("operator").into())
     }
+
+    async fn close(&self) {
+        self.closed.fetch_add(1, Ordering::SeqCst);
+    }
 }
 
 #[async_trait]
-impl Region for Left {
+impl Region for Leaves {
     fn name(&self) -> Arc<str> {
-        "Left".into()
+        "Leaves".into()
     }
 
     async fn run(&self, ports: Vec<PortStream>, _: &mut dyn Emit) -> Result<(), Failure> {
@@ -171,14 +176,15 @@ impl Region for Left {
 #[tokio::test]
 async fn a_failure_that_nobody_needs_is_not_told() {
     let machine = machine(2.0);
-    let left = Arc::new(Left::default());
+    let left = Arc::new(Leaves::default());
     let mut graph = Graph::new();
     let read = graph.source(Arc::new(Counting::new(1, 1, 10)), vec![]);
     let failing = graph.operator(read, Arc::clone(&left) as Arc<_>, vec![]);
-    let root = graph.region(vec![failing], left);
+    let root = graph.region(vec![failing], Arc::clone(&left) as Arc<_>);
     let mut execution = start(&machine, graph, root);
     assert!(drain(&mut execution).await.1.is_none());
     execution.close().await.unwrap();
+    assert_eq!(left.closed.load(Ordering::SeqCst), 1);
 }
 
 /// A sink commits when its input ends, so a failure upstream must never look like an end.

@@ -16,16 +16,6 @@ use pyo3::types::PyCapsule;
 use super::windows::window;
 use crate::convert::ConvertError;
 
-/// Whether `value` hands over an array, or a batch, by the interface.
-pub(crate) fn exports_array(value: &Bound<'_, PyAny>) -> PyResult<bool> {
-    value.hasattr(intern!(value.py(), "__arrow_c_array__"))
-}
-
-/// Whether `value` hands over a chunked array, or a table, by the interface.
-pub(crate) fn exports_stream(value: &Bound<'_, PyAny>) -> PyResult<bool> {
-    value.hasattr(intern!(value.py(), "__arrow_c_stream__"))
-}
-
 /// What a Python object handed over: arrays of one type over its memory.
 #[derive(Debug)]
 pub(crate) struct ArrowChunks {
@@ -34,13 +24,20 @@ pub(crate) struct ArrowChunks {
 }
 
 impl ArrowChunks {
-    /// Takes over what `value` exports, as one array where it can.
+    /// Takes over what `value` exports, as one array where it can; `None` when it exports nothing.
     ///
     /// # Errors
     /// What the exporting methods raise, and [`ConvertError::Arrow`] when what they hand over is
     /// not valid.
-    pub(crate) fn take(value: &Bound<'_, PyAny>) -> PyResult<Self> {
-        if exports_array(value)? { take_array(value) } else { take_stream(value) }
+    pub(crate) fn take(value: &Bound<'_, PyAny>) -> PyResult<Option<Self>> {
+        let py = value.py();
+        if value.hasattr(intern!(py, "__arrow_c_array__"))? {
+            return take_array(value).map(Some);
+        }
+        if value.hasattr(intern!(py, "__arrow_c_stream__"))? {
+            return take_stream(value).map(Some);
+        }
+        Ok(None)
     }
 
     /// The chunks as batches: each field of theirs, which are structs, is a column.

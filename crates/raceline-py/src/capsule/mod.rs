@@ -7,4 +7,4 @@ mod import;
 mod windows;
 
 pub(crate) use export::{batch_capsules, schema_capsule};
-pub(crate) use import::{ArrowChunks, exports_array, exports_stream};
+pub(crate) use import::ArrowChunks;

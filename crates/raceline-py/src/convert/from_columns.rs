@@ -14,7 +14,7 @@ use super::error::ConvertError;
 use super::from_cells::column_from_cells;
 use super::from_numpy::column_from_array;
 use super::from_rows::{assemble, column_name};
-use crate::capsule::{ArrowChunks, exports_array, exports_stream};
+use crate::capsule::ArrowChunks;
 use crate::numpy::{Memory, numpy_item};
 
 /// The batches that `value` stands for: one for a mapping of columns or a data frame, those of
@@ -34,8 +34,8 @@ pub(crate) fn batches_from_value(
         let columns = frames(value.py(), "columns_of")?.call1((value,))?;
         return Ok(vec![columns_to_batch(columns.cast::<PyMapping>()?, memory)?]);
     }
-    if exports_array(value)? || exports_stream(value)? {
-        let (schema, batches) = ArrowChunks::take(value)?.into_batches()?;
+    if let Some(rows) = ArrowChunks::take(value)? {
+        let (schema, batches) = rows.into_batches()?;
         check_names(&schema)?;
         return Ok(if batches.is_empty() { vec![RecordBatch::new_empty(schema)] } else { batches });
     }
@@ -89,8 +89,8 @@ fn column_from_value(
         let column = frames(py, "column_of")?.call1((value,))?;
         return column_from_value(name, &column, memory);
     }
-    if exports_array(value)? || exports_stream(value)? {
-        return arrow_column(name, value);
+    if let Some(column) = ArrowChunks::take(value)? {
+        return arrow_column(name, column);
     }
     if value.hasattr(intern!(py, "__array__"))? {
         let array = numpy_item(py, &ASARRAY, "asarray")?.call1((value,))?;
@@ -111,8 +111,8 @@ fn column_from_value(
 }
 
 /// A column of an Arrow array or a chunked one.
-fn arrow_column(name: &str, value: &Bound<'_, PyAny>) -> PyResult<(Field, ArrayRef)> {
-    let ArrowChunks { field, chunks } = ArrowChunks::take(value)?;
+fn arrow_column(name: &str, column: ArrowChunks) -> PyResult<(Field, ArrayRef)> {
+    let ArrowChunks { field, chunks } = column;
     let field = field.with_name(name).with_nullable(true);
     let array = match chunks.as_slice() {
         [] => arrow::array::new_empty_array(field.data_type()),
