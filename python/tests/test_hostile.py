@@ -87,7 +87,8 @@ def kills_the_stdin_of_its_parent(batch):
     # The template's is its connection to the engine.
     with contextlib.suppress(OSError):
         socket.socket(fileno=os.dup(0)).shutdown(socket.SHUT_RDWR)
-    os.close(0)
+    with contextlib.suppress(OSError):  # a worker may get both batches
+        os.close(0)
     return batch
 
 
