@@ -48,6 +48,10 @@ impl Dataset {
         Self::new(self.inner.with_column(name, expr.get().clone()))
     }
 
+    fn expect_workers(&self) {
+        self.inner.session().expect_workers();
+    }
+
     fn udf(&self, options: &Bound<'_, PyDict>) -> PyResult<Self> {
         Ok(Self::new(self.inner.udf(read_udf(options)?)))
     }

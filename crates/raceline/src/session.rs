@@ -225,6 +225,22 @@ impl Session {
         }
     }
 
+    /// Starts what workers are forked from, in the background, so that it is there when a run
+    /// needs it. When that fails, the run says so. A session that cannot run starts nothing.
+    pub fn expect_workers(&self) {
+        if self.shared.life.check().is_err() {
+            return;
+        }
+        let (life, template) = (Arc::clone(&self.shared.life), Arc::clone(&self.shared.template));
+        let start = move || {
+            let _told_by_the_run = template.get().is_err();
+            if life.check().is_err() {
+                template.shutdown();
+            }
+        };
+        drop(self.shared.machine.io().spawn_blocking(start));
+    }
+
     /// The template process, which is started at first need.
     pub(crate) fn template(&self) -> &Arc<LazyTemplate> {
         &self.shared.template

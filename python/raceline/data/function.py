@@ -138,19 +138,16 @@ class UserFunction:
     batching: Batching = field(default_factory=Batching)
     faults: Faults = field(default_factory=Faults)
 
-    def native_options(self) -> dict[str, Any]:
-        """The function as the engine takes it.
+    def native_options(self, translation: Translation) -> dict[str, Any]:
+        """The function as the engine takes it, with what :meth:`translated` gave.
 
         Raises:
-            PlanError: It is no function or callable class, it is an ``async def``, the arguments
-                do not fit it, or it cannot be sent to a worker.
+            PlanError: The arguments do not fit it, or it cannot be sent to a worker.
         """
-        self._check()
         stateful = is_callable_class(self.fn)
         workers = WorkerCount.resolve(
             self.demand.compute, self.demand.concurrency, stateful=stateful
         )
-        translation = self._translated()
         batch_rows, batch_format = self.batching.rows(), normal_batch_format(self.batching.format)
         return {
             "kind": self.kind,
@@ -210,8 +207,14 @@ class UserFunction:
                 hint="use a plain function; raise `concurrency` to run more calls at a time",
             )
 
-    def _translated(self) -> Translation:
-        """The function's body for the compiler, or why not."""
+    def translated(self) -> Translation:
+        """The function's body for the compiler, or why not.
+
+        Raises:
+            PlanError: It is no function or callable class, it is an ``async def``, or the
+                arguments do not fit it.
+        """
+        self._check()
         from raceline._lambda import Translation, translate
 
         if is_callable_class(self.fn):

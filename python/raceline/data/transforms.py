@@ -317,4 +317,8 @@ class FunctionTransforms(Handle):
 
     def _apply(self, function: UserFunction) -> Self:
         """The dataset after a function."""
-        return self._derive(self._native.udf(function.native_options()))
+        translation = function.translated()
+        if translation.program is None:
+            # What it runs in starts while it is pickled.
+            self._native.expect_workers()
+        return self._derive(self._native.udf(function.native_options(translation)))
