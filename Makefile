@@ -3,6 +3,10 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
+# Other versions whose bytecode is known, as far as the machine has them.
+python_of = $(firstword $(shell python$(1) -c 'import sys; print(sys.executable)' 2>/dev/null) \
+	$(wildcard $(HOME)/.pyenv/versions/$(1).*/bin/python$(1)))
+OTHER_PYTHONS := $(foreach version,3.12 3.13,$(if $(call python_of,$(version)),$(version)))
 WHEEL_BYTES_MAX := 47185920
 DEVELOP := VIRTUAL_ENV=$(CURDIR)/$(VENV) PATH=$(BIN):$$PATH $(BIN)/maturin develop --quiet
 
@@ -13,10 +17,10 @@ CARGO_TARGET_DIR ?= $(CURDIR)/target
 export PYO3_PYTHON := $(BIN)/python
 export LD_LIBRARY_PATH := $(shell $(PYTHON) -c 'import sysconfig; print(sysconfig.get_config_var("LIBDIR") or "")'):$(LD_LIBRARY_PATH)
 
-.PHONY: test demo bench check rust-test python-test develop release-check deny pins clean
+.PHONY: test demo bench check rust-test python-test versions-test develop release-check deny pins clean
 
 # Everything, cheapest first.
-test: check rust-test python-test
+test: check rust-test python-test versions-test
 	@echo "make test: all passed"
 
 # Formatting, the house's own rules, lints.
@@ -38,6 +42,18 @@ rust-test: $(VENV)/.ready
 python-test: develop
 	$(BIN)/mypy
 	$(BIN)/pytest
+
+# The tests of the Python face with the other versions: one native module serves all of them. How
+# workers are killed does not depend on the version.
+versions-test: $(OTHER_PYTHONS:%=versions-test-%)
+versions-test-%: .venv-%/.ready develop
+	PYTHONPATH=$(CURDIR)/python .venv-$*/bin/python -m pytest --ignore python/tests/test_kills.py
+
+.PRECIOUS: .venv-%/.ready
+.venv-%/.ready: requirements-dev.txt
+	test -x .venv-$*/bin/python || $(call python_of,$*) -m venv .venv-$*
+	.venv-$*/bin/pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
+	touch $@
 
 # Builds the native module in the tests' own profile and installs it in the environment.
 develop: $(VENV)/.ready
@@ -77,7 +93,7 @@ pins:
 
 clean:
 	cargo clean
-	rm -rf $(VENV) benches/.venv dist demo-out
+	rm -rf $(VENV) .venv-* benches/.venv dist demo-out
 
 $(VENV)/.ready: requirements-dev.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
