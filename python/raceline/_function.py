@@ -10,9 +10,12 @@ import os
 import pickle
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from raceline._udf import Call, Function, Header, Kind, is_callable_class
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 class FunctionError(Exception):
@@ -32,11 +35,20 @@ class FunctionError(Exception):
 class UserFunction:
     """A function, what it takes, and how it is called."""
 
-    def __init__(self, kind: Kind, name: str, function: Function, call: Call) -> None:
+    def __init__(
+        self,
+        kind: Kind,
+        name: str,
+        function: Function,
+        call: Call,
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
         self.kind = kind
         self.name = name
         self.function = function
         self.call = call
+        # The event loop of an async function; its constructor found it as the current one.
+        self.loop = loop
 
     @classmethod
     def load(cls, payload: bytes) -> UserFunction:
@@ -51,6 +63,7 @@ class UserFunction:
             os.chdir(header.cwd)
         try:
             function, call = pickle.loads(header.body)  # noqa: S301  # the user's own
+            loop = None if call.max_concurrency is None else _new_loop()
             if is_callable_class(function):
                 made: Any = function(
                     *call.fn_constructor_args, **(call.fn_constructor_kwargs or {})
@@ -62,11 +75,28 @@ class UserFunction:
                 function = functools.partial(function, **call.fn_kwargs)
         except BaseException as error:
             raise FunctionError(header.name) from error
-        return cls(header.kind, header.name, function, call)
+        return cls(header.kind, header.name, function, call, loop)
 
     def complaint(self, text: str, hint: str) -> ValueError:
         """What is wrong with what the function returned."""
         return ValueError(f"`{self.name}` {text}\n  hint: {hint}")
+
+
+def async_hint(value: Any) -> str | None:
+    """What to do about a coroutine or async generator that a plain function returned."""
+    if not (hasattr(value, "__await__") or hasattr(value, "__aiter__")):
+        return None
+    if hasattr(value, "close"):
+        value.close()  # Nobody will await it.
+    return "pass the `async def` itself, not a plain function that calls it"
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    import asyncio
+
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    return loop
 
 
 def _with_arguments(fn: Function, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Function:

@@ -34,7 +34,7 @@ mod user_error;
 mod wire;
 mod worker;
 
-pub use child::{Answer, Runtime, Stopped, serve};
+pub use child::{Answer, Caller, Runtime, Stopped, serve};
 pub use device::GpuLedger;
 pub use error::{Exit, UdfError, WorkerError};
 pub use errored::{ErroredRow, ErroredRows};
@@ -42,5 +42,6 @@ pub use fork::{ForkRequest, TemplateLoop};
 pub use gpus::{declare_gpus, find_gpus};
 pub use operator::{ProcessOperator, ProcessSpec, TemplateSource};
 pub use output::LineSink;
+pub use segment::RateGate;
 pub use template::{Launcher, Template};
 pub use user_error::UserError;

@@ -8,7 +8,7 @@ use std::{io, process, thread};
 
 use arrow::array::{Array, AsArray, Int64Array, RecordBatch};
 use arrow::datatypes::Int64Type;
-use raceline_worker::{Answer, Runtime, Stopped, TemplateLoop, UserError, serve};
+use raceline_worker::{Answer, Caller, RateGate, Runtime, Stopped, TemplateLoop, UserError, serve};
 
 /// What a process does that the harness started as a template; nothing in the test run itself.
 #[test]
@@ -76,12 +76,9 @@ impl Runtime for Functions {
         }
     }
 
-    fn call(
-        &mut self,
-        input: RecordBatch,
-        emit: &mut dyn FnMut(Answer) -> Result<(), Stopped>,
-    ) -> Result<(), UserError> {
+    fn call(&mut self, input: RecordBatch, caller: &mut dyn Caller) -> Result<(), UserError> {
         self.calls += 1;
+        let emit = &mut |answer| caller.emit(answer);
         let output = match self.name.as_str() {
             "keep" => {
                 let sum: i64 =
