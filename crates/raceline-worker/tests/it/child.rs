@@ -54,6 +54,7 @@ struct Functions {
     env: Vec<(String, String)>,
     calls: i64,
     kept: Vec<RecordBatch>,
+    gate: Option<RateGate>,
 }
 
 impl Runtime for Functions {
@@ -74,6 +75,10 @@ impl Runtime for Functions {
             }
             _ => Ok(()),
         }
+    }
+
+    fn limit(&mut self, gate: RateGate) {
+        self.gate = Some(gate);
     }
 
     fn call(&mut self, input: RecordBatch, caller: &mut dyn Caller) -> Result<(), UserError> {
@@ -143,6 +148,11 @@ impl Runtime for Functions {
                 input
             }
             "not_utf8" => bad_strings(),
+            "look_ahead" => return self.look_ahead(&input, caller),
+            "turn" => {
+                let gate = self.gate.as_ref().unwrap();
+                column_of(&input, vec![i64::try_from(gate.reserve(0, 5, 7)).unwrap()])
+            }
             other => panic!("no function {other}"),
         };
         let _stopped = emit(Answer::Rows(output));
@@ -167,6 +177,23 @@ impl Functions {
             std::fs::write(folder.join("printed"), "").unwrap();
             thread::sleep(Duration::from_mins(1));
         }
+    }
+
+    /// Returns how many rows of later calls it was told of; the first of three waits for those of
+    /// the other two.
+    fn look_ahead(
+        &mut self,
+        input: &RecordBatch,
+        caller: &mut dyn Caller,
+    ) -> Result<(), UserError> {
+        while self.calls == 1 && self.kept.len() < 2 {
+            self.kept.extend(caller.upcoming().unwrap());
+            thread::sleep(Duration::from_millis(1));
+        }
+        let told: usize = self.kept.iter().map(RecordBatch::num_rows).sum();
+        let told = i64::try_from(told).unwrap();
+        let _stopped = caller.emit(Answer::Rows(column_of(input, vec![told])));
+        Ok(())
     }
 
     /// Fails for odd rows, in between returns the others one by one, and dies of row 13. With
