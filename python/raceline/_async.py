@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
+import os
 import select
 import socket
 import threading
@@ -122,6 +123,7 @@ class AsyncFunction:
         self._jobs: deque[_Job] = deque()
         self._begun: deque[_Job] = deque()
         self._running = 0
+        self._pid = os.getpid()
         self._is_stalled = False
         self._awaited: object = None
         self._woken, self._waker = socket.socketpair()
@@ -286,9 +288,13 @@ class AsyncFunction:
         while not self._is_ending:
             try:
                 self._loop.run_forever()
-            except BaseException:  # noqa: BLE001
-                # A task that the function left running ended the loop, by `sys.exit` or so.
+            except (SystemExit, KeyboardInterrupt):
+                # A task that the function left running raised it; the others go on.
                 traceback.print_exc()
+            except BaseException:  # noqa: BLE001  # the process ends here
+                # The loop is broken, by descriptors that the function closed or so.
+                traceback.print_exc()
+                os._exit(1)
 
     def _fill(self) -> None:
         """Begins calls, as many as may be under way."""
@@ -349,6 +355,9 @@ class AsyncFunction:
                 await self._attempts(job, call)
         except BaseException as error:  # noqa: BLE001 (it is told in the first thread)
             call.error = error
+        if os.getpid() != self._pid:
+            # Two processes would share one loop.
+            _end_forked()
         call.is_done = True
         self._tell(call)
 
@@ -468,6 +477,16 @@ class _Open:
 
     async def __aexit__(self, *raised: object) -> None:
         return None
+
+
+def _end_forked() -> None:
+    """Ends a process that a function forked and that came back from it."""
+    os.write(
+        2,
+        b"a process that a function forked came back from it and was ended: end it in the "
+        b"function, by `os._exit`\n",
+    )
+    os._exit(1)
 
 
 def _settle(room: asyncio.Future[None]) -> None:

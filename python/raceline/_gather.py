@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from raceline._function import FunctionError, UserFunction
@@ -11,10 +12,13 @@ from raceline._rows import Check, no_truth
 if TYPE_CHECKING:
     from raceline._native import WorkerBatch
 
-# Rows of an output.
+# An output: rows, and bytes as they are estimated.
 _ROWS_MAX = 1 << 17
+_BYTES_MAX = 16 << 20
 # Rows that are taken apart at once.
 _WINDOW_ROWS = 1024
+# What a value counts that does not tell its size.
+_CELL_BYTES = 16
 
 
 class Gathered(Protocol):
@@ -59,6 +63,7 @@ class _Rows:
         self._rows: list[Any] = []
         self._collector: RowCollector | None = None
         self._count = 0
+        self._bytes = 0
 
     @property
     def is_empty(self) -> bool:
@@ -66,7 +71,7 @@ class _Rows:
 
     @property
     def is_full(self) -> bool:
-        return self._count >= _ROWS_MAX
+        return self._count >= _ROWS_MAX or self._bytes >= _BYTES_MAX
 
     def put(self, pieces: list[Any]) -> None:
         for row in pieces:
@@ -74,6 +79,8 @@ class _Rows:
                 self._checked = self._check(row)
         self._rows += pieces
         self._count += len(pieces)
+        if pieces:
+            self._bytes += _row_bytes(pieces[-1]) * len(pieces)
         if len(self._rows) >= _WINDOW_ROWS:
             self._collect()
 
@@ -85,7 +92,7 @@ class _Rows:
         if self._collector is None:
             return []
         batch = self._collector.take()
-        self._collector, self._count = None, 0
+        self._collector, self._count, self._bytes = None, 0, 0
         return [batch]
 
     def _collect(self) -> None:
@@ -93,6 +100,15 @@ class _Rows:
             self._collector = self._collector or RowCollector(self._check.are_values)
             rows, self._rows = self._rows, []
             self._collector.extend(rows)
+
+
+def _row_bytes(row: Any) -> int:
+    """About how much memory the values of a row take."""
+    values = row.values() if isinstance(row, Mapping) else (row,)
+    return sum(
+        len(value) if isinstance(value, (bytes, str)) else getattr(value, "nbytes", _CELL_BYTES)
+        for value in values
+    )
 
 
 class _Flags:
