@@ -12,22 +12,23 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import inspect
 import os
 import select
 import socket
+import sys
 import threading
 import time
 import traceback
 from collections import deque
 from collections.abc import Iterator
-from contextlib import aclosing, suppress
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from raceline import _gather
+from raceline._async_call import Call, CallMaker
+from raceline._async_watch import Watch
 from raceline._function import FunctionError, UserFunction
-from raceline._pace import Pace, fresh
-from raceline._rows import many
+from raceline._pace import Pace
 
 if TYPE_CHECKING:
     from raceline._chain import BatchFunction
@@ -35,9 +36,6 @@ if TYPE_CHECKING:
 
 # Calls that were begun and not yet taken, for each of those that may be under way.
 _AHEAD = 8
-# What a call has yielded and nobody has taken yet: rows, and batches.
-_ROWS_WAIT_MAX = 1024
-_BATCHES_WAIT_MAX = 2
 # Rows that are made at once.
 _WINDOW_ROWS = 256
 # How long answers are gathered before they go on.
@@ -46,29 +44,6 @@ _GATHER_S = 0.5
 _END_S = 0.15
 
 _ENGINE, _LATE = object(), object()
-
-
-class _Call:
-    """One call of the function.
-
-    Attributes:
-        row: Position of its row, or of its batch's first row.
-        argument: What it is made with: a row, or a batch before it is converted.
-        pieces: What it returned or yielded and nobody has taken.
-        error: What it raised.
-        is_done: Nothing more comes; set last.
-        room: Told when pieces were taken, while the call waits for that.
-    """
-
-    __slots__ = ("argument", "error", "is_done", "pieces", "room", "row")
-
-    def __init__(self, row: int, argument: Any) -> None:
-        self.row = row
-        self.argument = argument
-        self.pieces: deque[Any] = deque()
-        self.error: BaseException | None = None
-        self.is_done = False
-        self.room: asyncio.Future[None] | None = None
 
 
 class _Job:
@@ -84,11 +59,11 @@ class _Job:
 
     __slots__ = ("batch", "calls", "error", "is_listed", "is_over", "rest", "tasks")
 
-    def __init__(self, batch: WorkerBatch, rest: Iterator[_Call]) -> None:
+    def __init__(self, batch: WorkerBatch, rest: Iterator[Call]) -> None:
         self.batch = batch
         self.rest = rest
-        self.calls: deque[_Call] = deque()
-        self.tasks: set[asyncio.Task[None]] = set()
+        self.calls: deque[Call] = deque()
+        self.tasks: dict[asyncio.Task[None], Call] = {}
         self.error: BaseException | None = None
         self.is_listed = False
         self.is_over = False
@@ -114,10 +89,8 @@ class AsyncFunction:
         """
         self._called = function
         self._form = form
-        self._pace = pace
         self._most = function.call.max_concurrency or 1
-        self._holds = function.call.goes_on or function.call.retry is not None
-        self._pieces_max = _ROWS_WAIT_MAX if form is None else _BATCHES_WAIT_MAX
+        self._maker = CallMaker(function, form, pace, self._tell)
         # What the constructor set in its context is there in each call.
         self._context = contextvars.copy_context()
         self._jobs: deque[_Job] = deque()
@@ -137,6 +110,7 @@ class AsyncFunction:
         self._loop = function.loop or asyncio.new_event_loop()
         if self._loop.is_closed():  # by the constructor
             self._loop = asyncio.new_event_loop()
+        self._watch = Watch(function, self._loop) if function.call.timeout_s else None
         self._is_ending = False
         self._thread = threading.Thread(target=self._serve, name="raceline-loop", daemon=True)
         self._thread.start()
@@ -166,7 +140,7 @@ class AsyncFunction:
                 if event is _ENGINE:
                     yield None
                     continue
-                if isinstance(event, _Call):
+                if isinstance(event, Call):
                     yield from self._take(job, event, gathered)
                 if gathered.is_empty:
                     until = None
@@ -206,9 +180,10 @@ class AsyncFunction:
             raise FunctionError(self._called.name) from error
         yield from batches
 
-    def _take(self, job: _Job, call: _Call, gathered: _gather.Gathered) -> Iterator[FunctionError]:
+    def _take(self, job: _Job, call: Call, gathered: _gather.Gathered) -> Iterator[FunctionError]:
         """Takes what a call has so far, and the call itself when it is done."""
-        is_done, error = call.is_done, call.error
+        is_done = call.is_done
+        error = call.error if is_done else None
         pieces = []
         while call.pieces:
             pieces.append(call.pieces.popleft())
@@ -226,7 +201,7 @@ class AsyncFunction:
                 return
             except Exception as found:  # noqa: BLE001 (a user's objects may raise anything)
                 error = found
-        elif not self._holds:
+        elif not self._maker.holds:
             gathered.put(pieces)
         if isinstance(error, FunctionError):  # tells of what was returned
             error = error.__cause__ or error
@@ -247,7 +222,7 @@ class AsyncFunction:
             target: object = job
             if job.calls:
                 target = call = job.calls[0]
-                if call.is_done or (call.pieces and not self._holds):
+                if call.is_done or (call.pieces and not self._maker.holds):
                     self._awaited = None
                     return call
             elif job.is_listed and not job.calls:
@@ -258,6 +233,8 @@ class AsyncFunction:
                 self._awaited = target
                 continue
             wait_ms = None if until is None else max(until - time.monotonic(), 0) * 1000
+            if self._watch is not None:
+                wait_ms = self._watch.wait_ms(wait_ms)
             ready = [fd for fd, _ in self._poll.poll(wait_ms)]
             if self._woken.fileno() in ready:
                 self._woken.recv(4096)
@@ -265,12 +242,29 @@ class AsyncFunction:
                 return _ENGINE
             if not ready and until is not None and time.monotonic() >= until:
                 return _LATE
+            if not ready and self._watch is not None:
+                self._end_if_blocked(job, self._watch)
 
-    def _calls(self, batch: WorkerBatch) -> Iterator[_Call]:
+    def _end_if_blocked(self, job: _Job, watch: Watch) -> None:
+        """Fails, or ends the process where others go on, when a call blocks the loop."""
+        error = watch.found(self._thread)
+        if error is None:
+            return
+        if self._called.call.goes_on:
+            # The row is found as one that kills its worker.
+            traceback.print_exception(error)
+            sys.stderr.flush()
+            os._exit(1)
+        task = asyncio.current_task(self._loop)
+        call = None if task is None else job.tasks.get(task)
+        row = call.row if call is not None and self._form is None else None
+        raise FunctionError(self._called.name, row) from error
+
+    def _calls(self, batch: WorkerBatch) -> Iterator[Call]:
         if self._form is not None:
             size = self._called.call.batch_size or max(batch.num_rows, 1)
             for first in range(0, batch.num_rows, size):
-                yield _Call(first, batch.slice(first, size))
+                yield Call(first, batch.slice(first, size))
             return
         names = batch.names
         are_values = batch.is_values or (self._called.call.row_is_value and len(names) == 1)
@@ -278,7 +272,7 @@ class AsyncFunction:
         for first in range(0, batch.num_rows, _WINDOW_ROWS):
             columns = batch.slice(first, _WINDOW_ROWS).cells()
             for cells in zip(*columns, strict=True):
-                yield _Call(row, cells[0] if are_values else dict(zip(names, cells, strict=False)))
+                yield Call(row, cells[0] if are_values else dict(zip(names, cells, strict=False)))
                 row += 1
 
     # In the loop's thread.
@@ -320,18 +314,18 @@ class AsyncFunction:
         # Some may have been taken before that was told.
         return sum(len(job.calls) for job in self._jobs) >= most
 
-    def _begin(self, job: _Job, call: _Call) -> None:
+    def _begin(self, job: _Job, call: Call) -> None:
         self._running += 1
         context = self._context.copy()
-        task = self._loop.create_task(self._made(job, call), context=context)
-        job.tasks.add(task)
+        task = self._loop.create_task(self._made(call), context=context)
+        job.tasks[task] = call
         task.add_done_callback(lambda task: self._ended(job, task))
         job.calls.append(call)
         self._tell(job)
 
     def _ended(self, job: _Job, task: asyncio.Task[None]) -> None:
         self._running -= 1
-        job.tasks.discard(task)
+        del job.tasks[task]
         self._fill()
 
     def _tell(self, target: object) -> None:
@@ -347,12 +341,9 @@ class AsyncFunction:
             self._jobs.remove(job)
         self._fill()
 
-    async def _made(self, job: _Job, call: _Call) -> None:
+    async def _made(self, call: Call) -> None:
         try:
-            if self._form is not None and self._called.call.goes_on:
-                await self._around_errors(job, call)
-            else:
-                await self._attempts(job, call)
+            await self._maker.make(call)
         except BaseException as error:  # noqa: BLE001 (it is told in the first thread)
             call.error = error
         if os.getpid() != self._pid:
@@ -360,103 +351,6 @@ class AsyncFunction:
             _end_forked()
         call.is_done = True
         self._tell(call)
-
-    async def _around_errors(self, job: _Job, call: _Call) -> None:
-        """The outputs for a batch, or for its halves if it fails, and so on down to one row."""
-        part = _Call(call.row, call.argument)
-        try:
-            await self._attempts(job, part)
-            call.pieces.extend(part.pieces)
-            return
-        except Exception as error:  # noqa: BLE001 (it is the user's code)
-            failure = error
-        rows = call.argument.num_rows
-        if rows == 1:
-            told = FunctionError(self._called.name, call.row)
-            told.__cause__ = failure
-            call.pieces.append(told)
-            return
-        half = rows // 2
-        for first, count in ((0, half), (half, rows - half)):
-            part = _Call(call.row + first, call.argument.slice(first, count))
-            await self._around_errors(job, part)
-            call.pieces.extend(part.pieces)
-
-    async def _attempts(self, job: _Job, call: _Call) -> None:
-        """Makes a call at its turn, and again when it raises what it is retried for."""
-        retry = self._called.call.retry
-        failures = 0
-        while True:
-            argument = call.argument if self._form is None else self._form.argument(call.argument)
-            if self._pace is not None and (wait_s := self._pace.wait_s(argument)) > 0:
-                await asyncio.sleep(wait_s)
-            if retry is None:
-                return await self._timed(call, argument)
-            try:
-                return await self._timed(call, fresh(argument))
-            except retry.on:
-                failures += 1
-                if job.is_over or failures > retry.times:
-                    raise
-            call.pieces.clear()
-            await asyncio.sleep(retry.wait_s(failures))
-
-    async def _timed(self, call: _Call, argument: Any) -> None:
-        limit_s = self._called.call.timeout_s
-        if limit_s is None:
-            return await self._collect(call, argument, None)
-        try:
-            async with asyncio.timeout(limit_s) as timer:
-                await self._collect(call, argument, timer)
-        except TimeoutError as error:
-            if not timer.expired():
-                raise
-            what = "row" if self._form is None else "batch"
-            text = f"`{self._called.name}` took longer than {limit_s:g} s for a {what}"
-            where = error.__cause__.__traceback__ if error.__cause__ is not None else None
-            raise TimeoutError(text).with_traceback(where) from None
-
-    async def _collect(self, call: _Call, argument: Any, timer: asyncio.Timeout | None) -> None:
-        """Puts what the function returns or yields to the call's pieces."""
-        made = self._called.function(argument)
-        if inspect.isawaitable(made):
-            made = await made
-        is_many = self._called.kind in ("flat_map", "map_batches")
-        if is_many and hasattr(type(made), "__aiter__"):
-            async with aclosing(made) if hasattr(made, "aclose") else _Open():
-                async for piece in made:
-                    await self._put(call, piece, timer)
-        elif self._called.kind == "flat_map":
-            for piece in many(self._called, made):
-                await self._put(call, piece, timer)
-        elif is_many and inspect.isgenerator(made):
-            for piece in made:
-                await self._put(call, piece, timer)
-        elif self._form is not None:
-            call.pieces.extend(self._form.batches(made, "returned"))
-        else:
-            call.pieces.append(made)
-
-    async def _put(self, call: _Call, piece: Any, timer: asyncio.Timeout | None) -> None:
-        """Adds a piece of many, when there is room; that wait is not the function's time."""
-        if not self._holds and len(call.pieces) >= self._pieces_max:
-            call.room = self._loop.create_future()
-            # Some may have been taken before that was told.
-            if len(call.pieces) >= self._pieces_max:
-                ends = None if timer is None else timer.when()
-                start = self._loop.time()
-                if timer is not None and ends is not None:
-                    timer.reschedule(None)
-                await call.room
-                if timer is not None and ends is not None:
-                    timer.reschedule(ends + self._loop.time() - start)
-            call.room = None
-        if self._form is None:
-            call.pieces.append(piece)
-        else:
-            call.pieces.extend(self._form.batches(piece, "yielded"))
-        if not self._holds:
-            self._tell(call)
 
     async def _end(self) -> None:
         others = asyncio.all_tasks() - {asyncio.current_task()}
@@ -467,16 +361,6 @@ class AsyncFunction:
         await self._loop.shutdown_asyncgens()
         self._is_ending = True
         self._loop.call_soon(self._loop.stop)
-
-
-class _Open:
-    """Closes nothing."""
-
-    async def __aenter__(self) -> None:
-        return None
-
-    async def __aexit__(self, *raised: object) -> None:
-        return None
 
 
 def _end_forked() -> None:

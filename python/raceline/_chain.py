@@ -29,6 +29,7 @@ _OWN_FILES = (
     _rows.__file__,
     _rows.LOOP_FILE,
     str(Path(__file__).with_name("_async.py")),
+    str(Path(__file__).with_name("_async_call.py")),
 )
 
 # Characters of a message or traceback that an error shows.

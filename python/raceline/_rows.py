@@ -235,7 +235,8 @@ class Check:
             text, hint = "returned None for a row", "did you forget `return`?"
         elif is_value is None:
             text = f"returned `{found}` for a row, which is neither a dict nor a plain value"
-            hint = async_hint(row) or (
+            is_async = self.step.call.max_concurrency is not None
+            hint = (None if is_async else async_hint(row)) or (
                 'return a dict, such as `{"value": x}`; `flat_map` makes several rows of one'
             )
         elif self.first is not None and is_value != self.are_values:

@@ -367,6 +367,25 @@ def test_a_function_may_block_the_loop():
     assert [row["id"] for row in raceline.range(50).map(block).take_all()] == list(range(50))
 
 
+def test_a_call_that_blocks_the_loop_for_too_long_is_named():
+    async def block(row):
+        if row["id"] == 3:
+            time.sleep(600)
+        return row
+
+    with pytest.raises(TimeoutError) as caught:
+        raceline.range(10).map(block, timeout_s=0.3, concurrency=1).take_all()
+    assert caught.value.rows == (3, 3)
+    assert str(caught.value).startswith(
+        "function `block` raised TimeoutError: `block` blocks its event loop, for longer than the "
+        "0.3 s that a call may take\n  hint: await what takes long, or make it a plain function"
+    )
+    assert str(caught.value).count("time.sleep(600)") == 1
+    assert "raceline/_async" not in str(caught.value)
+    rows = raceline.range(10).map(block, timeout_s=0.1, on_error="skip", max_retries=0)
+    assert rows.count() == 9
+
+
 def test_tasks_that_are_left_running_end_with_the_worker(tmp_path):
     async def leave(row):
         async def background():
@@ -534,11 +553,11 @@ def test_a_program_is_interrupted_while_calls_wait_or_block_the_loop():
 import asyncio, time, raceline
 
 async def wait(row):
-    print("called", flush=True)
+    print("waits", flush=True)
     await asyncio.sleep(600)
 
 async def block(row):
-    print("called", flush=True)
+    print("blocks", flush=True)
     time.sleep(600)
 
 for fn in (wait, block):
@@ -550,8 +569,8 @@ for fn in (wait, block):
     run = subprocess.Popen(
         [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    for _ in range(2):
-        while "called" not in run.stderr.readline():
+    for called in ("waits", "blocks"):
+        while called not in run.stderr.readline():
             pass
         run.send_signal(signal.SIGINT)
         assert run.stdout.readline() == "interrupted\n"
