@@ -41,7 +41,7 @@ _WINDOW_ROWS = 256
 # How long answers are gathered before they go on.
 _GATHER_S = 0.5
 # How long tasks may take to end when they are cancelled at the worker's end.
-_END_S = 0.15
+_END_S = 0.1
 
 _ENGINE, _LATE = object(), object()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -59,6 +58,8 @@ class Retry:
 
     def wait_s(self, failures: int) -> float:
         """Seconds before the next call, after so many that failed, 1 or more."""
+        import random
+
         longest = self.backoff_s * 2.0 ** min(failures - 1, _DOUBLINGS_MAX)
         return min(longest, self.backoff_max_s) * random.uniform(0.5, 1.0)  # noqa: S311
 

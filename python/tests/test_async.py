@@ -13,9 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from opaque import opaque
 
 import raceline
-from raceline.data import ActorPoolStrategy, Retry
+from raceline.data import ActorPoolStrategy, RateLimit, Retry
+from raceline.data.compute import WorkerCount
 
 
 class Server:
@@ -218,6 +220,73 @@ def test_other_rows_of_a_batch_go_on_where_one_fails():
 
 async def fine(row):
     return row
+
+
+async def fine_pieces(row):
+    yield row
+    yield row
+
+
+def test_a_letter_is_replayed_also_inside_a_running_loop():
+    rows = raceline.range(1).map(opaque(lambda row: {}[0]), on_error="dead_letter")
+    assert rows.count() == 0
+    letters = rows.dead_letters()
+
+    async def in_notebook(fn):
+        return raceline.replay(letters, fn, debugger=False)
+
+    assert raceline.replay(letters, fine_pieces, debugger=False) == [{"id": 0}] * 2
+    assert asyncio.run(in_notebook(fine)) == {"id": 0}
+    assert asyncio.run(in_notebook(fine_pieces)) == [{"id": 0}] * 2
+
+
+def test_explain_says_why_calls_are_not_compiled(capsys):
+    def same(row):
+        return row
+
+    ids = raceline.range(3)
+    for rows, why in (
+        (ids.map(fine), "Map(fine): process: it is an `async def`"),
+        (ids.map(same), "Map(same): compiled"),
+        (ids.map(same, retry=Retry()), "Map(same): process: it is called again when it raises"),
+        (
+            ids.map(same, rate_limit=RateLimit(requests_per_s=5)),
+            "Map(same): process: it has a rate limit",
+        ),
+    ):
+        rows.explain()
+        assert f"{why}\n" in capsys.readouterr().out
+
+
+def test_the_calls_of_a_plain_function_are_batches_that_may_wait():
+    strategy = ActorPoolStrategy(max_concurrent_calls_per_actor=3)
+    workers = WorkerCount.resolve(strategy, None, stateful=True)
+    assert workers.batches(is_async=False) == 6
+    assert workers.batches(is_async=True) is None
+    strategy = ActorPoolStrategy(max_concurrent_calls_per_actor=3, max_tasks_in_flight_per_actor=4)
+    workers = WorkerCount.resolve(strategy, None, stateful=True)
+    assert workers.batches(is_async=False) == workers.batches(is_async=True) == 4
+    assert raceline.range(5).map(Plain, compute=strategy).count() == 5
+
+
+class Plain:
+    def __call__(self, row):
+        return row
+
+
+class OwnError(Exception):
+    pass
+
+
+def test_calls_are_made_again_after_exceptions_of_the_program(tmp_path):
+    async def flaky(row):
+        if not (tmp_path / "failed").exists():
+            (tmp_path / "failed").touch()
+            raise OwnError
+        return row
+
+    retry = Retry(on=OwnError, backoff_s=0.01)
+    assert raceline.range(1).map(flaky, retry=retry).count() == 1
 
 
 def test_a_batch_that_fails_is_halved():

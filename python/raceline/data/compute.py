@@ -56,7 +56,7 @@ class ActorPoolStrategy(ComputeStrategy):
         initial_size: Workers that are started before the first batch; ``min_size`` by default.
         max_tasks_in_flight_per_actor: Batches that one worker may have: the one that it works on
             and those that wait in it, so that it need not wait for them. None is two, and one
-            for batches that take longer than a second.
+            for batches that take longer than a second; an ``async def`` gets more.
         max_concurrent_calls_per_actor: For an ``async def`` what ``max_concurrency`` is: calls
             that one worker has under way at once. A plain function is called one call at a time;
             for it this is half of ``max_tasks_in_flight_per_actor``, where that is not given.

@@ -90,13 +90,20 @@ def replay(
 def _awaited(made: Any) -> Any:
     """What a coroutine returns, or all that an async generator yields."""
     import asyncio
+    from concurrent.futures import ThreadPoolExecutor
 
     async def result() -> Any:
         if hasattr(made, "__aiter__"):
             return [piece async for piece in made]
         return await made
 
-    return asyncio.run(result())
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(result())
+    # A notebook runs a loop in this thread.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, result()).result()
 
 
 def _letter(letters: str | Dataset, index: int) -> tuple[str, Batch]:
