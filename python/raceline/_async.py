@@ -93,9 +93,10 @@ class AsyncFunction:
         self._maker = CallMaker(function, form, pace, self._tell)
         # What the constructor set in its context is there in each call.
         self._context = contextvars.copy_context()
-        self._jobs: deque[_Job] = deque()
-        self._begun: deque[_Job] = deque()
+        # Jobs of which calls may begin, and calls under way: the loop's thread alone sees them.
+        self._jobs: list[_Job] = []
         self._running = 0
+        self._begun: deque[_Job] = deque()
         self._pid = os.getpid()
         self._is_stalled = False
         self._awaited: object = None
@@ -167,8 +168,7 @@ class AsyncFunction:
 
     def _new_job(self, batch: WorkerBatch) -> _Job:
         job = _Job(batch, self._calls(batch))
-        self._jobs.append(job)
-        self._loop.call_soon_threadsafe(self._fill)
+        self._loop.call_soon_threadsafe(self._add, job)
         return job
 
     def _handed(
@@ -290,9 +290,13 @@ class AsyncFunction:
                 traceback.print_exc()
                 os._exit(1)
 
+    def _add(self, job: _Job) -> None:
+        self._jobs.append(job)
+        self._fill()
+
     def _fill(self) -> None:
         """Begins calls, as many as may be under way."""
-        for job in tuple(self._jobs):
+        for job in self._jobs:
             while not (job.is_listed or job.is_over):
                 if self._running >= self._most or self._is_far_ahead():
                     return

@@ -617,6 +617,18 @@ def test_a_process_that_a_function_forks_does_not_become_a_second_worker(tmp_pat
         time.sleep(0.01)
 
 
+def test_a_function_that_closes_its_descriptors_is_named():
+    async def closes(row):
+        if row["id"] == 3:
+            os.closerange(3, 256)
+        return row
+
+    with pytest.raises(raceline.errors.UdfError) as caught:
+        raceline.range(10).map(closes, concurrency=1, max_retries=0).take_all()
+    assert caught.value.rows == (3, 3)
+    assert raceline.range(3).map(fine).count() == 3
+
+
 def test_a_program_is_interrupted_while_calls_wait_or_block_the_loop():
     program = """
 import asyncio, time, raceline

@@ -192,7 +192,7 @@ impl Pool {
         }
         let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
         if gate.is_none() {
-            let (stage, bytes) = (Arc::clone(&self.spec.name), size_of::<RateGate>());
+            let (stage, bytes) = (Arc::clone(&self.spec.name), RateGate::BYTES.get());
             let made = RateGate::create();
             let memory = made.map_err(|source| WorkerError::Memory { stage, bytes, source })?;
             *gate = Some(Arc::new(memory));

@@ -10,8 +10,6 @@ use super::mapping::Mapping;
 /// Things that are counted by themselves, such as requests and tokens.
 const LANES: usize = 2;
 
-const GATE_BYTES: NonZeroUsize = NonZeroUsize::new(LANES * size_of::<u64>()).expect("is not 0");
-
 /// Memory that the workers of a stage share, to take turns at a rate.
 ///
 /// For each lane it holds the time from when on the next comer may go. Who comes moves that time
@@ -23,12 +21,16 @@ pub struct RateGate {
 }
 
 impl RateGate {
+    /// The memory of a gate.
+    pub(crate) const BYTES: NonZeroUsize =
+        NonZeroUsize::new(LANES * size_of::<u64>()).expect("there are lanes");
+
     /// The memory of a new gate, for [`Self::open`] in each worker.
     ///
     /// # Errors
     /// When the system has no memory or no descriptor left.
     pub(crate) fn create() -> io::Result<OwnedFd> {
-        Mapping::shared_file(GATE_BYTES)
+        Mapping::shared_file(Self::BYTES)
     }
 
     /// The gate over memory of [`Self::create`].
@@ -36,7 +38,7 @@ impl RateGate {
     /// # Errors
     /// When it is none, or cannot be mapped.
     pub(crate) fn open(memory: OwnedFd) -> io::Result<Self> {
-        Ok(Self { mapping: Mapping::open_shared(memory, GATE_BYTES)? })
+        Ok(Self { mapping: Mapping::open_shared(memory, Self::BYTES)? })
     }
 
     /// Takes the next turn of `lane`, at `now_ns` or later, after which nobody goes for

@@ -15,11 +15,11 @@ use crate::session::Session;
 /// to the worker is paid for by many rows.
 const UNIT_ROWS: usize = 8192;
 
-/// Batches that a worker may have which makes several calls at once: of rows, those that fill its
-/// calls, and as many again behind a call that takes longer than the others.
-const ROW_BATCHES_AHEAD: usize = 4;
+/// Batches that a worker may have which makes several calls at once: of rows, of which one fills
+/// all calls, so that the calls behind a slow one go on.
+const ROW_BATCHES_AHEAD: usize = 8;
 /// Of batches, for each call.
-const BATCHES_AHEAD: usize = 2;
+const BATCHES_AHEAD: usize = 4;
 
 /// Where a function runs.
 pub(super) enum Lane {
