@@ -84,7 +84,7 @@ class UserFunction:
 
 def async_hint(value: Any) -> str | None:
     """What to do about a coroutine or async generator that a plain function returned."""
-    if not (hasattr(value, "__await__") or hasattr(value, "__aiter__")):
+    if not (hasattr(type(value), "__await__") or hasattr(type(value), "__aiter__")):
         return None
     if hasattr(value, "close"):
         value.close()  # Nobody will await it.

@@ -80,7 +80,8 @@ def replay(
         [argument] = row.rows()
     try:
         made = fn(argument, *(fn_args or ()), **(fn_kwargs or {}))
-        return _awaited(made) if hasattr(made, "__await__") or hasattr(made, "__aiter__") else made
+        is_async = hasattr(type(made), "__await__") or hasattr(type(made), "__aiter__")
+        return _awaited(made) if is_async else made
     except Exception as error:
         if debugger or (debugger is None and sys.stdin.isatty() and sys.stdout.isatty()):
             pdb.post_mortem(error.__traceback__)
