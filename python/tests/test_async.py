@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 import functools
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -726,3 +727,42 @@ def test_what_cannot_be_is_refused(call, text):
     with pytest.raises(raceline.errors.PlanError) as caught:
         call(raceline.range(3))
     assert str(caught.value) == text
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_async_functions_answer_as_plain_ones_do(seed):
+    chance = random.Random(seed)
+    kind = ("map", "flat_map", "filter", "map_batches")[seed % 4]
+    fails = chance.random() * 0.2
+
+    def is_bad(key):
+        return random.Random(f"{seed} {key}").random() < fails
+
+    def plain(row):
+        if kind == "map_batches":
+            if any(is_bad(id) for id in row["id"]):
+                raise ValueError
+            return {"id": row["id"], "twice": row["id"] * 2}
+        if is_bad(row["id"]):
+            raise ValueError
+        if kind == "flat_map":
+            return [{"id": row["id"], "of": index} for index in range(row["id"] % 4)]
+        return row["id"] % 3 > 0 if kind == "filter" else {"text": str(row["id"])}
+
+    async def waits(row):
+        await asyncio.sleep(random.random() * 0.005)
+        return plain(row)
+
+    async def pieces(row):
+        for piece in plain(row):
+            await asyncio.sleep(0)
+            yield piece
+
+    options = {"on_error": "skip"} if chance.random() < 0.7 or fails else {}
+    if kind == "map_batches":
+        options["batch_size"] = chance.randint(1, 40)
+    rows = raceline.range(chance.randint(1, 900)).repartition(chance.randint(1, 60))
+    expected = getattr(rows, kind)(opaque(plain), **options).take_all()
+    for fn in (waits, pieces) if kind == "flat_map" else (waits,):
+        options["max_concurrency"] = chance.randint(1, 40)
+        assert getattr(rows, kind)(fn, **options).take_all() == expected
