@@ -86,14 +86,14 @@ mod tests {
     #[test]
     fn no_turn_is_given_twice() {
         let memory = RateGate::create().unwrap();
-        let threads: Vec<_> = (0..4)
-            .map(|_| {
-                let gate = RateGate::open(memory.try_clone().unwrap()).unwrap();
-                thread::spawn(move || (0..1000).map(|_| gate.reserve(0, 7, 1)).collect::<Vec<_>>())
-            })
-            .collect();
-        let mut turns: Vec<u64> =
-            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
+        let turns_of =
+            |gate: RateGate| -> Vec<u64> { (0..1000).map(|_| gate.reserve(0, 7, 1)).collect() };
+        let mut turns: Vec<u64> = thread::scope(|threads| {
+            let open = || RateGate::open(memory.try_clone().unwrap()).unwrap();
+            let started: Vec<_> =
+                (0..4).map(|_| open()).map(|gate| threads.spawn(move || turns_of(gate))).collect();
+            started.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        });
         turns.sort_unstable();
         assert_eq!(turns, (7..4007).collect::<Vec<_>>());
     }
