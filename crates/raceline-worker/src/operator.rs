@@ -62,9 +62,10 @@ pub type TemplateSource = Arc<dyn Fn() -> Result<Arc<Template>, Failure> + Send 
 /// When a worker dies, its batch is run again on another one, which hands on the rows that the
 /// first had not: nothing is lost or doubled when the functions return the same rows for the same
 /// batch. State that a worker built up from batch to batch is lost with it. A batch that waited in
-/// the dead worker is run again without blame. A batch that keeps killing its workers is halved
-/// until the row is found that kills one alone. That row ends the run, or goes where `errored`
-/// says, as does each row that the function raises for.
+/// the dead worker is run again without blame. Where workers begin with batches ahead of their
+/// turn, one of those may have killed it: the batch in front is blamed once, and then run alone. A
+/// batch that keeps killing its workers is halved until the row is found that kills one alone. That
+/// row ends the run, or goes where `errored` says, as does each row that the function raises for.
 ///
 /// # Errors
 /// [`crate::UdfError`] when the user's code raised, [`crate::WorkerError`] otherwise.
