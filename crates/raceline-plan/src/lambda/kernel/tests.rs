@@ -1,9 +1,11 @@
 //! The kernels against scalar references.
 
-use arrow::array::{Float64Array, Int64Array};
+use arrow::array::{Date32Array, Float64Array, Int64Array};
 use proptest::prelude::*;
 
 use super::*;
+use crate::lambda::builtin::{Element, Numpy};
+use crate::lambda::function::{Calendar, Convert, Text};
 
 /// Computes `operation` and checks that trouble is told as such.
 fn computed(operation: Operation, arguments: &[ColumnarValue]) -> Option<ArrayRef> {
@@ -167,6 +169,68 @@ proptest! {
     }
 
     #[test]
+    fn slices_count_code_points(
+        value in "(\\PC|a){0,6}", start in -8..8_i64, stop in -8..8_i64,
+    ) {
+        let bound = |bound: Option<i64>| ColumnarValue::Scalar(ScalarValue::Int64(bound));
+        let slice = |start: Option<i64>, stop: Option<i64>, step: i64| {
+            let bounds = [text(&value), bound(start), bound(stop), bound(Some(step))];
+            text_result(Operation::Text(Text::Slice), &bounds).unwrap()
+        };
+        let characters: Vec<char> = value.chars().collect();
+        let length = i64::try_from(characters.len()).unwrap();
+        let place = |bound: i64| if bound < 0 { bound + length } else { bound };
+        let within = |at: &usize| {
+            let at = i64::try_from(*at).unwrap();
+            place(start) <= at && at < place(stop)
+        };
+        let expected: String =
+            (0..characters.len()).filter(within).map(|at| characters[at]).collect();
+        prop_assert_eq!(slice(Some(start), Some(stop), 1), expected);
+        let reversed: String = characters.iter().rev().collect();
+        prop_assert_eq!(slice(None, None, -1), reversed);
+        let other: String = characters.iter().step_by(2).collect();
+        prop_assert_eq!(slice(None, None, 2), other);
+        let item = text_result(
+            Operation::Text(Text::Item),
+            &[text(&value), bound(Some(start))],
+        );
+        let at = usize::try_from(place(start)).ok();
+        let expected = at.and_then(|at| characters.get(at)).map(ToString::to_string);
+        prop_assert_eq!(item, expected);
+    }
+
+    #[test]
+    fn floats_are_read_as_they_are_written(value in any_float()) {
+        let written = text_result(Operation::Convert(Convert::Text), &[float(value)]).unwrap();
+        prop_assert!(written.contains(['.', 'e', 'n']), "{}", written);
+        let read = computed(Operation::Convert(Convert::Float), &[text(&written)]);
+        if value.is_finite() {
+            let read = read.unwrap().as_primitive::<Float64Type>().value(0);
+            prop_assert_eq!(read.to_bits(), value.to_bits());
+        } else {
+            prop_assert!(read.is_none());
+        }
+    }
+
+    #[test]
+    fn dates_follow_one_another(day in -719_162..2_932_896_i32) {
+        let part = |part, day: i32| {
+            let days = ColumnarValue::Array(Arc::new(Date32Array::from(vec![day])));
+            computed(Operation::Calendar(part), &[days]).unwrap()
+                .as_primitive::<Int64Type>().value(0)
+        };
+        let date = |day| {
+            [Calendar::Year, Calendar::Month, Calendar::Day].map(|calendar| part(calendar, day))
+        };
+        let ([year, month, today], next) = (date(day), date(day + 1));
+        prop_assert!((1..=9999).contains(&year) && (1..=12).contains(&month));
+        prop_assert!(next > [year, month, today]);
+        prop_assert!(next[2] == today + 1 || (next[2] == 1 && (28..=31).contains(&today)));
+        prop_assert_eq!((part(Calendar::Weekday, day) + 1) % 7, part(Calendar::Weekday, day + 1));
+    }
+
+    #[test]
     fn strings_order_by_code_point(left in "\\PC{0,4}", right in "\\PC{0,4}") {
         let less = computed(Operation::CompareStr(CompareOp::Less), &[text(&left), text(&right)]);
         let by_code_point = left.chars().lt(right.chars());
@@ -184,10 +248,21 @@ fn one_row_in_trouble_troubles_all() {
 }
 
 #[test]
-fn null_operands_are_trouble_and_false() {
+fn null_operands_are_trouble_and_false_and_equal_themselves_alone() {
     let null = ColumnarValue::Array(Arc::new(Int64Array::from(vec![None])));
     assert!(computed(Operation::PyInt(BinaryOp::Add), &[null.clone(), int(1)]).is_none());
-    assert!(computed(Operation::CompareInt(CompareOp::Equal), &[int(1), null.clone()]).is_none());
+    assert!(computed(Operation::CompareInt(CompareOp::Less), &[int(1), null.clone()]).is_none());
+    for (other, equal) in [(int(1), false), (int(0), false), (null.clone(), true)] {
+        for (op, expected) in [(CompareOp::Equal, equal), (CompareOp::NotEqual, !equal)] {
+            let found = computed(Operation::CompareInt(op), &[null.clone(), other.clone()]);
+            assert_eq!(found.unwrap().as_boolean().value(0), expected);
+        }
+    }
+    let among = |choices: &[ColumnarValue]| {
+        let arguments: Vec<_> = [null.clone()].into_iter().chain(choices.iter().cloned()).collect();
+        computed(Operation::IsAmong, &arguments).unwrap().as_boolean().value(0)
+    };
+    assert!(!among(&[int(0)]) && among(&[int(0), null.clone()]));
     assert!(computed(Operation::NpColumn, std::slice::from_ref(&null)).is_none());
     let truth = computed(Operation::Truth, &[null]).unwrap();
     assert!(truth.null_count() == 0 && !truth.as_boolean().value(0));
@@ -229,4 +304,91 @@ fn empty_batches_have_empty_results() {
     let flags = ColumnarValue::Array(Arc::new(BooleanArray::from(Vec::<bool>::new())));
     let result = evaluate(Operation::Logic(BinaryOp::And), &[flags.clone(), flags], 0).unwrap();
     assert_eq!(result.into_array(0).unwrap().len(), 0);
+}
+
+fn text_result(operation: Operation, arguments: &[ColumnarValue]) -> Option<String> {
+    computed(operation, arguments).map(|array| array.as_string::<i32>().value(0).to_owned())
+}
+
+#[test]
+fn text_whose_case_may_change_with_unicode_is_trouble() {
+    let upper = |value| text_result(Operation::Text(Text::Upper), &[text(value)]);
+    let lower = |value| text_result(Operation::Text(Text::Lower), &[text(value)]);
+    assert_eq!(upper("straße ſ"), Some("STRASSE S".into()));
+    assert_eq!(lower("İÉ"), Some("i\u{307}é".into()));
+    for value in ["ΑΣ", "\u{19b}", "\u{264}", "\u{1c89}", "\u{10d50}"] {
+        assert_eq!((upper(value), lower(value)), (None, None), "{value}");
+    }
+}
+
+#[test]
+fn floats_are_written_as_python_writes_them() {
+    let written = |value| text_result(Operation::Convert(Convert::Text), &[float(value)]).unwrap();
+    for (value, expected) in [
+        (1.0, "1.0"),
+        (-0.0, "-0.0"),
+        (1e15, "1000000000000000.0"),
+        (1e16, "1e+16"),
+        (1.5e-7, "1.5e-07"),
+        (0.0001, "0.0001"),
+        (5e-324, "5e-324"),
+        (f64::from(26.321_f32), "26.320999145507812"),
+        (-0.001_234, "-0.001234"),
+        (123_456.75, "123456.75"),
+        (120.0, "120.0"),
+        (1.7e308, "1.7e+308"),
+        (f64::NEG_INFINITY, "-inf"),
+        (f64::NAN, "nan"),
+    ] {
+        assert_eq!(written(value), expected);
+    }
+    let rounded = |value, digits| {
+        let operation = Operation::Convert(Convert::RoundTo);
+        computed(operation, &[float(value), int(digits)])
+            .map(|array| array.as_primitive::<Float64Type>().value(0))
+    };
+    assert_eq!(rounded(2.675, 2), Some(2.67));
+    assert_eq!(rounded(0.125, 2), Some(0.12));
+    assert_eq!(rounded(2.5, 0), Some(2.0));
+}
+
+#[test]
+fn only_plain_numbers_are_parsed() {
+    let parsed = |value| computed(Operation::Convert(Convert::Int), &[text(value)]).is_some();
+    assert!(parsed(" -12\n") && parsed("+0") && !parsed("1_0") && !parsed("٣") && !parsed(""));
+    assert!(!parsed("9223372036854775808") && !parsed("1.0") && !parsed("\u{1c}1"));
+    let real = |value| computed(Operation::Convert(Convert::Float), &[text(value)]).is_some();
+    assert!(real("1.5e3") && real(".5") && real("1e999") && !real(".") && !real("nan"));
+    assert!(!real("1_0.0") && !real("e5") && !real("infinity"));
+}
+
+#[test]
+fn instants_outside_of_pythons_years_are_trouble() {
+    let days = |day: i32| ColumnarValue::Array(Arc::new(Date32Array::from(vec![day])));
+    let iso = |day| {
+        let column = computed(Operation::Calendar(Calendar::Column), &[days(day)])?;
+        text_result(Operation::Calendar(Calendar::IsoFormat), &[ColumnarValue::Array(column)])
+    };
+    assert_eq!(iso(0), Some("1970-01-01".into()));
+    assert_eq!(iso(19_782), Some("2024-02-29".into()));
+    assert_eq!((iso(-719_162), iso(-719_163)), (Some("0001-01-01".into()), None));
+    assert_eq!((iso(2_932_896), iso(2_932_897)), (Some("9999-12-31".into()), None));
+    let seconds = |value| {
+        let array = arrow::array::TimestampSecondArray::from(vec![value]);
+        computed(Operation::Calendar(Calendar::Column), &[ColumnarValue::Array(Arc::new(array))])
+    };
+    assert!(seconds(0).is_some() && seconds(i64::MAX).is_none());
+}
+
+#[test]
+fn rows_that_numpy_warns_of_are_trouble() {
+    let root = |value| computed(Operation::Numpy(Numpy::Sqrt), &[float(value)]).is_some();
+    assert!(root(2.0) && root(-0.0) && root(f64::NAN) && !root(-1.0));
+    let cast = |value| computed(Operation::Cast(Element::Int8), &[float(value)]).is_some();
+    assert!(cast(-128.9) && !cast(128.0) && !cast(f64::NAN));
+    let narrow = |value| computed(Operation::Cast(Element::Float32), &[float(value)]).is_some();
+    assert!(narrow(f64::INFINITY) && narrow(1e38) && !narrow(1e39));
+    let greater =
+        |left, right| float_result(Operation::Numpy(Numpy::Maximum), left, right).is_some();
+    assert!(greater(0.0, 0.0) && !greater(0.0, -0.0));
 }
