@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import inspect
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from types import TracebackType
 from typing import Any
 
 import numpy as np
 
 from raceline import _function, _rows
 from raceline._exceptions import pack
-from raceline._function import FunctionError, UserFunction
+from raceline._function import FunctionError, UserFunction, is_of_function
 from raceline._native import WorkerBatch, value_to_batches
+from raceline._udf import Given
 
 # Frames of these files lie between the engine and the user's functions.
 _OWN_FILES = (__file__, _function.__file__, _rows.__file__, _rows.LOOP_FILE)
@@ -27,7 +29,7 @@ _TEXT_MAX = 1 << 16
 class Chain:
     """Functions of one worker, called one after the other on each batch."""
 
-    def __init__(self, payloads: list[bytes]) -> None:
+    def __init__(self, payloads: Sequence[bytes | Given]) -> None:
         """Loads the functions and makes the objects of callable classes.
 
         Raises:
@@ -88,7 +90,7 @@ class _BatchFunction:
             yield from list(self._outputs(batch))
             return
         except FunctionError as error:
-            if not isinstance(error.__cause__, Exception):
+            if not is_of_function(error.__cause__):
                 raise
             failure = error
         rows = batch.num_rows
@@ -153,15 +155,46 @@ def describe(
         Type, message, traceback from the user's frames on, the packed exception (``None``
         when it cannot be packed), row and function.
     """
+    row, function, error, frames = _of_user(error)
+    type_name, message, text = _texts(error, frames)
+    return type_name, message, text, pack(error), row, function
+
+
+def describe_here(
+    error: BaseException,
+) -> tuple[BaseException, tuple[str, str, str, int | None, str | None] | None]:
+    """An exception of a function that was called in the user's own thread.
+
+    Returns:
+        The exception, its traceback from the user's frames on, and its type, message, traceback,
+        row and function; None for these where it is no failure of the function but ends the wait
+        for the run: Ctrl-C, ``sys.exit()``, the end of a debugger's session.
+    """
+    row, function, error, frames = _of_user(error)
+    error.__traceback__ = frames or error.__traceback__
+    ends_program = isinstance(error, (KeyboardInterrupt, SystemExit))
+    if ends_program or (isinstance(error, Exception) and not is_of_function(error)):
+        return error, None
+    return error, (*_texts(error, frames), row, function)
+
+
+def _of_user(
+    error: BaseException,
+) -> tuple[int | None, str | None, BaseException, TracebackType | None]:
+    """Row and function of an error of a chain, what was raised, and its frames of the user's."""
     row = function = None
     if isinstance(error, FunctionError) and error.__cause__ is not None:
         row, function, error = error.row, error.function, error.__cause__
     frames = error.__traceback__
     while frames is not None and frames.tb_frame.f_code.co_filename in _OWN_FILES:
         frames = frames.tb_next
+    return row, function, error, frames
+
+
+def _texts(error: BaseException, frames: TracebackType | None) -> tuple[str, str, str]:
+    """Type, message and traceback."""
     lines = traceback.format_exception(type(error), error, frames) if frames else []
-    message, text = _sendable(_message(error)), _sendable("".join(lines))
-    return type(error).__qualname__, message, text, pack(error), row, function
+    return type(error).__qualname__, _sendable(_message(error)), _sendable("".join(lines))
 
 
 def _message(error: BaseException) -> str:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from raceline._udf import Call, Function, Header, Kind, is_callable_class
+from raceline._udf import Call, Function, Given, Header, Kind, is_callable_class
 
 
 class FunctionError(Exception):
@@ -29,6 +29,15 @@ class FunctionError(Exception):
         self.row = row
 
 
+def is_of_function(error: BaseException | None) -> bool:
+    """Whether an exception is a failure of the function, and a run may go on after it.
+
+    Those that end a program, and the end of a debugger's session, are none.
+    """
+    bdb = sys.modules.get("bdb")
+    return isinstance(error, Exception) and not (bdb and isinstance(error, bdb.BdbQuit))
+
+
 class UserFunction:
     """A function, what it takes, and how it is called."""
 
@@ -39,18 +48,25 @@ class UserFunction:
         self.call = call
 
     @classmethod
-    def load(cls, payload: bytes) -> UserFunction:
-        """The function of a payload; the object of a callable class is made here.
+    def load(cls, payload: bytes | Given) -> UserFunction:
+        """The function of a payload, or one that is given; the object of a class is made here.
 
         Raises:
             FunctionError: It cannot be unpickled, or a constructor raised.
         """
-        header: Header = pickle.loads(payload)  # noqa: S301  # the user's own
-        sys.path.extend(entry for entry in header.path if entry not in sys.path)
-        if os.path.isdir(header.cwd):
-            os.chdir(header.cwd)
+        if isinstance(payload, Given):
+            kind, name = payload.kind, payload.name
+        else:
+            header: Header = pickle.loads(payload)  # noqa: S301  # the user's own
+            kind, name = header.kind, header.name
+            sys.path.extend(entry for entry in header.path if entry not in sys.path)
+            if os.path.isdir(header.cwd):
+                os.chdir(header.cwd)
         try:
-            function, call = pickle.loads(header.body)  # noqa: S301  # the user's own
+            if isinstance(payload, Given):
+                function, call = payload.function, payload.call
+            else:
+                function, call = pickle.loads(header.body)  # noqa: S301  # the user's own
             if is_callable_class(function):
                 made: Any = function(
                     *call.fn_constructor_args, **(call.fn_constructor_kwargs or {})
@@ -61,8 +77,8 @@ class UserFunction:
             elif call.fn_kwargs:
                 function = functools.partial(function, **call.fn_kwargs)
         except BaseException as error:
-            raise FunctionError(header.name) from error
-        return cls(header.kind, header.name, function, call)
+            raise FunctionError(name) from error
+        return cls(kind, name, function, call)
 
     def complaint(self, text: str, hint: str) -> ValueError:
         """What is wrong with what the function returned."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from raceline._function import FunctionError, UserFunction
+from raceline._function import FunctionError, UserFunction, is_of_function
 from raceline._loop import Columns, loop_lines
 from raceline._native import RowCollector, WorkerBatch, is_plain_value
 
@@ -180,7 +180,7 @@ class _Loop:
                     # The iterator tells which row was taken last.
                     row = start + len(columns[0]) - length_hint(cells[0]) - 1
                     failure = self._failure(error, row)
-                    if not (self._goes_on and isinstance(failure.__cause__, Exception)):
+                    if not (self._goes_on and is_of_function(failure.__cause__)):
                         raise failure from failure.__cause__
                 yield failure
 

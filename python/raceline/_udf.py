@@ -44,6 +44,15 @@ class Call(NamedTuple):
     goes_on: bool = False
 
 
+class Given(NamedTuple):
+    """A function for the thread that waits for the run: the object itself, no copy of it."""
+
+    kind: Kind
+    name: str
+    function: Function
+    call: Call
+
+
 class Header(NamedTuple):
     """What a worker reads before it touches the user's code.
 

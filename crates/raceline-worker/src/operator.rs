@@ -11,12 +11,12 @@ use raceline_types::{Batch, Failure};
 
 use crate::device::GpuLedger;
 use crate::error::WorkerError;
-use crate::errored::{ErroredRow, ErroredRows};
+use crate::errored::{ErroredRow, ErroredRows, row_of_split};
 use crate::place::Turn;
 use crate::pool::Pool;
 use crate::replay::{Answers, Discard, Replay};
 use crate::template::Template;
-use crate::worker::{CallFailure, row_of_split};
+use crate::worker::CallFailure;
 
 /// What a process operator runs and how.
 #[derive(Clone)]

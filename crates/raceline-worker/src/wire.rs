@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Exit;
 use crate::segment::Segment;
-use crate::user_error::UserError;
+use crate::user_error::{Original, UserError};
 
 /// Engine to template.
 #[derive(Debug, Serialize, Deserialize)]
@@ -151,6 +151,9 @@ struct UserErrorForm {
     exception: Option<Vec<u8>>,
     row: Option<u64>,
     function: Option<String>,
+    /// It stays in its process.
+    #[serde(skip)]
+    original: Option<Original>,
 }
 
 /// A batch in a segment.

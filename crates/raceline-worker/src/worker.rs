@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use crate::device::GpuShare;
 use crate::error::{Exit, UdfError, WorkerError};
-use crate::errored::ErroredRow;
+use crate::errored::{ErroredRow, raised};
 use crate::operator::ProcessSpec;
 use crate::output::{LineSplitter, Printed};
 use crate::process::{AsyncReceiver, AsyncSender, async_channel};
@@ -98,7 +98,7 @@ impl Worker {
         match inbox.receive().await {
             Ok(FromWorker::Loaded) => Ok(()),
             Ok(FromWorker::Failed { fault: Fault::User(error), .. }) => {
-                Err(self.raised(error, true).into())
+                Err(UdfError::new(&self.spec.name, error, true).into())
             }
             Ok(_) => Err(self.out_of_turn()),
             Err(error) => Err(self.lost(&mut inbox, error, None).await),
@@ -215,7 +215,7 @@ impl Worker {
 
     fn fault(&self, fault: Fault, input: &Batch) -> Failure {
         match fault {
-            Fault::User(error) => self.raised_at(error, input),
+            Fault::User(error) => raised(&self.spec.name, error, input),
             Fault::Memory { bytes, errno } => {
                 let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
                 self.no_memory(bytes, io::Error::from_raw_os_error(errno))
@@ -228,25 +228,7 @@ impl Worker {
 
     /// The row of `input` that the function failed for, and went on after.
     fn errored(&self, error: UserError, input: &Batch) -> Result<ErroredRow, Failure> {
-        let row = error.row.and_then(|row| usize::try_from(row).ok());
-        match row {
-            Some(row) if row < input.rows() => {
-                let failure = self.raised_at(error, input);
-                Ok(ErroredRow { input: input.slice(row, 1), failure })
-            }
-            _ => Err(self.out_of_turn()),
-        }
-    }
-
-    fn raised_at(&self, error: UserError, input: &Batch) -> Failure {
-        let row = error.row.and_then(|row| row_of_split(input, row));
-        let failure = Failure::from(self.raised(error, false));
-        row.map_or(failure.clone(), |row| failure.at_rows(row, row))
-    }
-
-    fn raised(&self, error: UserError, in_constructor: bool) -> UdfError {
-        let function = error.function.clone().unwrap_or_else(|| self.spec.name.to_string());
-        UdfError { stage: Arc::clone(&self.spec.name), function, error, in_constructor }
+        ErroredRow::of(&self.spec.name, error, input).ok_or_else(|| self.out_of_turn())
     }
 
     fn no_memory(&self, bytes: usize, source: io::Error) -> Failure {
@@ -320,20 +302,4 @@ impl Inbox {
 fn is_gone(error: &io::Error) -> bool {
     use ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
     matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof)
-}
-
-/// The row of its split that row `row` of `input` is, when rows map one to one.
-pub(crate) fn row_of_split(input: &Batch, row: u64) -> Option<u64> {
-    let covered: u64 = input.origin.iter().map(|span| span.rows).sum();
-    if covered != input.rows() as u64 {
-        return None;
-    }
-    let mut before = 0;
-    for span in &input.origin {
-        if row < before + span.rows {
-            return Some(span.first_row + (row - before));
-        }
-        before += span.rows;
-    }
-    None
 }

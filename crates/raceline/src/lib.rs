@@ -45,6 +45,6 @@ pub use raceline_plan::{
 pub use raceline_types::{
     Diagnostic, ErrorKind, Failure, Place, ResourceError, Resources, unite_batches,
 };
-pub use raceline_worker::Launcher;
+pub use raceline_worker::{CallerLoader, Errand, Interruption, Launcher};
 pub use run::{Run, Waited};
 pub use session::{Session, SessionOptions};

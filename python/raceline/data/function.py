@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from raceline._session import check_amount
-from raceline._udf import Kind, dumps, function_name, is_callable_class
+from raceline._udf import Call, Given, Kind, dumps, function_name, is_callable_class
 from raceline.data._arguments import whole_number
 from raceline.data.compute import ComputeStrategy, Concurrency, WorkerCount
 from raceline.data.formats import BatchFormat, normal_batch_format
@@ -22,6 +23,9 @@ __all__ = ["Arguments", "Batching", "Demand", "Faults", "OnError", "UserFunction
 
 # Ten years.
 _TIMEOUT_MOST_S = 10 * 366 * 24 * 3600
+
+# Environment variable that has all functions run in the thread that waits for the run.
+_DEBUG_VARIABLE = "RACELINE_DEBUG"
 
 Compute = ComputeStrategy | Literal["tasks", "actors"] | None
 OnError = Literal["raise", "skip", "dead_letter"]
@@ -137,6 +141,7 @@ class UserFunction:
     demand: Demand = field(default_factory=Demand)
     batching: Batching = field(default_factory=Batching)
     faults: Faults = field(default_factory=Faults)
+    debug: bool = False
 
     def native_options(self, translation: Translation) -> dict[str, Any]:
         """The function as the engine takes it, with what :meth:`translated` gave.
@@ -149,10 +154,10 @@ class UserFunction:
             self.demand.compute, self.demand.concurrency, stateful=stateful
         )
         batch_rows, batch_format = self.batching.rows(), normal_batch_format(self.batching.format)
-        return {
+        call = self._call(batch_rows, batch_format, translation)
+        options = {
             "kind": self.kind,
             "name": self.name,
-            "payload": self._payload(batch_rows, batch_format, translation),
             "program": translation.program,
             "decline": translation.decline,
             "stateful": stateful,
@@ -171,6 +176,16 @@ class UserFunction:
             "on_error": self.faults.on_error,
             "max_errored_rows": self.faults.max_errored_rows,
         }
+        if self.is_debugged:
+            # It runs in the thread that waits for the run, with what that has.
+            options |= {"num_cpus": 0.0, "num_gpus": None, "memory": None, "resources": {}}
+            return {**options, "given": Given(self.kind, self.name, self.fn, call)}
+        return {**options, "payload": self._payload(call)}
+
+    @property
+    def is_debugged(self) -> bool:
+        """Whether it runs in the thread that waits for the run."""
+        return self.debug or os.environ.get(_DEBUG_VARIABLE, "0") not in ("", "0")
 
     @property
     def name(self) -> str:
@@ -221,24 +236,24 @@ class UserFunction:
             return Translation(None, "it is a class, whose objects keep state", False)
         return translate(self.fn, *self.arguments.of_calls())
 
-    def _payload(
-        self, batch_rows: int | None, batch_format: str, translation: Translation
-    ) -> bytes:
-        """What a worker loads."""
+    def _call(self, batch_rows: int | None, batch_format: str, translation: Translation) -> Call:
+        """How it is called."""
         fn_args, fn_kwargs = self.arguments.of_calls()
+        return Call(
+            fn_args=fn_args,
+            fn_kwargs=fn_kwargs,
+            fn_constructor_args=tuple(self.arguments.constructor_args or ()),
+            fn_constructor_kwargs=dict(self.arguments.constructor_kwargs or {}),
+            batch_size=batch_rows,
+            batch_format=batch_format,
+            zero_copy_batch=self.batching.zero_copy,
+            row_is_value=translation.row_is_value,
+            goes_on=self.faults.on_error != "raise",
+        )
+
+    def _payload(self, call: Call) -> bytes:
+        """What a worker loads."""
         try:
-            return dumps(
-                self.kind,
-                self.fn,
-                fn_args=fn_args,
-                fn_kwargs=fn_kwargs,
-                fn_constructor_args=tuple(self.arguments.constructor_args or ()),
-                fn_constructor_kwargs=dict(self.arguments.constructor_kwargs or {}),
-                batch_size=batch_rows,
-                batch_format=batch_format,
-                zero_copy_batch=self.batching.zero_copy,
-                row_is_value=translation.row_is_value,
-                goes_on=self.faults.on_error != "raise",
-            )
+            return dumps(self.kind, self.fn, **call._asdict())
         except TypeError as error:
             raise PlanError(str(error)) from error

@@ -44,6 +44,9 @@ class FunctionTransforms(Handle):
       alone: ``"raise"`` ends the run, ``"skip"`` leaves the row out and counts it, and
       ``"dead_letter"`` leaves it out and keeps it for ``dead_letters()``.
     * ``max_errored_rows``: with the last two, one more such row ends the run; None sets no limit.
+    * ``debug``: whether the function runs in the thread that takes the rows, so that breakpoints,
+      profilers and ``print`` work as anywhere; without workers, ``compute`` and what a worker takes
+      mean nothing. The environment variable ``RACELINE_DEBUG=1`` says it for all functions.
     * ``fn_args``, ``fn_kwargs``: passed to each call, after the row or batch.
     * ``fn_constructor_args``, ``fn_constructor_kwargs``: passed to the constructor of a class.
 
@@ -84,6 +87,7 @@ class FunctionTransforms(Handle):
         max_retries: int = 3,
         on_error: OnError = "raise",
         max_errored_rows: int | None = None,
+        debug: bool = False,
     ) -> Self:
         """Turns each row into one row.
 
@@ -104,6 +108,7 @@ class FunctionTransforms(Handle):
             max_retries: See the class.
             on_error: See the class.
             max_errored_rows: See the class.
+            debug: See the class.
 
         Raises:
             PlanError: The function cannot run, or the arguments do not fit it.
@@ -118,7 +123,7 @@ class FunctionTransforms(Handle):
         arguments = Arguments(fn_args, fn_kwargs, fn_constructor_args, fn_constructor_kwargs)
         demand = Demand(compute, concurrency, num_cpus, num_gpus, memory, resources)
         faults = Faults(max_retries, on_error, max_errored_rows)
-        return self._apply(UserFunction("map", fn, arguments, demand, faults=faults))
+        return self._apply(UserFunction("map", fn, arguments, demand, faults=faults, debug=debug))
 
     def flat_map(
         self,
@@ -137,6 +142,7 @@ class FunctionTransforms(Handle):
         max_retries: int = 3,
         on_error: OnError = "raise",
         max_errored_rows: int | None = None,
+        debug: bool = False,
     ) -> Self:
         """Turns each row into any number of rows.
 
@@ -155,6 +161,7 @@ class FunctionTransforms(Handle):
             max_retries: See the class.
             on_error: See the class.
             max_errored_rows: See the class.
+            debug: See the class.
 
         Raises:
             PlanError: The function cannot run, or the arguments do not fit it.
@@ -167,7 +174,9 @@ class FunctionTransforms(Handle):
         arguments = Arguments(fn_args, fn_kwargs, fn_constructor_args, fn_constructor_kwargs)
         demand = Demand(compute, concurrency, num_cpus, num_gpus, memory, resources)
         faults = Faults(max_retries, on_error, max_errored_rows)
-        return self._apply(UserFunction("flat_map", fn, arguments, demand, faults=faults))
+        return self._apply(
+            UserFunction("flat_map", fn, arguments, demand, faults=faults, debug=debug)
+        )
 
     def filter(
         self,
@@ -187,6 +196,7 @@ class FunctionTransforms(Handle):
         max_retries: int = 3,
         on_error: OnError = "raise",
         max_errored_rows: int | None = None,
+        debug: bool = False,
     ) -> Self:
         """Keeps the rows for which a function or an expression is true.
 
@@ -207,6 +217,7 @@ class FunctionTransforms(Handle):
             max_retries: See the class.
             on_error: See the class.
             max_errored_rows: See the class.
+            debug: See the class.
 
         Raises:
             PlanError: Not exactly one of ``fn`` and ``expr`` is given, the function cannot run,
@@ -228,8 +239,10 @@ class FunctionTransforms(Handle):
         demand = Demand(compute, concurrency, num_cpus, num_gpus, memory, resources)
         faults = Faults(max_retries, on_error, max_errored_rows)
         if fn is not None:
-            return self._apply(UserFunction("filter", fn, arguments, demand, faults=faults))
-        if (arguments, demand, faults) != (Arguments(), Demand(), Faults()):
+            return self._apply(
+                UserFunction("filter", fn, arguments, demand, faults=faults, debug=debug)
+            )
+        if (arguments, demand, faults, debug) != (Arguments(), Demand(), Faults(), False):
             raise PlanError("`expr` runs without Python: the other arguments need `fn`")
         if isinstance(expr, str):
             expr = parse_predicate(expr)
@@ -261,6 +274,7 @@ class FunctionTransforms(Handle):
         on_error: OnError = "raise",
         max_errored_rows: int | None = None,
         timeout_s: float | None = None,
+        debug: bool = False,
     ) -> Self:
         """Turns each batch of rows into one or more batches.
 
@@ -288,6 +302,7 @@ class FunctionTransforms(Handle):
             max_retries: See the class.
             on_error: See the class.
             max_errored_rows: See the class.
+            debug: See the class.
             timeout_s: Seconds that a worker may take for one batch, at most; the time in which
                 its output waits for the stages behind it does not count. A worker that takes
                 longer is killed, as if it had died. None sets no limit.
@@ -313,12 +328,14 @@ class FunctionTransforms(Handle):
         demand = Demand(compute, concurrency, num_cpus, num_gpus, memory, resources)
         faults = Faults(max_retries, on_error, max_errored_rows)
         batching = Batching(batch_size, batch_format, zero_copy_batch, timeout_s)
-        return self._apply(UserFunction("map_batches", fn, arguments, demand, batching, faults))
+        return self._apply(
+            UserFunction("map_batches", fn, arguments, demand, batching, faults, debug)
+        )
 
     def _apply(self, function: UserFunction) -> Self:
         """The dataset after a function."""
         translation = function.translated()
-        if translation.program is None:
+        if translation.program is None and not function.is_debugged:
             # What it runs in starts while it is pickled.
             self._native.expect_workers()
         return self._derive(self._native.udf(function.native_options(translation)))

@@ -65,7 +65,8 @@ fn described(py: Python<'_>, error: &PyErr) -> UserError {
         let described =
             py.import("raceline._chain")?.getattr("describe")?.call1((error.value(py),))?;
         let (type_name, message, traceback, exception, row, function) = described.extract()?;
-        Ok(UserError { type_name, message, traceback, exception, row, function })
+        let original = None;
+        Ok(UserError { type_name, message, traceback, exception, row, function, original })
     };
     describe().unwrap_or_else(|failed| UserError {
         type_name: error.get_type(py).to_string(),

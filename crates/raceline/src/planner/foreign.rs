@@ -7,7 +7,9 @@ use raceline_exec::{BatchShape, Operator, PoolShape, WorkerShape};
 use raceline_plan::lambda;
 use raceline_plan::{OnError, UdfBody, UdfKind, UdfSpec, UdfWorkers};
 use raceline_relational::CompiledOperator;
-use raceline_worker::{ErroredRows, ProcessOperator, ProcessSpec};
+use raceline_worker::{
+    CallerDesk, CallerOperator, CallerSpec, ErroredRows, ProcessOperator, ProcessSpec,
+};
 
 use crate::session::Session;
 
@@ -24,6 +26,8 @@ pub(super) enum Lane {
     },
     /// In worker processes.
     Process,
+    /// In the thread that waits for the run.
+    Caller,
     /// In this process.
     Native,
 }
@@ -36,6 +40,7 @@ pub(super) fn choose_lane(
 ) -> (Lane, String) {
     let program = match &udf.body {
         UdfBody::Native(_) => return (Lane::Native, "native".into()),
+        UdfBody::Caller(_) => return (Lane::Caller, "caller: it is debugged".into()),
         UdfBody::Foreign { .. } if !session.options().compile_functions => {
             return (Lane::Process, "process: the compiler is off".into());
         }
@@ -62,11 +67,12 @@ pub(super) fn choose_lane(
 
 /// Whether two neighbouring functions run in one worker, one after the other. They do not when
 /// the second would never see batches as large as it asks for, nor when one is timed or goes on
-/// after a row that fails.
+/// after a row that fails. Those that are debugged share the calling thread in the same way.
 pub(super) fn share_a_worker(first: &UdfSpec, second: &UdfSpec) -> bool {
     let narrows =
         matches!((first.batch_rows, second.batch_rows), (Some(few), Some(rows)) if few < rows);
-    !first.stateful
+    is_debugged(first) == is_debugged(second)
+        && !first.stateful
         && !second.stateful
         && !narrows
         && first.call_timeout.or(second.call_timeout).is_none()
@@ -75,6 +81,30 @@ pub(super) fn share_a_worker(first: &UdfSpec, second: &UdfSpec) -> bool {
         && first.concurrency_max == second.concurrency_max
         && first.workers == second.workers
         && first.restarts_max == second.restarts_max
+}
+
+/// Whether the thread that waits for the run calls `udf`.
+fn is_debugged(udf: &UdfSpec) -> bool {
+    matches!(udf.body, UdfBody::Caller(_))
+}
+
+/// `functions`, one after the other in the thread that waits for the run, whose desk is `desk`.
+pub(super) fn caller_operator(
+    desk: &mut CallerDesk,
+    functions: &[Arc<UdfSpec>],
+    errored: Option<Arc<dyn ErroredRows>>,
+) -> Arc<dyn Operator> {
+    let chain = functions.iter().filter_map(|udf| match &udf.body {
+        UdfBody::Caller(function) => Some(Arc::clone(function)),
+        UdfBody::Foreign { .. } | UdfBody::Native(_) => None,
+    });
+    let (name, chain, input) = (chain_name(functions), chain.collect(), unit_shape(functions));
+    Arc::new(CallerOperator::new(desk, CallerSpec { name, chain, input, errored }))
+}
+
+fn chain_name(functions: &[Arc<UdfSpec>]) -> Arc<str> {
+    let names: Vec<_> = functions.iter().map(|udf| udf.label()).collect();
+    names.join(" -> ").into()
 }
 
 /// `udf` as expressions, with a worker for the batches that they cannot do.
@@ -94,15 +124,14 @@ pub(super) fn process_operator(
     functions: &[Arc<UdfSpec>],
     errored: Option<Arc<dyn ErroredRows>>,
 ) -> Arc<dyn Operator> {
-    let names: Vec<_> = functions.iter().map(|udf| udf.label()).collect();
     let chain = functions.iter().filter_map(|udf| match &udf.body {
         UdfBody::Foreign { payload, .. } => Some(Arc::clone(payload)),
-        UdfBody::Native(_) => None,
+        UdfBody::Caller(_) | UdfBody::Native(_) => None,
     });
     let first = &functions[0];
     let UdfWorkers { start, least, in_flight_max } = first.workers;
     let spec = ProcessSpec {
-        name: names.join(" -> ").into(),
+        name: chain_name(functions),
         chain: chain.collect(),
         pool: PoolShape {
             resources: first.resources.clone(),

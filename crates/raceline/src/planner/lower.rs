@@ -17,7 +17,7 @@ use raceline_relational::{
     AggregateRegion, FileReader, FilterOperator, ProjectOperator, SortRegion, infer_schema,
 };
 use raceline_types::{Failure, InternalError, unite_schemas};
-use raceline_worker::ErroredRows;
+use raceline_worker::{CallerDesk, ErroredRows};
 
 use super::foreign::{self, Lane};
 use crate::letters::{Keeper, SplitLabels, StageErrors};
@@ -46,6 +46,8 @@ pub(crate) struct Lowered {
     pub(crate) lanes: Vec<String>,
     /// Functions that go on after rows that they fail for.
     pub(crate) errors: Vec<Arc<StageErrors>>,
+    /// Where functions that are debugged leave their work.
+    pub(crate) desk: Option<CallerDesk>,
 }
 
 /// Lowers `plan`, which the rules have been over.
@@ -56,12 +58,13 @@ pub(crate) async fn lower(session: &Session, plan: &Arc<Node>) -> Result<Lowered
         stages: Vec::new(),
         lanes: Vec::new(),
         errors: Vec::new(),
+        desk: None,
         labels: keeps_letters(plan).then(Vec::new),
     };
     let Flow { open, schema } = lowering.node(plan).await?;
     let root = lowering.seal(open);
-    let Lowering { session: _, graph, stages, lanes, errors, labels: _ } = lowering;
-    Ok(Lowered { graph, root, schema, stages, lanes, errors })
+    let Lowering { session: _, graph, stages, lanes, errors, desk, labels: _ } = lowering;
+    Ok(Lowered { graph, root, schema, stages, lanes, errors, desk })
 }
 
 /// Whether a function of `plan` keeps the rows that it fails for.
@@ -95,6 +98,7 @@ struct Lowering<'a> {
     stages: Vec<String>,
     lanes: Vec<String>,
     errors: Vec<Arc<StageErrors>>,
+    desk: Option<CallerDesk>,
     /// Labels of the splits of each source so far, where letters want them.
     labels: Option<Vec<Arc<SplitLabels>>>,
 }
@@ -122,7 +126,7 @@ impl Lowering<'_> {
                     }
                     // A function that is compiled takes none of it, but the data may decide that.
                     udf.resources.fits_into(self.session.resources(), &udf.label())?;
-                    Ok(self.udf(flow, udf, errored))
+                    self.udf(flow, udf, errored)
                 }
                 Node::Limit { input, rows } => {
                     if let Node::Sort { input, keys } = input.as_ref() {
@@ -260,15 +264,18 @@ impl Lowering<'_> {
         flow: Flow,
         udf: &Arc<UdfSpec>,
         errored: Option<Arc<dyn ErroredRows>>,
-    ) -> Flow {
+    ) -> Result<Flow, Failure> {
         let (lane, text) = foreign::choose_lane(self.session, udf, flow.schema.as_deref());
         self.lanes.push(format!("{}: {text}", udf.label()));
-        match (lane, &udf.body) {
+        if matches!(lane, Lane::Caller) && self.desk.is_none() {
+            self.desk = Some(self.session.caller_desk()?);
+        }
+        Ok(match (lane, &udf.body) {
             (Lane::Native, UdfBody::Native(function)) => {
                 let operator = Arc::new(NativeOperator::new(Arc::clone(udf), Arc::clone(function)));
                 let schema = flow.schema.clone().filter(|_| udf.kind.keeps_schema());
                 if udf.batch_rows.is_none() && operator.pool() == PoolShape::inline() {
-                    return self.inline(flow, operator, schema);
+                    return Ok(self.inline(flow, operator, schema));
                 }
                 let input = self.seal(flow.open);
                 Flow { open: Open::Stage { input, operator, fused: Vec::new() }, schema }
@@ -277,11 +284,11 @@ impl Lowering<'_> {
                 let operator = foreign::compiled_operator(self.session, udf, errored);
                 self.inline(flow, operator, schema)
             }
-            (Lane::Native | Lane::Process, _) => {
+            (Lane::Native | Lane::Process | Lane::Caller, _) => {
                 let schema = flow.schema.clone().filter(|_| udf.kind.keeps_schema());
                 Flow { open: self.foreign(flow.open, udf, errored), schema }
             }
-        }
+        })
     }
 
     /// `udf` behind the functions that already run in the same worker, or in a new stage.
@@ -302,6 +309,18 @@ impl Lowering<'_> {
                 let input = self.seal(other);
                 Open::Foreign { input, functions: vec![Arc::clone(udf)], errored }
             }
+        }
+    }
+
+    /// What runs `functions`, one after the other.
+    fn chain_operator(
+        &mut self,
+        functions: &[Arc<UdfSpec>],
+        errored: Option<Arc<dyn ErroredRows>>,
+    ) -> Arc<dyn Operator> {
+        match (&functions[0].body, &mut self.desk) {
+            (UdfBody::Caller(_), Some(desk)) => foreign::caller_operator(desk, functions, errored),
+            _ => foreign::process_operator(self.session, functions, errored),
         }
     }
 
@@ -407,7 +426,7 @@ impl Lowering<'_> {
                 Open::Stage { input, operator: first, fused }
             }
             Open::Foreign { input, functions, errored } => {
-                let first = foreign::process_operator(self.session, &functions, errored);
+                let first = self.chain_operator(&functions, errored);
                 Open::Stage { input, operator: first, fused: vec![operator] }
             }
             Open::Sealed(input) => Open::Stage { input, operator, fused: Vec::new() },
@@ -427,7 +446,7 @@ impl Lowering<'_> {
                 self.graph.operator(input, operator, fused)
             }
             Open::Foreign { input, functions, errored } => {
-                let operator = foreign::process_operator(self.session, &functions, errored);
+                let operator = self.chain_operator(&functions, errored);
                 self.stages.push(operator.name().to_string());
                 self.graph.operator(input, operator, Vec::new())
             }
