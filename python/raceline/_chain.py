@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import traceback
 from collections.abc import Iterator, Sequence
+from time import perf_counter_ns
 from types import TracebackType
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 
 from raceline import _function, _rows
 from raceline._exceptions import pack
-from raceline._function import FunctionError, UserFunction, is_of_function
+from raceline._function import FunctionError, Stopwatch, UserFunction, is_of_function
 from raceline._native import WorkerBatch, value_to_batches
 from raceline._udf import Given
 
@@ -27,7 +28,11 @@ _TEXT_MAX = 1 << 16
 
 
 class Chain:
-    """Functions of one worker, called one after the other on each batch."""
+    """Functions of one worker, called one after the other on each batch.
+
+    Attributes:
+        stopwatch: How long the functions ran.
+    """
 
     def __init__(self, payloads: Sequence[bytes | Given]) -> None:
         """Loads the functions and makes the objects of callable classes.
@@ -36,15 +41,16 @@ class Chain:
             FunctionError: A function cannot be unpickled, or a constructor raised.
         """
         self._parts: list[_rows.RowFunctions | _BatchFunction] = []
+        self.stopwatch = watch = Stopwatch()
         for payload in payloads:
             function = UserFunction.load(payload)
             if function.kind == "map_batches":
-                self._parts.append(_BatchFunction(function))
+                self._parts.append(_BatchFunction(function, watch))
                 continue
             last = self._parts[-1] if self._parts else None
             if not isinstance(last, _rows.RowFunctions) or not last.takes(function):
                 is_first = not self._parts
-                self._parts.append(_rows.RowFunctions(function, rows_are_known=is_first))
+                self._parts.append(_rows.RowFunctions(function, watch, rows_are_known=is_first))
 
     def run(self, batch: WorkerBatch) -> Iterator[WorkerBatch | FunctionError]:
         """The chain's output for one batch, piece by piece as the functions return it.
@@ -64,8 +70,9 @@ class Chain:
 class _BatchFunction:
     """A function that sees batches."""
 
-    def __init__(self, function: UserFunction) -> None:
+    def __init__(self, function: UserFunction, stopwatch: Stopwatch) -> None:
         self._called = function
+        self._stopwatch = stopwatch
 
     def over(self, batches: Iterator[WorkerBatch]) -> Iterator[WorkerBatch | FunctionError]:
         """The batches that the function returns, and the rows that it fails for and goes on.
@@ -113,9 +120,14 @@ class _BatchFunction:
             yield output
 
     def _returned(self, batch: WorkerBatch) -> Iterator[WorkerBatch]:
-        returned = self._called.function(self._argument(batch))
+        argument = self._argument(batch)
+        start = perf_counter_ns()
+        try:
+            returned = self._called.function(argument)
+        finally:
+            self._stopwatch.ns += perf_counter_ns() - start
         if inspect.isgenerator(returned):
-            for piece in returned:
+            for piece in self._stopwatch.over(returned):
                 yield from self._batches(piece, "yielded")
         else:
             yield from self._batches(returned, "returned")

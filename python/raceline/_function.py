@@ -9,10 +9,16 @@ import functools
 import os
 import pickle
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from time import perf_counter_ns
+from typing import Any, TypeVar, cast
 
 from raceline._udf import Call, Function, Given, Header, Kind, is_callable_class
+
+
+_Step = TypeVar("_Step")
+# After the last step.
+_END = object()
 
 
 class FunctionError(Exception):
@@ -27,6 +33,31 @@ class FunctionError(Exception):
         super().__init__(function, row)
         self.function = function
         self.row = row
+
+
+class Stopwatch:
+    """How long the functions of a chain ran.
+
+    Attributes:
+        ns: Nanoseconds so far.
+    """
+
+    __slots__ = ("ns",)
+
+    def __init__(self) -> None:
+        self.ns = 0
+
+    def over(self, steps: Iterator[_Step]) -> Iterator[_Step]:
+        """The same steps; making them is measured."""
+        while True:
+            start = perf_counter_ns()
+            try:
+                step = next(steps, _END)
+            finally:
+                self.ns += perf_counter_ns() - start
+            if step is _END:
+                return
+            yield cast("_Step", step)
 
 
 def is_of_function(error: BaseException | None) -> bool:

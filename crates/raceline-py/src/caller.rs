@@ -3,6 +3,7 @@
 
 use std::any::Any;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::{ArrayData, ArrayRef, RecordBatch, RecordBatchOptions, make_array};
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer};
@@ -13,7 +14,7 @@ use pyo3::types::{PyIterator, PyList};
 use raceline::{CallerLoader, Interruption};
 use raceline_worker::{Answer, CallerFailure, CallerRuntime, Original, UserError};
 
-use crate::child::WorkerBatch;
+use crate::child::{Stopwatch, WorkerBatch};
 
 /// A function as the plan holds it: a `raceline._udf.Given`.
 pub(crate) struct Given(pub(crate) Py<PyAny>);
@@ -25,7 +26,11 @@ pub(crate) fn caller_loader() -> CallerLoader {
             let given = chain.iter().filter_map(|function| function.downcast_ref::<Given>());
             let given = PyList::new(py, given.map(|given| given.0.bind(py)))?;
             let chain = py.import("raceline._chain")?.getattr("Chain")?.call1((given,))?;
-            let caller = PythonCaller { chain: chain.unbind(), outputs: None };
+            let caller = PythonCaller {
+                chain: chain.unbind(),
+                outputs: None,
+                stopwatch: Stopwatch::default(),
+            };
             Ok(Box::new(caller) as Box<dyn CallerRuntime>)
         })
     })
@@ -42,6 +47,7 @@ pub(crate) fn interruption(Interruption(what): Interruption) -> PyErr {
 struct PythonCaller {
     chain: Py<PyAny>,
     outputs: Option<Py<PyIterator>>,
+    stopwatch: Stopwatch,
 }
 
 impl CallerRuntime for PythonCaller {
@@ -75,6 +81,10 @@ impl CallerRuntime for PythonCaller {
                 },
             }))
         })
+    }
+
+    fn function_time(&mut self) -> Duration {
+        attached(|py| Ok(self.stopwatch.lap(self.chain.bind(py)))).unwrap_or_default()
     }
 }
 

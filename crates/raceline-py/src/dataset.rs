@@ -1,9 +1,13 @@
 //! The dataset handle.
 
+use std::time::Duration;
+
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use raceline::{Aggregate, AggregateKind, Projection, SortKey, written_files};
+use raceline::{
+    Aggregate, AggregateKind, Projection, SortKey, StageSnapshot, WorkTimes, written_files,
+};
 
 use crate::expr::Expr;
 use crate::gil::{detached, next_batch, wait};
@@ -139,6 +143,13 @@ impl Dataset {
         detached(py, || self.inner.dead_letters()).map(Self::new)
     }
 
+    /// Seconds that the last run took, and its stages; `None` before the first.
+    fn profile<'py>(&self, py: Python<'py>) -> PyResult<Option<(f64, Vec<Bound<'py, PyDict>>)>> {
+        let Some(run) = self.inner.last_run() else { return Ok(None) };
+        let stages = run.stages.iter().map(|stage| stage_profile(py, stage));
+        Ok(Some((run.elapsed.as_secs_f64(), stages.collect::<PyResult<_>>()?)))
+    }
+
     fn stats(&self) -> String {
         self.inner.stats()
     }
@@ -163,6 +174,23 @@ impl Dataset {
     fn plan(&self) -> String {
         self.inner.plan().to_string()
     }
+}
+
+/// A stage, as the arguments of `raceline.data.profile.StageProfile`.
+fn stage_profile<'py>(py: Python<'py>, stage: &StageSnapshot) -> PyResult<Bound<'py, PyDict>> {
+    let fields = PyDict::new(py);
+    fields.set_item("name", &*stage.name)?;
+    fields.set_item("input_rows", stage.input_rows)?;
+    fields.set_item("output_rows", stage.output_rows)?;
+    fields.set_item("elapsed_s", stage.elapsed.as_secs_f64())?;
+    fields.set_item("busy_s", stage.busy.as_secs_f64())?;
+    let times = stage.times;
+    let seconds = |of: fn(WorkTimes) -> Duration| times.map(|times| of(times).as_secs_f64());
+    fields.set_item("queue_s", seconds(|times| times.queue))?;
+    fields.set_item("transfer_s", seconds(|times| times.transfer))?;
+    fields.set_item("conversion_s", seconds(|times| times.conversion))?;
+    fields.set_item("function_s", seconds(|times| times.function))?;
+    Ok(fields)
 }
 
 fn read_aggregate(parts: AggregateTuple) -> PyResult<Aggregate> {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
-use raceline_exec::{BatchShape, Emit, Operator, PoolShape};
+use raceline_exec::{BatchShape, Emit, Operator, PoolShape, WorkTimes};
 use raceline_plan::lambda::{Decline, Program};
 use raceline_plan::{BatchFormat, UdfBody, UdfKind, UdfSpec};
 use raceline_types::{Batch, Failure};
@@ -116,6 +116,10 @@ impl Operator for CompiledOperator {
 
     fn errored_rows(&self) -> u64 {
         self.fallback.errored_rows()
+    }
+
+    fn times(&self) -> Option<WorkTimes> {
+        self.fallback.times()
     }
 }
 

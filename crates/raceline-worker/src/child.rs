@@ -4,8 +4,10 @@ use std::collections::VecDeque;
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
 use std::process;
+use std::time::{Duration, Instant};
 
 use arrow::record_batch::RecordBatch;
+use raceline_exec::WorkTimes;
 
 use crate::process::{Channel, end_when_closed, exit_now};
 use crate::transfer::{ReceiveError, SendError, Transfer};
@@ -94,6 +96,11 @@ pub trait Runtime {
         input: RecordBatch,
         emit: &mut dyn FnMut(Answer) -> Result<(), Stopped>,
     ) -> Result<(), UserError>;
+
+    /// How long functions of the user ran in the last call. The rest of it is conversion.
+    fn function_time(&mut self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// Serves the engine at the other end of `socket` until it stops this worker or is gone.
@@ -122,6 +129,8 @@ struct Session {
     asked_late: usize,
     ended: bool,
     pid: u32,
+    /// Where the time went since the last call was answered.
+    spent: WorkTimes,
 }
 
 /// Why an emit did not send.
@@ -146,6 +155,7 @@ impl Session {
             asked_late: 0,
             ended: false,
             pid: process::id(),
+            spent: WorkTimes::default(),
         }
     }
 
@@ -155,16 +165,18 @@ impl Session {
                 self.answer(runtime, &batch)?;
                 continue;
             }
-            match self.receive()? {
+            match self.receive_idle()? {
                 None | Some(ToWorker::Stop) => self.ended = true,
                 Some(ToWorker::Continue { released }) => self.go_on(released)?,
                 Some(ToWorker::Load { chain }) => {
                     let loaded = runtime.load(&chain);
                     self.end_if_forked();
-                    self.send(&match loaded {
+                    let answer = match loaded {
                         Ok(()) => FromWorker::Loaded,
                         Err(error) => self.failed(Fault::User(error)),
-                    })?;
+                    };
+                    self.send(&answer)?;
+                    self.spent = WorkTimes::default();
                 }
                 Some(ToWorker::Call { batch, released }) => {
                     self.transfer.take_back(released)?;
@@ -194,7 +206,7 @@ impl Session {
     }
 
     fn call(&mut self, runtime: &mut dyn Runtime, batch: &PackedBatch) -> io::Result<FromWorker> {
-        let Self { channel, transfer, .. } = self;
+        let (start, Self { channel, transfer, .. }) = (Instant::now(), &mut *self);
         let input = match transfer.unpack(batch, || channel.take_descriptor()) {
             Ok(input) => input,
             Err(ReceiveError::Arrow(error)) => {
@@ -202,9 +214,13 @@ impl Session {
             }
             Err(ReceiveError::Segment(error)) => return Err(error),
         };
+        let began = Instant::now();
+        self.spent.transfer += began - start;
         let mut failure = None;
+        let mut in_emits = Duration::ZERO;
         let result = runtime.call(input, &mut |answer| {
             self.end_if_forked();
+            let start = Instant::now();
             if failure.is_none() {
                 failure = match answer {
                     Answer::Rows(output) => self.emit(&output).err(),
@@ -213,9 +229,14 @@ impl Session {
                     }
                 };
             }
+            in_emits += start.elapsed();
             if failure.is_none() { Ok(()) } else { Err(Stopped) }
         });
+        let in_call = began.elapsed().saturating_sub(in_emits);
         self.end_if_forked();
+        let function = runtime.function_time().min(in_call);
+        self.spent.function += function;
+        self.spent.conversion += in_call.saturating_sub(function);
         match (failure, result) {
             (Some(EmitFailure::Io(error)), _) => Err(error),
             (Some(EmitFailure::Gone), _) => {
@@ -230,7 +251,7 @@ impl Session {
 
     fn emit(&mut self, output: &RecordBatch) -> Result<(), EmitFailure> {
         while self.outputs >= self.asked + OUTPUTS_IN_FLIGHT {
-            match self.receive().map_err(EmitFailure::Io)? {
+            match self.receive_idle().map_err(EmitFailure::Io)? {
                 Some(ToWorker::Continue { released }) => {
                     self.go_on(released).map_err(EmitFailure::Io)?;
                 }
@@ -245,6 +266,7 @@ impl Session {
                 }
             }
         }
+        let start = Instant::now();
         let (batch, file) = self.transfer.pack(output).map_err(|error| {
             EmitFailure::Fault(Box::new(match error {
                 SendError::Arrow(error) => Fault::User(invalid_output(&error.to_string())),
@@ -259,6 +281,7 @@ impl Session {
         let file = file.as_ref().map(AsFd::as_fd);
         self.channel.send(&frame, file.as_slice()).map_err(EmitFailure::Io)?;
         self.outputs += 1;
+        self.spent.transfer += start.elapsed();
         Ok(())
     }
 
@@ -274,12 +297,22 @@ impl Session {
         }
     }
 
-    fn failed(&self, fault: Fault) -> FromWorker {
-        FromWorker::Failed { fault, released: self.transfer.released() }
+    fn failed(&mut self, fault: Fault) -> FromWorker {
+        let spent = std::mem::take(&mut self.spent).into();
+        FromWorker::Failed { fault, released: self.transfer.released(), spent }
     }
 
-    fn done(&self) -> FromWorker {
-        FromWorker::Done { released: self.transfer.released() }
+    fn done(&mut self) -> FromWorker {
+        let spent = std::mem::take(&mut self.spent).into();
+        FromWorker::Done { released: self.transfer.released(), spent }
+    }
+
+    /// The next message, while there is nothing to do before it comes.
+    fn receive_idle(&mut self) -> io::Result<Option<ToWorker>> {
+        let start = Instant::now();
+        let received = self.receive();
+        self.spent.queue += start.elapsed();
+        received
     }
 
     fn receive(&mut self) -> io::Result<Option<ToWorker>> {

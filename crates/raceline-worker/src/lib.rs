@@ -21,6 +21,7 @@ mod error;
 mod errored;
 mod fork;
 mod gpus;
+mod ledger;
 mod operator;
 mod output;
 mod pack;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use raceline_exec::{BatchShape, Emit, Operator, PoolShape, Seat};
+use raceline_exec::{BatchShape, Emit, Operator, PoolShape, Seat, WorkTimes};
 use raceline_types::{Batch, Failure};
 
 use crate::device::GpuLedger;
@@ -267,6 +267,10 @@ impl Operator for ProcessOperator {
 
     fn errored_rows(&self) -> u64 {
         self.spec.errored.as_ref().map_or(0, |errored| errored.taken())
+    }
+
+    fn times(&self) -> Option<WorkTimes> {
+        self.pool.ledger.times()
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 
 use crate::device::GpuShare;
 use crate::error::WorkerError;
+use crate::ledger::TimeLedger;
 use crate::operator::{ProcessSpec, TemplateSource};
 use crate::place::Place;
 use crate::worker::Worker;
@@ -22,6 +23,8 @@ pub(crate) struct Pool {
     workers_max: AtomicUsize,
     places: Mutex<Places>,
     census: Arc<Census>,
+    /// Where the workers' time goes.
+    pub(crate) ledger: Arc<TimeLedger>,
 }
 
 #[derive(Default)]
@@ -57,8 +60,8 @@ pub(crate) struct Reservation {
 impl Pool {
     pub(crate) fn new(template: TemplateSource, spec: Arc<ProcessSpec>) -> Self {
         let workers_max = AtomicUsize::new(spec.pool.concurrency_max.unwrap_or(usize::MAX).max(1));
-        let (places, census) = (Mutex::default(), Arc::default());
-        Self { spec, template, workers_max, places, census }
+        let (places, census, ledger) = (Mutex::default(), Arc::default(), Arc::default());
+        Self { spec, template, workers_max, places, census, ledger }
     }
 
     /// Lowers the number of workers that may live at once to `workers_max`, and at least 1.
@@ -168,7 +171,8 @@ impl Pool {
         let mut restarts = 0;
         loop {
             let template = (self.template)()?;
-            match Worker::start(&template, &self.spec, *index, gpus.as_ref()).await {
+            let (gpus, ledger) = (gpus.as_ref(), &self.ledger);
+            match Worker::start(&template, &self.spec, *index, gpus, ledger).await {
                 Ok(worker) => return Ok(worker),
                 Err(failure)
                     if restarts < self.spec.restarts_max && WorkerError::is_death(&failure) =>

@@ -5,7 +5,9 @@
 //! this crate, so there are no versions. Nothing outside of this module derives `Serialize`.
 
 use std::io;
+use std::time::Duration;
 
+use raceline_exec::WorkTimes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -115,6 +117,8 @@ pub(crate) enum FromWorker {
     Done {
         /// Segments of the engine that the worker no longer views.
         released: Vec<SegmentRef>,
+        /// Where the time went since the call before.
+        spent: Spent,
     },
     /// The load or the call failed; the worker can go on.
     Failed {
@@ -122,7 +126,18 @@ pub(crate) enum FromWorker {
         fault: Fault,
         /// Segments of the engine that the worker no longer views.
         released: Vec<SegmentRef>,
+        /// Where the time went since the call before.
+        spent: Spent,
     },
+}
+
+/// The form of [`WorkTimes`] in a message.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Spent {
+    queue: Duration,
+    transfer: Duration,
+    conversion: Duration,
+    function: Duration,
 }
 
 /// Why a load or a call failed.
@@ -217,6 +232,20 @@ pub(crate) struct SegmentRef {
     file: u32,
     offset: u64,
     bytes: u64,
+}
+
+impl From<WorkTimes> for Spent {
+    fn from(times: WorkTimes) -> Self {
+        let WorkTimes { queue, transfer, conversion, function } = times;
+        Self { queue, transfer, conversion, function }
+    }
+}
+
+impl From<Spent> for WorkTimes {
+    fn from(spent: Spent) -> Self {
+        let Spent { queue, transfer, conversion, function } = spent;
+        Self { queue, transfer, conversion, function }
+    }
 }
 
 impl From<Segment> for SegmentRef {

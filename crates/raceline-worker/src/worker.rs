@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use crate::device::GpuShare;
 use crate::error::{Exit, UdfError, WorkerError};
 use crate::errored::{ErroredRow, raised};
+use crate::ledger::TimeLedger;
 use crate::operator::ProcessSpec;
 use crate::output::{LineSplitter, Printed};
 use crate::process::{AsyncReceiver, AsyncSender, async_channel};
@@ -40,6 +41,7 @@ pub(crate) struct Worker {
     outbox: AsyncMutex<AsyncSender>,
     inbox: AsyncMutex<Inbox>,
     transfer: Mutex<Transfer>,
+    ledger: Arc<TimeLedger>,
 }
 
 /// The process and what comes from it: whoever reads the answers to a call holds it.
@@ -69,6 +71,7 @@ impl Worker {
         spec: &Arc<ProcessSpec>,
         index: u32,
         gpus: Option<&GpuShare>,
+        ledger: &Arc<TimeLedger>,
     ) -> Result<Self, Failure> {
         let env =
             gpus.into_iter().map(|gpus| ("CUDA_VISIBLE_DEVICES".to_owned(), gpus.to_string()));
@@ -84,7 +87,8 @@ impl Worker {
         let spec = Arc::clone(spec);
         let inbox = AsyncMutex::new(Inbox { process, receiver, printed });
         let (outbox, transfer) = (AsyncMutex::new(sender), Mutex::default());
-        let worker = Self { spec, pid, outbox, inbox, transfer };
+        let ledger = Arc::clone(ledger);
+        let worker = Self { spec, pid, outbox, inbox, transfer, ledger };
         worker.load().await?;
         Ok(worker)
     }
@@ -108,6 +112,7 @@ impl Worker {
     /// Sends the call that runs the chain over `input`; [`Self::answers`] follows, in the order
     /// of the calls. A dropped send leaves the worker in the middle of it: drop the worker then.
     pub(crate) async fn call(&self, input: &Batch) -> Result<(), CallFailure> {
+        let start = Instant::now();
         let packed = self.transfer().pack(&input.data);
         let (batch, file) = packed.map_err(|error| {
             CallFailure::Raised(match error {
@@ -123,6 +128,7 @@ impl Worker {
             Ok(frame) => self.outbox.lock().await.send(&frame, file.as_slice()).await,
             Err(error) => Err(error),
         };
+        self.ledger.transferred(start);
         match sent {
             // The answers tell how it ended.
             Err(error) if is_gone(&error) => Ok(()),
@@ -144,7 +150,9 @@ impl Worker {
             match inbox.receive_within(&mut left).await {
                 Ok(FromWorker::Output { batch, released }) => {
                     self.take_back(released).map_err(CallFailure::Broken)?;
+                    let start = Instant::now();
                     let output = self.unpack(&mut inbox, &batch).map_err(CallFailure::Broken)?;
+                    self.ledger.transferred(start);
                     if !is_first {
                         self.ask_for_more().await.map_err(CallFailure::Broken)?;
                     }
@@ -156,10 +164,12 @@ impl Worker {
                     let row = self.errored(error, input).map_err(CallFailure::Broken)?;
                     out.errored(row).map_err(CallFailure::Broken)?;
                 }
-                Ok(FromWorker::Done { released }) => {
+                Ok(FromWorker::Done { released, spent }) => {
+                    self.ledger.add(spent.into());
                     return self.take_back(released).map_err(CallFailure::Broken);
                 }
-                Ok(FromWorker::Failed { fault, released }) => {
+                Ok(FromWorker::Failed { fault, released, spent }) => {
+                    self.ledger.add(spent.into());
                     self.take_back(released).map_err(CallFailure::Broken)?;
                     return Err(CallFailure::Raised(self.fault(fault, input)));
                 }

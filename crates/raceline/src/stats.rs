@@ -97,6 +97,7 @@ pub(crate) mod sample {
             errored_rows: 0,
             busy: Duration::from_millis(3_500),
             elapsed: Duration::from_secs(2),
+            times: None,
         }
     }
 

@@ -3,8 +3,10 @@
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use arrow::record_batch::RecordBatch;
+use raceline_exec::WorkTimes;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::child::Answer;
@@ -62,6 +64,11 @@ pub trait CallerRuntime: Send + Sync {
     /// # Errors
     /// As [`Self::begin`].
     fn next(&mut self) -> Result<Option<Answer>, CallerFailure>;
+
+    /// How long functions of the user ran since this was last asked.
+    fn function_time(&mut self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// Loads the functions of one stage, in order, in the thread that waits for the run; constructors
@@ -104,7 +111,7 @@ pub(super) enum Reply {
 pub struct Errand {
     pub(super) stage: usize,
     pub(super) order: Order,
-    pub(super) reply: oneshot::Sender<Reply>,
+    pub(super) reply: oneshot::Sender<(Reply, WorkTimes)>,
 }
 
 /// The desk of one run. Who waits for the run has it, and with it the loaded functions.
@@ -139,7 +146,11 @@ impl CallerDesk {
 
     /// The next errand, as soon as there is one. Cancel-safe.
     pub async fn next(&mut self) -> Errand {
-        self.errands.recv().await.expect("the desk holds a sender itself")
+        match self.errands.recv().await {
+            Some(errand) => errand,
+            // The desk holds a sender itself, so that more may always come.
+            None => std::future::pending().await,
+        }
     }
 
     /// Attends to an errand: runs functions until there is an answer.
@@ -152,31 +163,39 @@ impl CallerDesk {
             // Nobody needs it any more.
             return Ok(());
         }
-        let answered = self.stages[stage].answer(&self.load, order)?;
+        let stage = &mut self.stages[stage];
+        let mut times = WorkTimes::default();
+        let answered = match stage.loaded(&self.load) {
+            Ok(runtime) => {
+                let start = Instant::now();
+                let answered = answer(runtime, order);
+                times.function = runtime.function_time();
+                times.conversion = start.elapsed().saturating_sub(times.function);
+                answered.or_else(|failure| failure.reply(false))
+            }
+            Err(failure) => failure.reply(true),
+        }?;
         // When the stage was cancelled meanwhile, nobody is there to hear.
-        let _heard = reply.send(answered).is_ok();
+        let _heard = reply.send((answered, times)).is_ok();
         Ok(())
     }
 }
 
 impl Stage {
-    fn answer(&mut self, load: &CallerLoader, order: Order) -> Result<Reply, Interruption> {
-        let runtime = match &mut self.loaded {
-            Some(runtime) => runtime,
-            None => match load(&self.chain) {
-                Ok(runtime) => self.loaded.insert(runtime),
-                Err(failure) => return failure.reply(true),
-            },
-        };
-        let begun = match order {
-            Order::Begin(input) => runtime.begin(input),
-            Order::Next => Ok(()),
-        };
-        match begun.and_then(|()| runtime.next()) {
-            Ok(answer) => Ok(Reply::Answered(answer)),
-            Err(failure) => failure.reply(false),
+    /// Its functions, which are loaded when they are first needed.
+    fn loaded(&mut self, load: &CallerLoader) -> Result<&mut dyn CallerRuntime, CallerFailure> {
+        match &mut self.loaded {
+            Some(runtime) => Ok(runtime.as_mut()),
+            empty => Ok(empty.insert(load(&self.chain)?).as_mut()),
         }
     }
+}
+
+fn answer(runtime: &mut dyn CallerRuntime, order: Order) -> Result<Reply, CallerFailure> {
+    if let Order::Begin(input) = order {
+        runtime.begin(input)?;
+    }
+    Ok(Reply::Answered(runtime.next()?))
 }
 
 impl CallerFailure {

@@ -3,9 +3,10 @@
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 use async_trait::async_trait;
-use raceline_exec::{BatchShape, Emit, ExecError, Operator, PoolShape};
+use raceline_exec::{BatchShape, Emit, ExecError, Operator, PoolShape, WorkTimes};
 use raceline_types::{Batch, Failure, InternalError, Resources};
 use tokio::sync::{mpsc, oneshot};
 
@@ -13,6 +14,7 @@ use super::desk::{CallerDesk, Errand, Order, Reply};
 use crate::child::Answer;
 use crate::error::UdfError;
 use crate::errored::{ErroredRow, ErroredRows, raised};
+use crate::ledger::TimeLedger;
 
 /// What a caller operator runs and how.
 pub struct CallerSpec {
@@ -42,6 +44,7 @@ pub struct CallerOperator {
     errored: Option<Arc<dyn ErroredRows>>,
     stage: usize,
     errands: mpsc::Sender<Errand>,
+    ledger: TimeLedger,
 }
 
 impl CallerOperator {
@@ -50,16 +53,20 @@ impl CallerOperator {
     pub fn new(desk: &mut CallerDesk, spec: CallerSpec) -> Self {
         let CallerSpec { name, chain, input, errored } = spec;
         let (stage, errands) = desk.add(chain);
-        Self { name, input, errored, stage, errands }
+        Self { name, input, errored, stage, errands, ledger: TimeLedger::default() }
     }
 
     async fn ask(&self, order: Order) -> Result<Reply, Failure> {
         // Both ends of the desk go when the run is over.
         let over = || Failure::from(ExecError::Cancelled);
+        let start = Instant::now();
         let (reply, answered) = oneshot::channel();
         let errand = Errand { stage: self.stage, order, reply };
         self.errands.send(errand).await.map_err(|_| over())?;
-        answered.await.map_err(|_| over())
+        let (reply, times) = answered.await.map_err(|_| over())?;
+        let queue = start.elapsed().saturating_sub(times.conversion + times.function);
+        self.ledger.add(WorkTimes { queue, ..times });
+        Ok(reply)
     }
 
     fn errored(&self, row: ErroredRow) -> Result<(), Failure> {
@@ -111,6 +118,10 @@ impl Operator for CallerOperator {
 
     fn errored_rows(&self) -> u64 {
         self.errored.as_ref().map_or(0, |errored| errored.taken())
+    }
+
+    fn times(&self) -> Option<WorkTimes> {
+        self.ledger.times()
     }
 }
 
