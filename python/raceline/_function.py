@@ -15,7 +15,6 @@ from typing import Any, TypeVar, cast
 
 from raceline._udf import Call, Function, Given, Header, Kind, is_callable_class
 
-
 _Step = TypeVar("_Step")
 # After the last step.
 _END = object()

@@ -31,9 +31,7 @@ _DEFINITE_TYPES = (dict, int, float, str, bytes, np.generic)
 class RowFunctions:
     """Functions that see one row at a time, each fed by the one before it."""
 
-    def __init__(
-        self, first: UserFunction, stopwatch: Stopwatch, *, rows_are_known: bool
-    ) -> None:
+    def __init__(self, first: UserFunction, stopwatch: Stopwatch, *, rows_are_known: bool) -> None:
         """Begins with one function.
 
         Args:
@@ -78,9 +76,7 @@ class RowFunctions:
 class _Loop:
     """The loop of some functions over batches of certain columns."""
 
-    def __init__(
-        self, steps: list[UserFunction], columns: Columns, stopwatch: Stopwatch
-    ) -> None:
+    def __init__(self, steps: list[UserFunction], columns: Columns, stopwatch: Stopwatch) -> None:
         self._steps = steps
         self._stopwatch = stopwatch
         self._key = steps[-1] if steps[-1].kind == "key" else None

@@ -25,6 +25,13 @@ impl Dataset {
     pub(crate) fn new(inner: raceline::Dataset) -> Self {
         Self { inner }
     }
+
+    /// The dataset as it is run now, by what the program's `DataContext` says.
+    fn ready(&self, py: Python<'_>) -> PyResult<raceline::Dataset> {
+        let context = py.import("raceline.data.context")?.getattr("DataContext")?;
+        let most = context.call_method0("get_current")?.call_method0("_errored_blocks_most")?;
+        Ok(self.inner.tolerating(most.extract()?))
+    }
 }
 
 /// Aggregation as the face hands it over: kind, column, ignore nulls, ddof, output name.
@@ -97,7 +104,7 @@ impl Dataset {
         options: &Bound<'_, PyDict>,
     ) -> PyResult<Vec<(String, i64, i64)>> {
         let spec = read_write(options)?;
-        let mut run = Some(wait(py, self.inner.begin_write(spec))?);
+        let mut run = Some(wait(py, self.ready(py)?.begin_write(spec))?);
         let mut files = Vec::new();
         while let Some(batch) = next_batch(py, &mut run)? {
             files.extend(detached(py, || written_files(&batch))?);
@@ -106,14 +113,14 @@ impl Dataset {
     }
 
     fn execute(&self, py: Python<'_>) -> PyResult<Stream> {
-        Ok(Stream::new(wait(py, self.inner.begin_run())?))
+        Ok(Stream::new(wait(py, self.ready(py)?.begin_run())?))
     }
 
     fn count(&self, py: Python<'_>) -> PyResult<u64> {
         if let Some(rows) = wait(py, self.inner.begin_count_from_metadata())? {
             return Ok(rows);
         }
-        let mut run = Some(wait(py, self.inner.begin_count_run())?);
+        let mut run = Some(wait(py, self.ready(py)?.begin_count_run())?);
         let mut rows = 0;
         while let Some(batch) = next_batch(py, &mut run)? {
             rows += detached(py, || raceline::counted_rows(&batch))?;
@@ -128,14 +135,14 @@ impl Dataset {
         if !fetch {
             return Ok(None);
         }
-        let mut run = Some(wait(py, self.inner.limit(1).begin_run())?);
+        let mut run = Some(wait(py, self.ready(py)?.limit(1).begin_run())?);
         let first = next_batch(py, &mut run)?;
         crate::gil::end(py, &mut run)?;
         Ok(first.map(|batch| Schema::new(batch.schema())))
     }
 
     fn explain(&self, py: Python<'_>) -> PyResult<String> {
-        wait(py, self.inner.begin_explain())
+        wait(py, self.ready(py)?.begin_explain())
     }
 
     /// The rows that functions of the last run failed for.
@@ -155,7 +162,7 @@ impl Dataset {
     }
 
     fn materialize(&self, py: Python<'_>) -> PyResult<Self> {
-        let mut run = Some(wait(py, self.inner.begin_run())?);
+        let mut run = Some(wait(py, self.ready(py)?.begin_run())?);
         let mut batches = Vec::new();
         while let Some(batch) = next_batch(py, &mut run)? {
             batches.push(batch);

@@ -70,6 +70,44 @@ pub trait ErroredRows: fmt::Debug + Send + Sync + 'static {
     fn taken(&self) -> u64;
 }
 
+/// Takes the batches that the functions of one stage fail for.
+///
+/// # Contract
+/// `take` is called once for each batch whose functions failed, after all that is done for rows and
+/// for workers that died. It may be called from several threads at once.
+///
+/// # Order
+/// As batches are worked on.
+///
+/// # Memory
+/// It gets no rows. What the functions returned of the batch before they failed stays.
+///
+/// # Cancellation
+/// `take` does not wait.
+///
+/// # Errors
+/// None: what it does not take ends the run.
+///
+/// # Example
+/// ```
+/// use raceline_types::Failure;
+/// use raceline_worker::ErroredBatches;
+///
+/// /// Lets the run go on, whatever happens.
+/// #[derive(Debug)]
+/// struct All;
+///
+/// impl ErroredBatches for All {
+///     fn take(&self, _rows: usize, _failure: &Failure) -> bool {
+///         true
+///     }
+/// }
+/// ```
+pub trait ErroredBatches: fmt::Debug + Send + Sync + 'static {
+    /// Whether the run goes on without a batch of `rows` rows, for which functions failed so.
+    fn take(&self, rows: usize, failure: &Failure) -> bool;
+}
+
 impl ErroredRow {
     /// The row of `input` that a function of `stage` failed for; `None` where the error does not
     /// say which.

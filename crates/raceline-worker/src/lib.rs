@@ -43,7 +43,7 @@ pub use caller::{
 pub use child::{Answer, Runtime, Stopped, serve};
 pub use device::GpuLedger;
 pub use error::{Exit, UdfError, WorkerError};
-pub use errored::{ErroredRow, ErroredRows};
+pub use errored::{ErroredBatches, ErroredRow, ErroredRows};
 pub use fork::{ForkRequest, TemplateLoop};
 pub use gpus::{declare_gpus, find_gpus};
 pub use operator::{ProcessOperator, ProcessSpec, TemplateSource};

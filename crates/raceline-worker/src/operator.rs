@@ -11,7 +11,7 @@ use raceline_types::{Batch, Failure};
 
 use crate::device::GpuLedger;
 use crate::error::WorkerError;
-use crate::errored::{ErroredRow, ErroredRows, row_of_split};
+use crate::errored::{ErroredBatches, ErroredRow, ErroredRows, row_of_split};
 use crate::place::Turn;
 use crate::pool::Pool;
 use crate::replay::{Answers, Discard, Replay};
@@ -41,6 +41,8 @@ pub struct ProcessSpec {
     /// Where the rows go that the function fails for; `None` lets the first one end the run. The
     /// chain is one function then, which was told to go on after a row that fails.
     pub errored: Option<Arc<dyn ErroredRows>>,
+    /// What takes batches that the functions fail for; `None` lets the first one end the run.
+    pub errored_batches: Option<Arc<dyn ErroredBatches>>,
 }
 
 /// Finds the session's template, or starts it. Called when a worker is started.
@@ -96,15 +98,21 @@ impl ProcessOperator {
             }
             result => result,
         };
-        match result {
+        let (failure, died) = match result {
             Ok(()) if replay.missing() > 0 => {
                 let (stage, rows) = (Arc::clone(&self.spec.name), replay.missing());
-                Err(WorkerError::Unrepeatable { stage, rows }.into())
+                (Failure::from(WorkerError::Unrepeatable { stage, rows }), false)
             }
-            Ok(()) => Ok(()),
-            Err(CallFailure::Died(failure)) => Err(self.blame(turn, &input, failure).await),
-            Err(CallFailure::Raised(failure) | CallFailure::Broken(failure)) => Err(failure),
+            Ok(()) => return Ok(()),
+            Err(CallFailure::Broken(failure)) => return Err(failure),
+            Err(CallFailure::Raised(failure)) => (failure, false),
+            Err(CallFailure::Died(failure)) => (failure, true),
+        };
+        let errored = self.spec.errored_batches.as_ref();
+        if errored.is_some_and(|errored| errored.take(input.rows(), &failure)) {
+            return Ok(());
         }
+        Err(if died { self.blame(turn, &input, failure).await } else { failure })
     }
 
     /// Runs `input`, again on another worker as often as one dies and the spec allows it.
@@ -276,7 +284,8 @@ impl Operator for ProcessOperator {
 
 impl fmt::Debug for ProcessSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, chain, pool, input, gpus: _, restarts_max, call_timeout, errored } = self;
+        let Self { name, chain, pool, input, gpus: _, restarts_max, call_timeout, .. } = self;
+        let Self { errored, errored_batches, .. } = self;
         f.debug_struct("ProcessSpec")
             .field("name", name)
             .field("functions", &chain.len())
@@ -285,6 +294,7 @@ impl fmt::Debug for ProcessSpec {
             .field("restarts_max", restarts_max)
             .field("call_timeout", call_timeout)
             .field("errored", errored)
+            .field("errored_batches", errored_batches)
             .finish_non_exhaustive()
     }
 }

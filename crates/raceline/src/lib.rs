@@ -30,6 +30,7 @@ mod session;
 mod source;
 mod stats;
 mod template;
+mod tolerance;
 mod unite;
 
 pub use datafusion::logical_expr::{Expr, col, lit};

@@ -1,5 +1,6 @@
 //! A plan that is running.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use crate::life::Doing;
 use crate::planner::Lowered;
 use crate::progress::{Progress, ProgressMode};
 use crate::session::Session;
+use crate::tolerance::Tolerance;
 
 /// A plan that is running: an ordered stream of record batches.
 ///
@@ -31,17 +33,25 @@ pub(crate) struct RunRecord {
     pub(crate) snapshot: Snapshot,
     /// The rows that functions failed for; `None` where none of them keeps any.
     pub(crate) letters: Option<Vec<LetterFile>>,
+    /// Batches and splits that stages went on without.
+    pub(crate) losses: Vec<(Arc<str>, u64)>,
 }
 
 /// What there is until the run is over.
-#[derive(Debug)]
 struct Running {
     execution: Execution,
     errors: Vec<Arc<StageErrors>>,
     /// Functions that the thread which waits calls.
-    desk: Option<CallerDesk>,
+    desk: Option<Box<CallerDesk>>,
+    tolerance: Tolerance,
     progress: Progress,
     _doing: Doing,
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running").field("execution", &self.execution).finish_non_exhaustive()
+    }
 }
 
 /// What waiting for a batch came to.
@@ -81,8 +91,9 @@ impl Run {
         };
         let screen = session.screen().clone();
         let progress = Progress::start(mode, screen, move || handle.snapshot());
-        let Lowered { errors, desk, .. } = lowered;
-        let running = Running { execution, errors, desk, progress, _doing: doing };
+        let Lowered { errors, desk, tolerance, .. } = lowered;
+        let desk = desk.map(Box::new);
+        let running = Running { execution, errors, desk, tolerance, progress, _doing: doing };
         Ok(Self { session, running: Some(running), record })
     }
 
@@ -174,7 +185,7 @@ impl Run {
             std::mem::forget(running);
             return Ok(());
         }
-        let Running { execution, errors, desk, progress, _doing } = running;
+        let Running { execution, errors, desk, tolerance, progress, _doing } = running;
         let handle = execution.handle();
         let closed = execution.blocking_close();
         drop(progress);
@@ -183,13 +194,13 @@ impl Run {
         let kept = letters_of(&errors);
         let letters = kept.as_ref().map_or(None, Clone::clone);
         *self.record.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some(RunRecord { snapshot: handle.snapshot(), letters });
+            Some(RunRecord { snapshot: handle.snapshot(), letters, losses: tolerance.losses() });
         closed.and(kept.map(drop))
     }
 }
 
 /// The next errand at a desk; never, where there is none.
-async fn errand_of(desk: &mut Option<CallerDesk>) -> Errand {
+async fn errand_of(desk: &mut Option<Box<CallerDesk>>) -> Errand {
     match desk {
         Some(desk) => desk.next().await,
         None => std::future::pending().await,

@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::desk::{CallerDesk, Errand, Order, Reply};
 use crate::child::Answer;
 use crate::error::UdfError;
-use crate::errored::{ErroredRow, ErroredRows, raised};
+use crate::errored::{ErroredBatches, ErroredRow, ErroredRows, raised};
 use crate::ledger::TimeLedger;
 
 /// What a caller operator runs and how.
@@ -26,6 +26,8 @@ pub struct CallerSpec {
     pub input: BatchShape,
     /// Where the rows go that the function fails for; `None` lets the first one end the run.
     pub errored: Option<Arc<dyn ErroredRows>>,
+    /// What takes batches that the functions fail for; `None` lets the first one end the run.
+    pub errored_batches: Option<Arc<dyn ErroredBatches>>,
 }
 
 /// Runs a chain of foreign functions in the thread that waits for the run, by errands at its
@@ -42,6 +44,7 @@ pub struct CallerOperator {
     name: Arc<str>,
     input: BatchShape,
     errored: Option<Arc<dyn ErroredRows>>,
+    errored_batches: Option<Arc<dyn ErroredBatches>>,
     stage: usize,
     errands: mpsc::Sender<Errand>,
     ledger: TimeLedger,
@@ -51,9 +54,10 @@ impl CallerOperator {
     /// An operator of `spec`, whose run has `desk`.
     #[must_use]
     pub fn new(desk: &mut CallerDesk, spec: CallerSpec) -> Self {
-        let CallerSpec { name, chain, input, errored } = spec;
+        let CallerSpec { name, chain, input, errored, errored_batches } = spec;
         let (stage, errands) = desk.add(chain);
-        Self { name, input, errored, stage, errands, ledger: TimeLedger::default() }
+        let ledger = TimeLedger::default();
+        Self { name, input, errored, errored_batches, stage, errands, ledger }
     }
 
     async fn ask(&self, order: Order) -> Result<Reply, Failure> {
@@ -109,7 +113,12 @@ impl Operator for CallerOperator {
                     return Err(UdfError::new(&self.name, *error, true).into());
                 }
                 Reply::Raised { error, in_constructor: false } => {
-                    return Err(raised(&self.name, *error, &input));
+                    let failure = raised(&self.name, *error, &input);
+                    let errored = self.errored_batches.as_ref();
+                    if errored.is_some_and(|errored| errored.take(input.rows(), &failure)) {
+                        return Ok(());
+                    }
+                    return Err(failure);
                 }
             }
             order = Order::Next;

@@ -8,7 +8,8 @@ use raceline_plan::lambda;
 use raceline_plan::{OnError, UdfBody, UdfKind, UdfSpec, UdfWorkers};
 use raceline_relational::CompiledOperator;
 use raceline_worker::{
-    CallerDesk, CallerOperator, CallerSpec, ErroredRows, ProcessOperator, ProcessSpec,
+    CallerDesk, CallerOperator, CallerSpec, ErroredBatches, ErroredRows, ProcessOperator,
+    ProcessSpec,
 };
 
 use crate::session::Session;
@@ -30,6 +31,12 @@ pub(super) enum Lane {
     Caller,
     /// In this process.
     Native,
+}
+
+/// Where what functions fail for goes; `None` lets the first of it end the run.
+pub(super) struct Errored {
+    pub(super) rows: Option<Arc<dyn ErroredRows>>,
+    pub(super) batches: Option<Arc<dyn ErroredBatches>>,
 }
 
 /// The lane of `udf` over input of `schema` (when known), and why, for people.
@@ -92,17 +99,20 @@ fn is_debugged(udf: &UdfSpec) -> bool {
 pub(super) fn caller_operator(
     desk: &mut CallerDesk,
     functions: &[Arc<UdfSpec>],
-    errored: Option<Arc<dyn ErroredRows>>,
+    errored: Errored,
 ) -> Arc<dyn Operator> {
     let chain = functions.iter().filter_map(|udf| match &udf.body {
         UdfBody::Caller(function) => Some(Arc::clone(function)),
         UdfBody::Foreign { .. } | UdfBody::Native(_) => None,
     });
     let (name, chain, input) = (chain_name(functions), chain.collect(), unit_shape(functions));
-    Arc::new(CallerOperator::new(desk, CallerSpec { name, chain, input, errored }))
+    let Errored { rows: errored, batches: errored_batches } = errored;
+    let spec = CallerSpec { name, chain, input, errored, errored_batches };
+    Arc::new(CallerOperator::new(desk, spec))
 }
 
-fn chain_name(functions: &[Arc<UdfSpec>]) -> Arc<str> {
+/// What a stage of these functions is called.
+pub(super) fn chain_name(functions: &[Arc<UdfSpec>]) -> Arc<str> {
     let names: Vec<_> = functions.iter().map(|udf| udf.label()).collect();
     names.join(" -> ").into()
 }
@@ -111,7 +121,7 @@ fn chain_name(functions: &[Arc<UdfSpec>]) -> Arc<str> {
 pub(super) fn compiled_operator(
     session: &Session,
     udf: &Arc<UdfSpec>,
-    errored: Option<Arc<dyn ErroredRows>>,
+    errored: Errored,
 ) -> Arc<dyn Operator> {
     let fallback = process_operator(session, std::slice::from_ref(udf), errored);
     Arc::new(CompiledOperator::new(Arc::clone(udf), fallback))
@@ -122,7 +132,7 @@ pub(super) fn compiled_operator(
 pub(super) fn process_operator(
     session: &Session,
     functions: &[Arc<UdfSpec>],
-    errored: Option<Arc<dyn ErroredRows>>,
+    errored: Errored,
 ) -> Arc<dyn Operator> {
     let chain = functions.iter().filter_map(|udf| match &udf.body {
         UdfBody::Foreign { payload, .. } => Some(Arc::clone(payload)),
@@ -142,7 +152,8 @@ pub(super) fn process_operator(
         gpus: session.gpus(),
         restarts_max: first.restarts_max,
         call_timeout: first.call_timeout,
-        errored,
+        errored: errored.rows,
+        errored_batches: errored.batches,
     };
     let template = Arc::clone(session.template());
     Arc::new(ProcessOperator::new(Arc::new(move || template.get()), spec))

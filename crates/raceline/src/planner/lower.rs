@@ -17,9 +17,9 @@ use raceline_relational::{
     AggregateRegion, FileReader, FilterOperator, ProjectOperator, SortRegion, infer_schema,
 };
 use raceline_types::{Failure, InternalError, unite_schemas};
-use raceline_worker::{CallerDesk, ErroredRows};
+use raceline_worker::{CallerDesk, ErroredBatches, ErroredRows};
 
-use super::foreign::{self, Lane};
+use super::foreign::{self, Errored, Lane};
 use crate::letters::{Keeper, SplitLabels, StageErrors};
 use crate::native::NativeOperator;
 use crate::region::{LimitRegion, RepartitionRegion, UnionRegion};
@@ -27,6 +27,7 @@ use crate::session::Session;
 use crate::source::{
     FileSource, LabelledSource, MemorySource, RangeSource, StoredSource, range_schema,
 };
+use crate::tolerance::{Tolerance, TolerantSource};
 use crate::unite::UniteOperator;
 
 /// Splits of a source in memory for each CPU, so that uneven work evens out.
@@ -48,10 +49,16 @@ pub(crate) struct Lowered {
     pub(crate) errors: Vec<Arc<StageErrors>>,
     /// Where functions that are debugged leave their work.
     pub(crate) desk: Option<CallerDesk>,
+    /// What it may lose.
+    pub(crate) tolerance: Tolerance,
 }
 
-/// Lowers `plan`, which the rules have been over.
-pub(crate) async fn lower(session: &Session, plan: &Arc<Node>) -> Result<Lowered, Failure> {
+/// Lowers `plan`, which the rules have been over and of which `errored_batches_max` batches may fail.
+pub(crate) async fn lower(
+    session: &Session,
+    plan: &Arc<Node>,
+    errored_batches_max: u64,
+) -> Result<Lowered, Failure> {
     let mut lowering = Lowering {
         session,
         graph: Graph::new(),
@@ -59,12 +66,14 @@ pub(crate) async fn lower(session: &Session, plan: &Arc<Node>) -> Result<Lowered
         lanes: Vec::new(),
         errors: Vec::new(),
         desk: None,
+        tolerance: Tolerance::new(errored_batches_max, session.template().lines()),
         labels: keeps_letters(plan).then(Vec::new),
     };
     let Flow { open, schema } = lowering.node(plan).await?;
     let root = lowering.seal(open);
-    let Lowering { session: _, graph, stages, lanes, errors, desk, labels: _ } = lowering;
-    Ok(Lowered { graph, root, schema, stages, lanes, errors, desk })
+    let Lowering { session: _, graph, stages, lanes, errors, desk, tolerance, labels: _ } =
+        lowering;
+    Ok(Lowered { graph, root, schema, stages, lanes, errors, desk, tolerance })
 }
 
 /// Whether a function of `plan` keeps the rows that it fails for.
@@ -99,6 +108,7 @@ struct Lowering<'a> {
     lanes: Vec<String>,
     errors: Vec<Arc<StageErrors>>,
     desk: Option<CallerDesk>,
+    tolerance: Tolerance,
     /// Labels of the splits of each source so far, where letters want them.
     labels: Option<Vec<Arc<SplitLabels>>>,
 }
@@ -169,6 +179,10 @@ impl Lowering<'_> {
                 let (source, schema) = self.files(scan).await?;
                 (Arc::new(source), Some(schema))
             }
+        };
+        let source: Arc<dyn raceline_exec::Source> = match self.tolerance.of_stage(source.name()) {
+            Some(tolerance) => Arc::new(TolerantSource { source, tolerance }),
+            None => source,
         };
         let source = self.labelled(source);
         Ok(Flow { open: Open::Fragment { source, fused: Vec::new() }, schema })
@@ -281,6 +295,7 @@ impl Lowering<'_> {
                 Flow { open: Open::Stage { input, operator, fused: Vec::new() }, schema }
             }
             (Lane::Compiled { schema }, _) => {
+                let errored = Errored { rows: errored, batches: self.tolerance_of(udf.label()) };
                 let operator = foreign::compiled_operator(self.session, udf, errored);
                 self.inline(flow, operator, schema)
             }
@@ -318,10 +333,18 @@ impl Lowering<'_> {
         functions: &[Arc<UdfSpec>],
         errored: Option<Arc<dyn ErroredRows>>,
     ) -> Arc<dyn Operator> {
+        let name = foreign::chain_name(functions);
+        let errored = Errored { rows: errored, batches: self.tolerance_of(name) };
         match (&functions[0].body, &mut self.desk) {
             (UdfBody::Caller(_), Some(desk)) => foreign::caller_operator(desk, functions, errored),
             _ => foreign::process_operator(self.session, functions, errored),
         }
+    }
+
+    /// What takes the batches that functions of a stage fail for.
+    fn tolerance_of(&self, stage: impl Into<Arc<str>>) -> Option<Arc<dyn ErroredBatches>> {
+        let tolerance = self.tolerance.of_stage(stage.into())?;
+        Some(tolerance)
     }
 
     async fn sort(
