@@ -8,20 +8,39 @@ from __future__ import annotations
 import inspect
 import traceback
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from time import perf_counter_ns
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from raceline import _function, _rows
+from raceline import _function, _pace, _rows
 from raceline._exceptions import pack
-from raceline._function import FunctionError, Stopwatch, UserFunction, is_of_function
-from raceline._native import WorkerBatch, value_to_batches
+from raceline._function import (
+    FunctionError,
+    Stopwatch,
+    UserFunction,
+    async_hint,
+    is_of_function,
+    leaves_debugger,
+)
+from raceline._native import RateGate, WorkerBatch, value_to_batches
 from raceline._udf import Given
 
+if TYPE_CHECKING:
+    from raceline._async import AsyncFunction
+
 # Frames of these files lie between the engine and the user's functions.
-_OWN_FILES = (__file__, _function.__file__, _rows.__file__, _rows.LOOP_FILE)
+_OWN_FILES = (
+    __file__,
+    _function.__file__,
+    _pace.__file__,
+    _rows.__file__,
+    _rows.LOOP_FILE,
+    str(Path(__file__).with_name("_async.py")),
+    str(Path(__file__).with_name("_async_call.py")),
+)
 
 # Characters of a message or traceback that an error shows.
 _TEXT_MAX = 1 << 16
@@ -31,43 +50,77 @@ class Chain:
     """Functions of one worker, called one after the other on each batch.
 
     Attributes:
-        stopwatch: How long the functions ran.
+        stopwatch: How long the functions ran. Of an async function, how long its calls were waited
+            for.
     """
 
-    def __init__(self, payloads: Sequence[bytes | Given]) -> None:
+    def __init__(
+        self,
+        payloads: Sequence[bytes | Given],
+        engine: int | None = None,
+        gate: RateGate | None = None,
+    ) -> None:
         """Loads the functions and makes the objects of callable classes.
+
+        Args:
+            payloads: The functions.
+            engine: The connection to the engine, for an async function to wait for it.
+            gate: What a function with a rate limit keeps in step by.
 
         Raises:
             FunctionError: A function cannot be unpickled, or a constructor raised.
         """
-        self._parts: list[_rows.RowFunctions | _BatchFunction] = []
+        self._parts: list[_rows.RowFunctions | BatchFunction] = []
         self.stopwatch = watch = Stopwatch()
+        # An async function has a worker to itself.
+        self._async: AsyncFunction | None = None
         for payload in payloads:
             function = UserFunction.load(payload)
+            pace = _pace.pace_of(function, gate)
+            if function.call.max_concurrency is not None:
+                from raceline._async import AsyncFunction
+
+                form = BatchFunction(function, watch) if function.kind == "map_batches" else None
+                self._async = AsyncFunction(function, form, pace, engine)
+                return
+            function.function = _pace.paced(function, pace)
             if function.kind == "map_batches":
-                self._parts.append(_BatchFunction(function, watch))
+                self._parts.append(BatchFunction(function, watch))
                 continue
             last = self._parts[-1] if self._parts else None
             if not isinstance(last, _rows.RowFunctions) or not last.takes(function):
                 is_first = not self._parts
                 self._parts.append(_rows.RowFunctions(function, watch, rows_are_known=is_first))
 
-    def run(self, batch: WorkerBatch) -> Iterator[WorkerBatch | FunctionError]:
+    def run(self, batch: WorkerBatch) -> Iterator[WorkerBatch | FunctionError | None]:
         """The chain's output for one batch, piece by piece as the functions return it.
 
         A function that goes on after a row that it fails for is alone in its chain; then such
-        rows come as errors in between.
+        rows come as errors in between. ``None`` comes when an async function could begin
+        with the batches that come next.
 
         Raises:
             FunctionError: A function of the chain raised, or returned what it must not.
         """
+        if self._async is not None:
+            return self.stopwatch.over(self._async.run(batch))
         pieces: Iterator[Any] = iter([batch])
         for part in self._parts:
             pieces = part.over(pieces)
         return pieces
 
+    def begin(self, batch: WorkerBatch) -> None:
+        """Begins with a batch that will be run later, after those that were begun before."""
+        if self._async is not None:
+            self._async.begin(batch)
 
-class _BatchFunction:
+    def close(self) -> None:
+        """Ends what an async function left running."""
+        if self._async is not None:
+            self._async.close()
+
+
+class BatchFunction:
     """A function that sees batches."""
 
     def __init__(self, function: UserFunction, stopwatch: Stopwatch) -> None:
@@ -120,7 +173,7 @@ class _BatchFunction:
             yield output
 
     def _returned(self, batch: WorkerBatch) -> Iterator[WorkerBatch]:
-        argument = self._argument(batch)
+        argument = self.argument(batch)
         start = perf_counter_ns()
         try:
             returned = self._called.function(argument)
@@ -128,11 +181,12 @@ class _BatchFunction:
             self._stopwatch.ns += perf_counter_ns() - start
         if inspect.isgenerator(returned):
             for piece in self._stopwatch.over(returned):
-                yield from self._batches(piece, "yielded")
+                yield from self.batches(piece, "yielded")
         else:
-            yield from self._batches(returned, "returned")
+            yield from self.batches(returned, "returned")
 
-    def _argument(self, batch: WorkerBatch) -> Any:
+    def argument(self, batch: WorkerBatch) -> Any:
+        """A batch in the form that the function asked for."""
         match self._called.call.batch_format:
             case "numpy" | "default":
                 return batch.numpy(writable=not self._called.call.zero_copy_batch)
@@ -147,7 +201,12 @@ class _BatchFunction:
             case unknown:
                 raise ValueError(f"there is no batch format `{unknown}`")
 
-    def _batches(self, value: Any, verb: str) -> list[WorkerBatch]:
+    def batches(self, value: Any, verb: str) -> list[WorkerBatch]:
+        """What the function returned, or yielded.
+
+        Raises:
+            ValueError: It must not.
+        """
         if value is None:
             raise self._called.complaint(f"{verb} None for a batch", "did you forget `return`?")
         if isinstance(value, (list, tuple, str, bytes, int, float, np.ndarray, np.generic)):
@@ -155,6 +214,8 @@ class _BatchFunction:
                 f"{verb} `{type(value).__name__}` for a batch, not a dict of columns",
                 'wrap it: `{"data": values}`, with one value a row',
             )
+        if (hint := async_hint(value)) is not None:
+            raise self._called.complaint(f"{verb} `{type(value).__name__}` for a batch", hint)
         return value_to_batches(value)
 
 
@@ -184,8 +245,7 @@ def describe_here(
     """
     row, function, error, frames = _of_user(error)
     error.__traceback__ = frames or error.__traceback__
-    ends_program = isinstance(error, (KeyboardInterrupt, SystemExit))
-    if ends_program or (isinstance(error, Exception) and not is_of_function(error)):
+    if isinstance(error, (KeyboardInterrupt, SystemExit)) or leaves_debugger(error):
         return error, None
     return error, (*_texts(error, frames), row, function)
 

@@ -11,9 +11,12 @@ import pickle
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from time import perf_counter_ns
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from raceline._udf import Call, Function, Given, Header, Kind, is_callable_class
+
+if TYPE_CHECKING:
+    import asyncio
 
 _Step = TypeVar("_Step")
 # After the last step.
@@ -59,23 +62,37 @@ class Stopwatch:
             yield cast("_Step", step)
 
 
+def leaves_debugger(error: BaseException | None) -> bool:
+    """Whether an exception ends a debugger's session, and is no failure of the function."""
+    bdb = sys.modules.get("bdb")
+    return bdb is not None and isinstance(error, bdb.BdbQuit)
+
+
 def is_of_function(error: BaseException | None) -> bool:
     """Whether an exception is a failure of the function, and a run may go on after it.
 
     Those that end a program, and the end of a debugger's session, are none.
     """
-    bdb = sys.modules.get("bdb")
-    return isinstance(error, Exception) and not (bdb and isinstance(error, bdb.BdbQuit))
+    return isinstance(error, Exception) and not leaves_debugger(error)
 
 
 class UserFunction:
     """A function, what it takes, and how it is called."""
 
-    def __init__(self, kind: Kind, name: str, function: Function, call: Call) -> None:
+    def __init__(
+        self,
+        kind: Kind,
+        name: str,
+        function: Function,
+        call: Call,
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
         self.kind = kind
         self.name = name
         self.function = function
         self.call = call
+        # The event loop of an async function; its constructor found it as the current one.
+        self.loop = loop
 
     @classmethod
     def load(cls, payload: bytes | Given) -> UserFunction:
@@ -97,6 +114,7 @@ class UserFunction:
                 function, call = payload.function, payload.call
             else:
                 function, call = pickle.loads(header.body)  # noqa: S301  # the user's own
+            loop = None if call.max_concurrency is None else _new_loop()
             if is_callable_class(function):
                 made: Any = function(
                     *call.fn_constructor_args, **(call.fn_constructor_kwargs or {})
@@ -108,11 +126,28 @@ class UserFunction:
                 function = functools.partial(function, **call.fn_kwargs)
         except BaseException as error:
             raise FunctionError(name) from error
-        return cls(kind, name, function, call)
+        return cls(kind, name, function, call, loop)
 
     def complaint(self, text: str, hint: str) -> ValueError:
         """What is wrong with what the function returned."""
         return ValueError(f"`{self.name}` {text}\n  hint: {hint}")
+
+
+def async_hint(value: Any) -> str | None:
+    """What to do about a coroutine or async generator that a plain function returned."""
+    if not (hasattr(type(value), "__await__") or hasattr(type(value), "__aiter__")):
+        return None
+    if hasattr(value, "close"):
+        value.close()  # Nobody will await it.
+    return "pass the `async def` itself, not a plain function that calls it"
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    import asyncio
+
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    return loop
 
 
 def _with_arguments(fn: Function, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Function:

@@ -7,6 +7,7 @@ __all__ = [
     "Batch",
     "Dataset",
     "Expr",
+    "RateGate",
     "RowCollector",
     "Schema",
     "Session",
@@ -144,6 +145,10 @@ class WorkerBatch:
     ) -> tuple[object, object]: ...
     def filter(self, flags: list[bool]) -> WorkerBatch: ...
     def with_column(self, name: str, values: list[Any]) -> WorkerBatch: ...
+
+@final
+class RateGate:
+    def reserve(self, lane: int, now_ns: int, cost_ns: int) -> int: ...
 
 @final
 class RowCollector:

@@ -9,7 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from raceline._function import FunctionError, Stopwatch, UserFunction, is_of_function
+from raceline._function import (
+    FunctionError,
+    Stopwatch,
+    UserFunction,
+    async_hint,
+    is_of_function,
+)
 from raceline._loop import Columns, loop_lines
 from raceline._native import RowCollector, WorkerBatch, is_plain_value
 
@@ -80,7 +86,7 @@ class _Loop:
         self._steps = steps
         self._stopwatch = stopwatch
         self._key = steps[-1] if steps[-1].kind == "key" else None
-        self._checks = [_Check(step) for step in steps]
+        self._checks = [Check(step) for step in steps]
         made_by = [check for check in self._checks if check.step.kind in ("map", "flat_map")]
         self._maker = made_by[-1] if made_by else None
         self._goes_on = steps[0].call.goes_on
@@ -92,7 +98,7 @@ class _Loop:
             if step.kind == "flat_map" and step.call.goes_on:
                 names[f"f{index}"] = partial(_whole, self._checks[index])
             names[f"check{index}"] = self._checks[index]
-            names[f"many{index}"] = partial(_many, step)
+            names[f"many{index}"] = partial(many, step)
         source = "\n".join(line.text for line in self._lines)
         exec(compile(source, LOOP_FILE, "exec"), names)  # noqa: S102  # made of no text of a user's
         self._run: Callable[..., Iterator[None]] = names["loop"]
@@ -116,7 +122,7 @@ class _Loop:
         if output.num_rows > 0 or self._key is None:
             yield self._with_keys(output, keys)
 
-    def _made(self, batch: WorkerBatch, maker: _Check) -> Iterator[WorkerBatch | FunctionError]:
+    def _made(self, batch: WorkerBatch, maker: Check) -> Iterator[WorkerBatch | FunctionError]:
         rows: list[Any] = []
         keys: list[Any] = []
         collector, gathered = None, 0
@@ -211,18 +217,14 @@ class _Loop:
         line = self._lines[frames.tb_lineno - 1]
         step = self._steps[line.step]
         if line.asks_for_truth:
-            found = type(frames.tb_frame.f_locals["flag"]).__name__
-            cause = step.complaint(
-                f"returned `{found}` for a row, which is neither true nor false",
-                "a filter function sees one row and returns `bool`",
-            )
+            cause = no_truth(step, frames.tb_frame.f_locals["flag"])
         elif cause is not error:
             cause = RuntimeError("the function raised StopIteration")
             cause.__traceback__ = frames
         return step, cause
 
 
-class _Check:
+class Check:
     """Whether all that a function makes of one batch are rows, or all are plain values."""
 
     def __init__(self, step: UserFunction) -> None:
@@ -242,7 +244,10 @@ class _Check:
             text, hint = "returned None for a row", "did you forget `return`?"
         elif is_value is None:
             text = f"returned `{found}` for a row, which is neither a dict nor a plain value"
-            hint = 'return a dict, such as `{"value": x}`; `flat_map` makes several rows of one'
+            is_async = self.step.call.max_concurrency is not None
+            hint = (None if is_async else async_hint(row)) or (
+                'return a dict, such as `{"value": x}`; `flat_map` makes several rows of one'
+            )
         elif self.first is not None and is_value != self.are_values:
             first = type(self.first).__name__
             text = f"returned `{first}` for one row and `{found}` for another"
@@ -253,19 +258,32 @@ class _Check:
         raise FunctionError(self.step.name) from self.step.complaint(text, hint)
 
 
-def _many(step: UserFunction, made: Any) -> Iterable[Any]:
+def many(step: UserFunction, made: Any) -> Iterable[Any]:
+    """The rows that a function made of one.
+
+    Raises:
+        FunctionError: They are none.
+    """
     if isinstance(made, Iterable) and not isinstance(made, (str, bytes, Mapping)):
         return made
     raise FunctionError(step.name) from step.complaint(
         f"returned `{type(made).__name__}` for a row, not a list of rows",
-        "return a list of dicts or values, or yield them",
+        async_hint(made) or "return a list of dicts or values, or yield them",
     )
 
 
-def _whole(check: _Check, row: Any) -> list[Any]:
+def no_truth(step: UserFunction, flag: Any) -> ValueError:
+    """What is wrong with what a filter function returned."""
+    return step.complaint(
+        f"returned `{type(flag).__name__}` for a row, which is neither true nor false",
+        "a filter function sees one row and returns `bool`",
+    )
+
+
+def _whole(check: Check, row: Any) -> list[Any]:
     """All that a function makes of a row, which fails for that row alone if it fails at all."""
     made = check.step.function(row)
-    rows = made if type(made) is list else list(_many(check.step, made))
+    rows = made if type(made) is list else list(many(check.step, made))
     for one in rows:
         check(one)
     return rows

@@ -10,7 +10,10 @@ import os
 import pickle
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from raceline._calls import RateLimit, Retry
 
 Kind: TypeAlias = Literal["map", "flat_map", "filter", "map_batches", "key"]
 Function: TypeAlias = Callable[..., Any]
@@ -30,6 +33,11 @@ class Call(NamedTuple):
         row_is_value: On batches of one column, the row is its value.
         key_column: Name of the column that a key function makes.
         goes_on: Whether a row that the function fails for is reported, and the others go on.
+        max_concurrency: Calls of an async function that are under way at once; ``None`` for a
+            plain function.
+        timeout_s: How long one call of an async function may take.
+        retry: How often a call that raises is made again.
+        rate_limit: How fast calls are made.
     """
 
     fn_args: Sequence[Any] = ()
@@ -42,6 +50,10 @@ class Call(NamedTuple):
     row_is_value: bool = False
     key_column: str = "key"
     goes_on: bool = False
+    max_concurrency: int | None = None
+    timeout_s: float | None = None
+    retry: Retry | None = None
+    rate_limit: RateLimit | None = None
 
 
 class Given(NamedTuple):

@@ -192,7 +192,7 @@ def build(
     cause = unpack(exception) if isinstance(exception, bytes) else exception
     if cause is None or cls is not UdfError:
         return cls(text, **place)
-    error = _made(udf_error_class(type(cause)))
+    error = _made(udf_error_class(type(cause)), cause)
     error.__dict__.update(vars(cause))
     error.__dict__.update(place)
     error.args = (text,)
@@ -201,14 +201,16 @@ def build(
     return error
 
 
-def _made(cls: type[UdfError]) -> UdfError:
+def _made(cls: type[UdfError], cause: BaseException) -> UdfError:
     """An error of the class, or a plain one where nothing but the class's own code can make it.
 
-    The user's own `__init__` may want any arguments; it ran in the worker already.
+    The user's own `__init__` may want any arguments; it ran in the worker already. A group is made
+    of its members, so that ``except*`` finds them.
     """
+    members = (cause.message, cause.exceptions) if isinstance(cause, ExceptionGroup) else ()
     for make in (cls.__new__, BaseException.__new__):
         try:
-            return make(cls)
+            return make(cls, *members)
         except Exception:  # noqa: BLE001, S112 (a user's `__new__`, and types made in C, refuse)
             continue
     return UdfError.__new__(UdfError)

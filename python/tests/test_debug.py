@@ -447,3 +447,43 @@ def test_explain_says_so(capsys):
 def test_an_expression_has_nothing_to_debug():
     with pytest.raises(errors.PlanError, match="the other arguments need `fn`"):
         raceline.range(3).filter(expr="id > 1", debug=True)
+
+
+def test_an_async_def_is_left_to_workers():
+    async def noted(row):
+        return {"pid": os.getpid()}
+
+    with pytest.raises(
+        errors.PlanError, match="`noted` is an `async def`, which cannot be debugged"
+    ):
+        raceline.range(3).map(noted, debug=True)
+    ended = program(
+        """
+        import os, raceline
+        raceline.init(progress=False)
+        async def where(row):
+            return {"pid": os.getpid()}
+        print({row["pid"] for row in raceline.range(3).map(where).take_all()} == {os.getpid()})
+        """,
+        env={"RACELINE_DEBUG": "1"},
+    )
+    assert ended.stdout == "False\n", ended.stderr
+
+
+def test_calls_are_made_again_and_keep_to_no_rate():
+    calls = []
+
+    def fails_once(row):
+        calls.append(row["id"])
+        if len(calls) == 1:
+            raise ValueError("once")
+        return row
+
+    dataset = raceline.range(3).map(
+        fails_once,
+        debug=True,
+        retry=raceline.data.Retry(times=2, backoff_s=0.01),
+        rate_limit=raceline.data.RateLimit(requests_per_s=1000),
+    )
+    assert dataset.count() == 3
+    assert calls == [0, 0, 1, 2]

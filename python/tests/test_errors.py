@@ -451,15 +451,6 @@ class Fine:
         return row
 
 
-async def coroutine(row):
-    return row
-
-
-class AsyncCall:
-    async def __call__(self, row):
-        return row
-
-
 @pytest.mark.parametrize(
     ("call", "text"),
     [
@@ -473,16 +464,6 @@ class AsyncCall:
             lambda rows: rows.map(len, fn_constructor_args=[1]),
             "`len` is no class: `fn_constructor_args` and `fn_constructor_kwargs` need one\n"
             "  hint: pass `fn_args` or `fn_kwargs`",
-        ),
-        (
-            lambda rows: rows.map(coroutine),
-            "`coroutine` is an `async def`, which is not supported\n"
-            "  hint: use a plain function; raise `concurrency` to run more calls at a time",
-        ),
-        (
-            lambda rows: rows.map_batches(AsyncCall),
-            "`AsyncCall` is an `async def`, which is not supported\n"
-            "  hint: use a plain function; raise `concurrency` to run more calls at a time",
         ),
         (
             lambda rows: rows.map(Fine, compute=TaskPoolStrategy()),

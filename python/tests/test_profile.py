@@ -1,5 +1,6 @@
 """Where the time of a run went: known times turn up in the right column."""
 
+import asyncio
 import json
 import time
 
@@ -176,3 +177,15 @@ def test_times_of_workers_are_added_up():
     stage = stage_of(dataset, "Map")
     assert stage.function_s >= NAP_S * 40
     assert stage.elapsed_s < stage.function_s
+
+
+def test_waiting_for_async_calls_is_time_of_the_function():
+    async def naps_elsewhere(batch):
+        await asyncio.sleep(NAP_S)
+        return batch
+
+    dataset = raceline.range(8).map_batches(naps_elsewhere, batch_size=2, concurrency=1)
+    assert dataset.count() == 8
+    stage = stage_of(dataset, "Map")
+    assert stage.function_s >= NAP_S
+    assert stage.conversion_s < stage.function_s

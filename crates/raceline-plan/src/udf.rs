@@ -122,6 +122,10 @@ pub struct UdfSpec {
     pub restarts_max: u64,
     /// How long a worker may compute for one batch.
     pub call_timeout: Option<Duration>,
+    /// Calls that one worker has under way at once; `None` makes one after the other.
+    pub calls_at_once: Option<usize>,
+    /// Whether its workers keep to a rate together.
+    pub is_rate_limited: bool,
     /// What becomes of a row that it fails for.
     pub on_error: OnError,
     /// One more such row ends the run; `None` sets no limit.

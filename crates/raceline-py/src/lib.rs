@@ -28,7 +28,8 @@ mod native {
     use super::batch::{Batch, columns_to_batch, rows_to_batches};
     #[pymodule_export]
     use super::child::{
-        RowCollector, WorkerBatch, WorkerRequest, WorkerTemplate, is_plain_value, value_to_batches,
+        RateGate, RowCollector, WorkerBatch, WorkerRequest, WorkerTemplate, is_plain_value,
+        value_to_batches,
     };
     #[pymodule_export]
     use super::dataset::Dataset;

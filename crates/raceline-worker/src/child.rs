@@ -10,6 +10,7 @@ use arrow::record_batch::RecordBatch;
 use raceline_exec::WorkTimes;
 
 use crate::process::{Channel, end_when_closed, exit_now};
+use crate::segment::RateGate;
 use crate::transfer::{ReceiveError, SendError, Transfer};
 use crate::user_error::UserError;
 use crate::wire::{self, Fault, FromWorker, PackedBatch, SegmentRef, ToWorker};
@@ -38,7 +39,8 @@ pub enum Answer {
 ///
 /// # Contract
 /// `load` is called once, before the first `call`. After a call that failed, the next one may
-/// come. A worker works on one batch at a time, all in the thread that called [`serve`].
+/// come. Calls come one after the other, all in the thread that called [`serve`]; a runtime that
+/// works on several batches at a time asks [`Caller::upcoming`] for the next ones.
 ///
 /// # Order
 /// What `call` emits reaches the engine in the order of the calls to `emit`.
@@ -59,7 +61,7 @@ pub enum Answer {
 /// # Example
 /// ```
 /// use arrow::record_batch::RecordBatch;
-/// use raceline_worker::{Answer, Runtime, Stopped, UserError};
+/// use raceline_worker::{Answer, Caller, Runtime, UserError};
 ///
 /// /// Returns each batch as it is.
 /// struct Echo;
@@ -71,9 +73,9 @@ pub enum Answer {
 ///     fn call(
 ///         &mut self,
 ///         input: RecordBatch,
-///         emit: &mut dyn FnMut(Answer) -> Result<(), Stopped>,
+///         caller: &mut dyn Caller,
 ///     ) -> Result<(), UserError> {
-///         let _stopped = emit(Answer::Rows(input));
+///         let _stopped = caller.emit(Answer::Rows(input));
 ///         Ok(())
 ///     }
 /// }
@@ -86,21 +88,39 @@ pub trait Runtime {
     #[expect(clippy::result_large_err, reason = "made once, when a user's code failed")]
     fn load(&mut self, chain: &[Vec<u8>]) -> Result<(), UserError>;
 
+    /// Takes the gate that the functions share with those of the stage's other workers. Called
+    /// before `load`, where there is one; functions that keep to no rate need none.
+    fn limit(&mut self, gate: RateGate) {
+        drop(gate);
+    }
+
     /// Runs the chain over one batch and emits any number of answers, as they come.
     ///
     /// # Errors
     /// What a function raised.
     #[expect(clippy::result_large_err, reason = "made once, when a user's code failed")]
-    fn call(
-        &mut self,
-        input: RecordBatch,
-        emit: &mut dyn FnMut(Answer) -> Result<(), Stopped>,
-    ) -> Result<(), UserError>;
+    fn call(&mut self, input: RecordBatch, caller: &mut dyn Caller) -> Result<(), UserError>;
 
     /// How long functions of the user ran in the last call. The rest of it is conversion.
     fn function_time(&mut self) -> Duration {
         Duration::ZERO
     }
+}
+
+/// The engine, as a call sees it.
+pub trait Caller {
+    /// Hands on an answer, when there is room for it.
+    ///
+    /// # Errors
+    /// When nobody wants it.
+    fn emit(&mut self, answer: Answer) -> Result<(), Stopped>;
+
+    /// The inputs of later calls that have come since this was last asked, without waiting: each
+    /// will be the input of a call of its own, in this order. The runtime may begin with them.
+    ///
+    /// # Errors
+    /// When the connection ended.
+    fn upcoming(&mut self) -> Result<Vec<RecordBatch>, Stopped>;
 }
 
 /// Serves the engine at the other end of `socket` until it stops this worker or is gone.
@@ -120,7 +140,9 @@ pub fn serve(socket: OwnedFd, runtime: &mut dyn Runtime) -> io::Result<()> {
 struct Session {
     channel: Channel,
     transfer: Transfer,
-    /// Calls that came while an earlier one was under way.
+    /// Inputs that the runtime was told of ahead of their calls; why, where one cannot be read.
+    upcoming: VecDeque<Result<RecordBatch, String>>,
+    /// Calls behind these that came while an earlier one was under way.
     waiting: VecDeque<PackedBatch>,
     /// Outputs of the present call, and how often the engine asked for more of them.
     outputs: usize,
@@ -131,6 +153,49 @@ struct Session {
     pid: u32,
     /// Where the time went since the last call was answered.
     spent: WorkTimes,
+}
+
+/// A call under way.
+struct Call<'a> {
+    session: &'a mut Session,
+    failure: Option<EmitFailure>,
+    /// How long the engine was spoken to.
+    time: Duration,
+}
+
+impl Call<'_> {
+    /// What `work` returns, unless it or something before it failed.
+    fn attempt<T>(
+        &mut self,
+        work: impl FnOnce(&mut Session) -> Result<T, EmitFailure>,
+    ) -> Result<T, Stopped> {
+        self.session.end_if_forked();
+        if self.failure.is_some() {
+            return Err(Stopped);
+        }
+        let start = Instant::now();
+        let done = work(self.session);
+        self.time += start.elapsed();
+        done.map_err(|failure| {
+            self.failure = Some(failure);
+            Stopped
+        })
+    }
+}
+
+impl Caller for Call<'_> {
+    fn emit(&mut self, answer: Answer) -> Result<(), Stopped> {
+        self.attempt(|session| match answer {
+            Answer::Rows(output) => session.emit(&output),
+            Answer::Errored(error) => {
+                session.send(&FromWorker::Errored { error }).map_err(EmitFailure::Io)
+            }
+        })
+    }
+
+    fn upcoming(&mut self) -> Result<Vec<RecordBatch>, Stopped> {
+        self.attempt(Session::look_ahead)
+    }
 }
 
 /// Why an emit did not send.
@@ -149,6 +214,7 @@ impl Session {
         Self {
             channel,
             transfer: Transfer::default(),
+            upcoming: VecDeque::new(),
             waiting: VecDeque::new(),
             outputs: 0,
             asked: 0,
@@ -161,14 +227,17 @@ impl Session {
 
     fn run(&mut self, runtime: &mut dyn Runtime) -> io::Result<()> {
         while !self.ended {
-            if let Some(batch) = self.waiting.pop_front() {
-                self.answer(runtime, &batch)?;
+            if let Some(input) = self.next_input()? {
+                self.answer(runtime, input)?;
                 continue;
             }
             match self.receive_idle()? {
                 None | Some(ToWorker::Stop) => self.ended = true,
                 Some(ToWorker::Continue { released }) => self.go_on(released)?,
-                Some(ToWorker::Load { chain }) => {
+                Some(ToWorker::Load { chain, is_rate_limited }) => {
+                    if is_rate_limited {
+                        runtime.limit(RateGate::open(self.channel.take_descriptor()?)?);
+                    }
                     let loaded = runtime.load(&chain);
                     self.end_if_forked();
                     let answer = match loaded {
@@ -187,9 +256,36 @@ impl Session {
         Ok(())
     }
 
-    fn answer(&mut self, runtime: &mut dyn Runtime, batch: &PackedBatch) -> io::Result<()> {
+    /// The input of the next call that came while another one was under way.
+    fn next_input(&mut self) -> io::Result<Option<Result<RecordBatch, String>>> {
+        if let Some(input) = self.upcoming.pop_front() {
+            return Ok(Some(input));
+        }
+        let Some(batch) = self.waiting.pop_front() else { return Ok(None) };
+        self.unpack(&batch).map(Some)
+    }
+
+    fn unpack(&mut self, batch: &PackedBatch) -> io::Result<Result<RecordBatch, String>> {
+        let (start, Self { channel, transfer, .. }) = (Instant::now(), &mut *self);
+        let unpacked = transfer.unpack(batch, || channel.take_descriptor());
+        self.spent.transfer += start.elapsed();
+        match unpacked {
+            Ok(input) => Ok(Ok(input)),
+            Err(ReceiveError::Arrow(error)) => Ok(Err(error.to_string())),
+            Err(ReceiveError::Segment(error)) => Err(error),
+        }
+    }
+
+    fn answer(
+        &mut self,
+        runtime: &mut dyn Runtime,
+        input: Result<RecordBatch, String>,
+    ) -> io::Result<()> {
         (self.outputs, self.asked) = (0, 0);
-        let answer = self.call(runtime, batch)?;
+        let answer = match input {
+            Ok(input) => self.call(runtime, input)?,
+            Err(message) => self.failed(Fault::Input(message)),
+        };
         // It asks once for each output but the first.
         self.asked_late += self.outputs.saturating_sub(1) - self.asked;
         if self.ended { Ok(()) } else { self.send(&answer) }
@@ -205,34 +301,12 @@ impl Session {
         self.transfer.take_back(released)
     }
 
-    fn call(&mut self, runtime: &mut dyn Runtime, batch: &PackedBatch) -> io::Result<FromWorker> {
-        let (start, Self { channel, transfer, .. }) = (Instant::now(), &mut *self);
-        let input = match transfer.unpack(batch, || channel.take_descriptor()) {
-            Ok(input) => input,
-            Err(ReceiveError::Arrow(error)) => {
-                return Ok(self.failed(Fault::Input(error.to_string())));
-            }
-            Err(ReceiveError::Segment(error)) => return Err(error),
-        };
+    fn call(&mut self, runtime: &mut dyn Runtime, input: RecordBatch) -> io::Result<FromWorker> {
         let began = Instant::now();
-        self.spent.transfer += began - start;
-        let mut failure = None;
-        let mut in_emits = Duration::ZERO;
-        let result = runtime.call(input, &mut |answer| {
-            self.end_if_forked();
-            let start = Instant::now();
-            if failure.is_none() {
-                failure = match answer {
-                    Answer::Rows(output) => self.emit(&output).err(),
-                    Answer::Errored(error) => {
-                        self.send(&FromWorker::Errored { error }).err().map(EmitFailure::Io)
-                    }
-                };
-            }
-            in_emits += start.elapsed();
-            if failure.is_none() { Ok(()) } else { Err(Stopped) }
-        });
-        let in_call = began.elapsed().saturating_sub(in_emits);
+        let mut call = Call { session: self, failure: None, time: Duration::ZERO };
+        let result = runtime.call(input, &mut call);
+        let in_call = began.elapsed().saturating_sub(call.time);
+        let failure = call.failure;
         self.end_if_forked();
         let function = runtime.function_time().min(in_call);
         self.spent.function += function;
@@ -251,20 +325,8 @@ impl Session {
 
     fn emit(&mut self, output: &RecordBatch) -> Result<(), EmitFailure> {
         while self.outputs >= self.asked + OUTPUTS_IN_FLIGHT {
-            match self.receive_idle().map_err(EmitFailure::Io)? {
-                Some(ToWorker::Continue { released }) => {
-                    self.go_on(released).map_err(EmitFailure::Io)?;
-                }
-                Some(ToWorker::Call { batch, released }) => {
-                    self.transfer.take_back(released).map_err(EmitFailure::Io)?;
-                    self.waiting.push_back(batch);
-                }
-                None | Some(ToWorker::Stop) => return Err(EmitFailure::Gone),
-                Some(ToWorker::Load { .. }) => {
-                    let error = io::Error::other("the engine sent work in the middle of a call");
-                    return Err(EmitFailure::Io(error));
-                }
-            }
+            let message = self.receive_idle().map_err(EmitFailure::Io)?;
+            self.hear(message)?;
         }
         let start = Instant::now();
         let (batch, file) = self.transfer.pack(output).map_err(|error| {
@@ -283,6 +345,42 @@ impl Session {
         self.outputs += 1;
         self.spent.transfer += start.elapsed();
         Ok(())
+    }
+
+    /// Takes in a message that came in the middle of a call.
+    fn hear(&mut self, message: Option<ToWorker>) -> Result<(), EmitFailure> {
+        match message {
+            Some(ToWorker::Continue { released }) => self.go_on(released).map_err(EmitFailure::Io),
+            Some(ToWorker::Call { batch, released }) => {
+                self.transfer.take_back(released).map_err(EmitFailure::Io)?;
+                self.waiting.push_back(batch);
+                Ok(())
+            }
+            None | Some(ToWorker::Stop) => Err(EmitFailure::Gone),
+            Some(ToWorker::Load { .. }) => {
+                let error = io::Error::other("the engine sent work in the middle of a call");
+                Err(EmitFailure::Io(error))
+            }
+        }
+    }
+
+    /// Reads what has come, without waiting, and unpacks the calls among it.
+    fn look_ahead(&mut self) -> Result<Vec<RecordBatch>, EmitFailure> {
+        let is_open = self.channel.read_available().map_err(EmitFailure::Io)?;
+        while let Some(frame) = self.channel.take_frame().map_err(EmitFailure::Io)? {
+            let message = wire::decode(&frame).map_err(EmitFailure::Io)?;
+            self.hear(Some(message))?;
+        }
+        if !is_open {
+            return Err(EmitFailure::Gone);
+        }
+        let mut inputs = Vec::new();
+        while let Some(batch) = self.waiting.pop_front() {
+            let input = self.unpack(&batch).map_err(EmitFailure::Io)?;
+            inputs.extend(input.clone().ok());
+            self.upcoming.push_back(input);
+        }
+        Ok(inputs)
     }
 
     /// Ends a process that a function forked and that came back from it: two would speak for

@@ -40,7 +40,7 @@ pub use caller::{
     CallerDesk, CallerFailure, CallerLoader, CallerOperator, CallerRuntime, CallerSpec, Errand,
     Interruption,
 };
-pub use child::{Answer, Runtime, Stopped, serve};
+pub use child::{Answer, Caller, Runtime, Stopped, serve};
 pub use device::GpuLedger;
 pub use error::{Exit, UdfError, WorkerError};
 pub use errored::{ErroredBatches, ErroredRow, ErroredRows};
@@ -48,5 +48,6 @@ pub use fork::{ForkRequest, TemplateLoop};
 pub use gpus::{declare_gpus, find_gpus};
 pub use operator::{ProcessOperator, ProcessSpec, TemplateSource};
 pub use output::LineSink;
+pub use segment::RateGate;
 pub use template::{Launcher, Template};
 pub use user_error::{Original, UserError};

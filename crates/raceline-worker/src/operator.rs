@@ -38,6 +38,8 @@ pub struct ProcessSpec {
     /// How long a worker may compute for one batch; the time that its output waits does not
     /// count. A worker that takes longer is killed, and its batch is one whose worker died.
     pub call_timeout: Option<Duration>,
+    /// Whether the workers get a [`crate::RateGate`], all of them the same.
+    pub is_rate_limited: bool,
     /// Where the rows go that the function fails for; `None` lets the first one end the run. The
     /// chain is one function then, which was told to go on after a row that fails.
     pub errored: Option<Arc<dyn ErroredRows>>,
@@ -52,8 +54,8 @@ pub type TemplateSource = Arc<dyn Fn() -> Result<Arc<Template>, Failure> + Send 
 ///
 /// A run sends its batch to a worker and hands on what the worker returns as it comes. Which
 /// worker is the graph's to say; one that is not told takes an idle one, or else a new one, up to
-/// the concurrency of the pool. A worker works on one batch at a time; the next one may be sent
-/// to it before. What a worker returns is validated.
+/// the concurrency of the pool. Batches may be sent to a worker before it is done with those before
+/// them, and it answers them in order. What a worker returns is validated.
 ///
 /// Every output has the origin of the whole input. Dropping a run kills its worker, whose state
 /// is unknown then; dropping the operator kills all of them.
@@ -62,9 +64,10 @@ pub type TemplateSource = Arc<dyn Fn() -> Result<Arc<Template>, Failure> + Send 
 /// When a worker dies, its batch is run again on another one, which hands on the rows that the
 /// first had not: nothing is lost or doubled when the functions return the same rows for the same
 /// batch. State that a worker built up from batch to batch is lost with it. A batch that waited in
-/// the dead worker is run again without blame. A batch that keeps killing its workers is halved
-/// until the row is found that kills one alone. That row ends the run, or goes where `errored`
-/// says, as does each row that the function raises for.
+/// the dead worker is run again without blame. Where workers begin with batches ahead of their
+/// turn, one of those may have killed it: the batch in front is blamed once, and then run alone. A
+/// batch that keeps killing its workers is halved until the row is found that kills one alone. That
+/// row ends the run, or goes where `errored` says, as does each row that the function raises for.
 ///
 /// # Errors
 /// [`crate::UdfError`] when the user's code raised, [`crate::WorkerError`] otherwise.
@@ -284,8 +287,8 @@ impl Operator for ProcessOperator {
 
 impl fmt::Debug for ProcessSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, chain, pool, input, gpus: _, restarts_max, call_timeout, .. } = self;
-        let Self { errored, errored_batches, .. } = self;
+        let Self { name, chain, pool, input, gpus: _, restarts_max, .. } = self;
+        let Self { call_timeout, is_rate_limited, errored, errored_batches, .. } = self;
         f.debug_struct("ProcessSpec")
             .field("name", name)
             .field("functions", &chain.len())
@@ -293,6 +296,7 @@ impl fmt::Debug for ProcessSpec {
             .field("input", input)
             .field("restarts_max", restarts_max)
             .field("call_timeout", call_timeout)
+            .field("is_rate_limited", is_rate_limited)
             .field("errored", errored)
             .field("errored_batches", errored_batches)
             .finish_non_exhaustive()

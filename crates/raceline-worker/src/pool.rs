@@ -1,6 +1,7 @@
 //! The workers of one operator.
 
 use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -13,7 +14,8 @@ use crate::error::WorkerError;
 use crate::ledger::TimeLedger;
 use crate::operator::{ProcessSpec, TemplateSource};
 use crate::place::Place;
-use crate::worker::Worker;
+use crate::segment::RateGate;
+use crate::worker::{Equipment, Worker};
 
 /// The places of the workers.
 pub(crate) struct Pool {
@@ -25,6 +27,8 @@ pub(crate) struct Pool {
     census: Arc<Census>,
     /// Where the workers' time goes.
     pub(crate) ledger: Arc<TimeLedger>,
+    /// The memory of the rate gate, from the first worker that needs it on.
+    gate: Mutex<Option<Arc<OwnedFd>>>,
 }
 
 #[derive(Default)]
@@ -61,7 +65,8 @@ impl Pool {
     pub(crate) fn new(template: TemplateSource, spec: Arc<ProcessSpec>) -> Self {
         let workers_max = AtomicUsize::new(spec.pool.concurrency_max.unwrap_or(usize::MAX).max(1));
         let (places, census, ledger) = (Mutex::default(), Arc::default(), Arc::default());
-        Self { spec, template, workers_max, places, census, ledger }
+        let gate = Mutex::default();
+        Self { spec, template, workers_max, places, census, ledger, gate }
     }
 
     /// Lowers the number of workers that may live at once to `workers_max`, and at least 1.
@@ -168,11 +173,15 @@ impl Pool {
     /// Starts a worker; one that dies while it loads its functions is started again.
     pub(crate) async fn start(&self, reservation: &Reservation) -> Result<Worker, Failure> {
         let Reservation { census: _, index, gpus } = reservation;
-        let mut restarts = 0;
+        let (gate, mut restarts) = (self.gate()?, 0);
         loop {
             let template = (self.template)()?;
-            let (gpus, ledger) = (gpus.as_ref(), &self.ledger);
-            match Worker::start(&template, &self.spec, *index, gpus, ledger).await {
+            let equipment = Equipment {
+                gpus: gpus.as_ref(),
+                gate: gate.clone(),
+                ledger: Arc::clone(&self.ledger),
+            };
+            match Worker::start(&template, &self.spec, *index, equipment).await {
                 Ok(worker) => return Ok(worker),
                 Err(failure)
                     if restarts < self.spec.restarts_max && WorkerError::is_death(&failure) =>
@@ -183,6 +192,21 @@ impl Pool {
                 Err(failure) => return Err(failure),
             }
         }
+    }
+
+    /// The memory of the rate gate, when the stage has one.
+    fn gate(&self) -> Result<Option<Arc<OwnedFd>>, Failure> {
+        if !self.spec.is_rate_limited {
+            return Ok(None);
+        }
+        let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
+        if gate.is_none() {
+            let (stage, bytes) = (Arc::clone(&self.spec.name), RateGate::BYTES.get());
+            let made = RateGate::create();
+            let memory = made.map_err(|source| WorkerError::Memory { stage, bytes, source })?;
+            *gate = Some(Arc::new(memory));
+        }
+        Ok(gate.clone())
     }
 
     fn places(&self) -> MutexGuard<'_, Places> {

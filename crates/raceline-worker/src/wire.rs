@@ -77,6 +77,8 @@ pub(crate) enum ToWorker {
     Load {
         /// What the runtime loads, in order.
         chain: Vec<Vec<u8>>,
+        /// Whether the memory of a rate gate travels along.
+        is_rate_limited: bool,
     },
     /// Run the chain over a batch; answered by any number of `Output` and `Errored`, then `Done`
     /// or `Failed`.

@@ -1,7 +1,7 @@
 //! One worker process, seen from the engine.
 
 use std::io::{self, ErrorKind};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -44,6 +44,16 @@ pub(crate) struct Worker {
     ledger: Arc<TimeLedger>,
 }
 
+/// What a worker gets of its pool.
+pub(crate) struct Equipment<'a> {
+    /// The GPUs that it sees.
+    pub(crate) gpus: Option<&'a GpuShare>,
+    /// The memory of the rate gate, where the functions keep to a rate.
+    pub(crate) gate: Option<Arc<OwnedFd>>,
+    /// Where its time goes.
+    pub(crate) ledger: Arc<TimeLedger>,
+}
+
 /// The process and what comes from it: whoever reads the answers to a call holds it.
 #[derive(Debug)]
 struct Inbox {
@@ -64,15 +74,15 @@ pub(crate) enum CallFailure {
 }
 
 impl Worker {
-    /// Forks a worker that sees the GPUs `gpus` and loads the chain into it. A dropped start
-    /// leaves no process.
+    /// Forks a worker that sees the GPUs `gpus` and loads the chain into it, with the memory of
+    /// its rate gate. A dropped start leaves no process.
     pub(crate) async fn start(
         template: &Template,
         spec: &Arc<ProcessSpec>,
         index: u32,
-        gpus: Option<&GpuShare>,
-        ledger: &Arc<TimeLedger>,
+        equipment: Equipment<'_>,
     ) -> Result<Self, Failure> {
+        let Equipment { gpus, gate, ledger } = equipment;
         let env =
             gpus.into_iter().map(|gpus| ("CUDA_VISIBLE_DEVICES".to_owned(), gpus.to_string()));
         let order = ForkOrder { index, stage: Arc::clone(&spec.name), env: env.collect() };
@@ -87,16 +97,21 @@ impl Worker {
         let spec = Arc::clone(spec);
         let inbox = AsyncMutex::new(Inbox { process, receiver, printed });
         let (outbox, transfer) = (AsyncMutex::new(sender), Mutex::default());
-        let ledger = Arc::clone(ledger);
         let worker = Self { spec, pid, outbox, inbox, transfer, ledger };
-        worker.load().await?;
+        worker.load(gate.as_deref()).await?;
         Ok(worker)
     }
 
-    async fn load(&self) -> Result<(), Failure> {
+    async fn load(&self, gate: Option<&OwnedFd>) -> Result<(), Failure> {
         let mut inbox = self.inbox.lock().await;
         let chain = self.spec.chain.iter().map(|payload| payload.to_vec()).collect();
-        if let Err(error) = self.send(&ToWorker::Load { chain }).await {
+        let message = ToWorker::Load { chain, is_rate_limited: gate.is_some() };
+        let gate = gate.map(AsFd::as_fd);
+        let sent = match wire::encode(&message) {
+            Ok(frame) => self.outbox.lock().await.send(&frame, gate.as_slice()).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = sent {
             return Err(self.lost(&mut inbox, error, None).await);
         }
         match inbox.receive().await {

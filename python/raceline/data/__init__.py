@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from raceline.data import aggregate as aggregate
 from raceline.data import expressions as expressions
+from raceline.data.calls import RateLimit, Retry
 from raceline.data.compute import ActorPoolStrategy, TaskPoolStrategy
 from raceline.data.context import DataContext, ExecutionOptions
 from raceline.data.dataset import Dataset
@@ -29,6 +30,8 @@ __all__ = [
     "Dataset",
     "ExecutionOptions",
     "GroupedData",
+    "RateLimit",
+    "Retry",
     "SaveMode",
     "Schema",
     "TaskPoolStrategy",

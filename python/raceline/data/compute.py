@@ -56,7 +56,10 @@ class ActorPoolStrategy(ComputeStrategy):
         initial_size: Workers that are started before the first batch; ``min_size`` by default.
         max_tasks_in_flight_per_actor: Batches that one worker may have: the one that it works on
             and those that wait in it, so that it need not wait for them. None is two, and one
-            for batches that take longer than a second.
+            for batches that take longer than a second; an ``async def`` gets more.
+        max_concurrent_calls_per_actor: For an ``async def`` what ``max_concurrency`` is: calls
+            that one worker has under way at once. A plain function is called one call at a time;
+            for it this is half of ``max_tasks_in_flight_per_actor``, where that is not given.
 
     Raises:
         PlanError: The sizes do not fit together: 1 <= min <= initial <= max must hold.
@@ -71,11 +74,13 @@ class ActorPoolStrategy(ComputeStrategy):
     max_size: int | None = None
     initial_size: int | None = None
     max_tasks_in_flight_per_actor: int | None = None
+    max_concurrent_calls_per_actor: int | None = None
 
     def __post_init__(self) -> None:
         """Checks the arguments."""
         sizes = ("size", "min_size", "max_size", "initial_size")
-        for name in (*sizes, "max_tasks_in_flight_per_actor"):
+        per_actor = ("max_tasks_in_flight_per_actor", "max_concurrent_calls_per_actor")
+        for name in (*sizes, *per_actor):
             if (value := getattr(self, name)) is not None:
                 whole_number(name, value, 1)
         least, most = self.min_size or 1, self.max_size
@@ -97,12 +102,20 @@ class WorkerCount:
         least: Workers that are kept without work.
         most: At most this many; None is bounded by the session's resources alone.
         in_flight: Batches that one of them may have; None leaves it to the engine.
+        calls: Calls that one of them has under way at once, where that was said.
     """
 
     start: int = 0
     least: int = 0
     most: int | None = None
     in_flight: int | None = None
+    calls: int | None = None
+
+    def batches(self, *, is_async: bool) -> int | None:
+        """Batches that a worker may have; None leaves it to the engine."""
+        if self.in_flight is not None or self.calls is None or is_async:
+            return self.in_flight
+        return 2 * self.calls
 
     @classmethod
     def resolve(
@@ -143,7 +156,8 @@ class WorkerCount:
             case ActorPoolStrategy():
                 least = compute.size or compute.min_size or 1
                 start, most = compute.initial_size or least, compute.size or compute.max_size
-                return cls(start, least, most, compute.max_tasks_in_flight_per_actor)
+                calls = compute.max_concurrent_calls_per_actor
+                return cls(start, least, most, compute.max_tasks_in_flight_per_actor, calls)
         raise PlanError(
             f"`compute` must be a strategy, got `{compute!r}`",
             hint="pass `ActorPoolStrategy(...)` or `TaskPoolStrategy(...)`",

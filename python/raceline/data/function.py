@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from raceline._session import check_amount
 from raceline._udf import Call, Given, Kind, dumps, function_name, is_callable_class
 from raceline.data._arguments import whole_number
+from raceline.data.calls import Calls, is_async
 from raceline.data.compute import ComputeStrategy, Concurrency, WorkerCount
 from raceline.data.formats import BatchFormat, normal_batch_format
 from raceline.errors import PlanError
@@ -141,6 +141,7 @@ class UserFunction:
     demand: Demand = field(default_factory=Demand)
     batching: Batching = field(default_factory=Batching)
     faults: Faults = field(default_factory=Faults)
+    calls: Calls = field(default_factory=Calls)
     debug: bool = False
 
     def native_options(self, translation: Translation) -> dict[str, Any]:
@@ -153,8 +154,9 @@ class UserFunction:
         workers = WorkerCount.resolve(
             self.demand.compute, self.demand.concurrency, stateful=stateful
         )
+        at_once = self._at_once(workers)
         batch_rows, batch_format = self.batching.rows(), normal_batch_format(self.batching.format)
-        call = self._call(batch_rows, batch_format, translation)
+        call = self._call(batch_rows, translation, at_once)
         options = {
             "kind": self.kind,
             "name": self.name,
@@ -170,22 +172,26 @@ class UserFunction:
             "concurrency_max": workers.most,
             "workers_start": workers.start,
             "workers_least": workers.least,
-            "in_flight_max": workers.in_flight,
+            "in_flight_max": workers.batches(is_async=at_once is not None),
+            "max_concurrency": at_once,
+            "is_rate_limited": self.calls.rate_limit is not None,
             "max_retries": self.faults.max_retries,
-            "timeout_s": self.batching.timeout(),
+            "timeout_s": self.batching.timeout() if at_once is None else None,
             "on_error": self.faults.on_error,
             "max_errored_rows": self.faults.max_errored_rows,
         }
         if self.is_debugged:
             # It runs in the thread that waits for the run, with what that has.
             options |= {"num_cpus": 0.0, "num_gpus": None, "memory": None, "resources": {}}
-            return {**options, "given": Given(self.kind, self.name, self.fn, call)}
+            given = Given(self.kind, self.name, self.fn, call._replace(rate_limit=None))
+            return {**options, "is_rate_limited": False, "given": given}
         return {**options, "payload": self._payload(call)}
 
     @property
     def is_debugged(self) -> bool:
-        """Whether it runs in the thread that waits for the run."""
-        return self.debug or os.environ.get(_DEBUG_VARIABLE, "0") not in ("", "0")
+        """Whether it runs in the thread that waits for the run: an ``async def`` never does."""
+        is_asked = self.debug or os.environ.get(_DEBUG_VARIABLE, "0") not in ("", "0")
+        return is_asked and not is_async(self.fn)
 
     @property
     def name(self) -> str:
@@ -199,44 +205,53 @@ class UserFunction:
             raise PlanError(f"`{self.kind}` needs a function or callable class, got `{fn!r}`")
         call: Any = fn
         if is_callable_class(fn):
-            bases = [base for base in inspect.getmro(call) if "__call__" in vars(base)]
-            if not bases:
+            if not any("__call__" in vars(base) for base in inspect.getmro(call)):
                 raise PlanError(
                     f"class `{self.name}` has no `__call__` method",
                     hint="define `__call__(self, row_or_batch)`, or pass a function",
                 )
-            call = vars(bases[0])["__call__"]
         elif self.arguments.any_of_constructor():
             raise PlanError(
                 f"`{self.name}` is no class: `fn_constructor_args` and `fn_constructor_kwargs` "
                 "need one",
                 hint="pass `fn_args` or `fn_kwargs`",
             )
-        elif not inspect.isroutine(fn) and not isinstance(fn, functools.partial):
-            call = type(fn).__call__  # an object that can be called
-        while isinstance(call, functools.partial):
-            call = call.func
-        if inspect.iscoroutinefunction(call) or inspect.isasyncgenfunction(call):
+
+        if self.debug and is_async(fn):
             raise PlanError(
-                f"`{self.name}` is an `async def`, which is not supported",
-                hint="use a plain function; raise `concurrency` to run more calls at a time",
+                f"`{self.name}` is an `async def`, which cannot be debugged in the calling thread",
+                hint="debug a plain function that calls it: "
+                "`lambda row: asyncio.run(function(row))`",
             )
+
+    def _at_once(self, workers: WorkerCount) -> int | None:
+        """Calls that a worker has under way at once; None for a plain function."""
+        at_once = self.calls.at_once(self.name, self.kind, self.fn, workers)
+        if at_once is None and self.kind != "map_batches" and self.batching.timeout_s is not None:
+            raise PlanError(
+                f"`timeout_s` needs an `async def`: a call of `{self.name}` for a row cannot be "
+                "ended",
+                hint="use `map_batches`, where `timeout_s` is the time for a batch",
+            )
+        return at_once
 
     def translated(self) -> Translation:
         """The function's body for the compiler, or why not.
 
         Raises:
-            PlanError: It is no function or callable class, it is an ``async def``, or the
-                arguments do not fit it.
+            PlanError: It is no function or callable class, or the arguments do not fit it.
         """
         self._check()
         from raceline._lambda import Translation, translate
 
         if is_callable_class(self.fn):
             return Translation(None, "it is a class, whose objects keep state", False)
-        return translate(self.fn, *self.arguments.of_calls())
+        translation = translate(self.fn, *self.arguments.of_calls())
+        if (why := self.calls.decline(is_async=is_async(self.fn))) is not None:
+            return Translation(None, why, translation.row_is_value)
+        return translation
 
-    def _call(self, batch_rows: int | None, batch_format: str, translation: Translation) -> Call:
+    def _call(self, batch_rows: int | None, translation: Translation, at_once: int | None) -> Call:
         """How it is called."""
         fn_args, fn_kwargs = self.arguments.of_calls()
         return Call(
@@ -245,10 +260,14 @@ class UserFunction:
             fn_constructor_args=tuple(self.arguments.constructor_args or ()),
             fn_constructor_kwargs=dict(self.arguments.constructor_kwargs or {}),
             batch_size=batch_rows,
-            batch_format=batch_format,
+            batch_format=normal_batch_format(self.batching.format),
             zero_copy_batch=self.batching.zero_copy,
             row_is_value=translation.row_is_value,
             goes_on=self.faults.on_error != "raise",
+            max_concurrency=at_once,
+            timeout_s=None if at_once is None else self.batching.timeout(),
+            retry=self.calls.retry,
+            rate_limit=self.calls.rate_limit,
         )
 
     def _payload(self, call: Call) -> bytes:

@@ -41,7 +41,7 @@ def replay(
     Args:
         letters: What :meth:`raceline.Dataset.dead_letters` returns, or the path of the Parquet
             files that it was written to.
-        fn: The function, or a class, of which an object is made.
+        fn: The function, or a class, of which an object is made. An ``async def`` is awaited.
         index: Which of the letters, from 0.
         batch_format: As of ``map_batches``, for the letters of a batch function. It gets a
             batch of the one row.
@@ -52,7 +52,7 @@ def replay(
         debugger: Whether a debugger opens; None opens one where the program runs in a terminal.
 
     Returns:
-        What the function returns.
+        What the function returns; of an async generator, the list of what it yields.
 
     Raises:
         PlanError: There is no such letter, or the rows are no dead letters.
@@ -79,11 +79,32 @@ def replay(
     else:
         [argument] = row.rows()
     try:
-        return fn(argument, *(fn_args or ()), **(fn_kwargs or {}))
+        made = fn(argument, *(fn_args or ()), **(fn_kwargs or {}))
+        is_async = hasattr(type(made), "__await__") or hasattr(type(made), "__aiter__")
+        return _awaited(made) if is_async else made
     except Exception as error:
         if debugger or (debugger is None and sys.stdin.isatty() and sys.stdout.isatty()):
             pdb.post_mortem(error.__traceback__)
         raise
+
+
+def _awaited(made: Any) -> Any:
+    """What a coroutine returns, or all that an async generator yields."""
+    import asyncio
+    from concurrent.futures import ThreadPoolExecutor
+
+    async def result() -> Any:
+        if hasattr(made, "__aiter__"):
+            return [piece async for piece in made]
+        return await made
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(result())
+    # A notebook runs a loop in this thread.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, result()).result()
 
 
 def _letter(letters: str | Dataset, index: int) -> tuple[str, Batch]:

@@ -30,7 +30,8 @@ class StageProfile:
         queue_s: Its workers waited: for a batch, and for room for what they had made.
         transfer_s: Batches were packed, sent and unpacked between engine and workers.
         conversion_s: Batches became what the functions take, and what they returned batches.
-        function_s: The functions ran. The loop that calls a row function is counted here.
+        function_s: The functions ran. The loop that calls a row function is counted here, and of
+            an ``async def`` all the time in which its calls were waited for.
     """
 
     name: str

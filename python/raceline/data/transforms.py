@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Self
 
+from raceline.data.calls import Calls, RateLimit, Retry
 from raceline.data.compute import Concurrency
 from raceline.data.expressions import Expr
 from raceline.data.formats import BatchFormat
@@ -44,11 +45,22 @@ class FunctionTransforms(Handle):
       alone: ``"raise"`` ends the run, ``"skip"`` leaves the row out and counts it, and
       ``"dead_letter"`` leaves it out and keeps it for ``dead_letters()``.
     * ``max_errored_rows``: with the last two, one more such row ends the run; None sets no limit.
+    * ``max_concurrency``: calls of an ``async def`` that one worker has under way at once: by
+      default 16 for rows and 4 for batches.
+    * ``timeout_s``: seconds that one call of an ``async def`` may take, at most; then it is
+      cancelled and raises ``TimeoutError``. None sets no limit.
+    * ``retry``: a ``Retry``: how often a call that raises is made again, with the same row or
+      batch, and how long that waits.
+    * ``rate_limit``: a ``RateLimit``: calls or tokens per second, for all workers together.
     * ``debug``: whether the function runs in the thread that takes the rows, so that breakpoints,
       profilers and ``print`` work as anywhere; without workers, ``compute`` and what a worker takes
       mean nothing. The environment variable ``RACELINE_DEBUG=1`` says it for all functions.
     * ``fn_args``, ``fn_kwargs``: passed to each call, after the row or batch.
     * ``fn_constructor_args``, ``fn_constructor_kwargs``: passed to the constructor of a class.
+
+    A function may be an ``async def`` or an async generator, or a class or object whose
+    ``__call__`` is one. Its calls run at once, ``max_concurrency`` in each worker, in one event
+    loop that lives as long as the worker; rows keep their order.
 
     A small function may be compiled, and then runs without Python; its results are the same.
     ``explain()`` says which were.
@@ -87,6 +99,10 @@ class FunctionTransforms(Handle):
         max_retries: int = 3,
         on_error: OnError = "raise",
         max_errored_rows: int | None = None,
+        max_concurrency: int | None = None,
+        timeout_s: float | None = None,
+        retry: Retry | None = None,
+        rate_limit: RateLimit | None = None,
         debug: bool = False,
     ) -> Self:
         """Turns each row into one row.
@@ -108,6 +124,10 @@ class FunctionTransforms(Handle):
             max_retries: See the class.
             on_error: See the class.
             max_errored_rows: See the class.
+            max_concurrency: See the class.
+            timeout_s: See the class.
+            retry: See the class.
+            rate_limit: See the class.
             debug: See the class.
 
         Raises:
@@ -123,7 +143,8 @@ class FunctionTransforms(Handle):
         arguments = Arguments(fn_args, fn_kwargs, fn_constructor_args, fn_constructor_kwargs)
         demand = Demand(compute, concurrency, num_cpus, num_gpus, memory, resources)
         faults = Faults(max_retries, on_error, max_errored_rows)
-        return self._apply(UserFunction("map", fn, arguments, demand, faults=faults, debug=debug))
+        timing, calls = Batching(timeout_s=timeout_s), Calls(max_concurrency, retry, rate_limit)
+        return self._apply(UserFunction("map", fn, arguments, demand, timing, faults, calls, debug))
 
     def flat_map(
         self,
@@ -142,6 +163,10 @@ class FunctionTransforms(Handle):
         max_retries: int = 3,
         on_error: OnError = "raise",
         max_errored_rows: int | None = None,
+        max_concurrency: int | None = None,
+        timeout_s: float | None = None,
+        retry: Retry | None = None,
+        rate_limit: RateLimit | None = None,
         debug: bool = False,
     ) -> Self:
         """Turns each row into any number of rows.
@@ -161,6 +186,10 @@ class FunctionTransforms(Handle):
             max_retries: See the class.
             on_error: See the class.
             max_errored_rows: See the class.
+            max_concurrency: See the class.
+            timeout_s: See the class.
+            retry: See the class.
+            rate_limit: See the class.
             debug: See the class.
 
         Raises:
@@ -174,8 +203,9 @@ class FunctionTransforms(Handle):
         arguments = Arguments(fn_args, fn_kwargs, fn_constructor_args, fn_constructor_kwargs)
         demand = Demand(compute, concurrency, num_cpus, num_gpus, memory, resources)
         faults = Faults(max_retries, on_error, max_errored_rows)
+        timing, calls = Batching(timeout_s=timeout_s), Calls(max_concurrency, retry, rate_limit)
         return self._apply(
-            UserFunction("flat_map", fn, arguments, demand, faults=faults, debug=debug)
+            UserFunction("flat_map", fn, arguments, demand, timing, faults, calls, debug)
         )
 
     def filter(
@@ -196,6 +226,10 @@ class FunctionTransforms(Handle):
         max_retries: int = 3,
         on_error: OnError = "raise",
         max_errored_rows: int | None = None,
+        max_concurrency: int | None = None,
+        timeout_s: float | None = None,
+        retry: Retry | None = None,
+        rate_limit: RateLimit | None = None,
         debug: bool = False,
     ) -> Self:
         """Keeps the rows for which a function or an expression is true.
@@ -217,6 +251,10 @@ class FunctionTransforms(Handle):
             max_retries: See the class.
             on_error: See the class.
             max_errored_rows: See the class.
+            max_concurrency: See the class.
+            timeout_s: See the class.
+            retry: See the class.
+            rate_limit: See the class.
             debug: See the class.
 
         Raises:
@@ -238,11 +276,13 @@ class FunctionTransforms(Handle):
         arguments = Arguments(fn_args, fn_kwargs, fn_constructor_args, fn_constructor_kwargs)
         demand = Demand(compute, concurrency, num_cpus, num_gpus, memory, resources)
         faults = Faults(max_retries, on_error, max_errored_rows)
+        timing, calls = Batching(timeout_s=timeout_s), Calls(max_concurrency, retry, rate_limit)
         if fn is not None:
             return self._apply(
-                UserFunction("filter", fn, arguments, demand, faults=faults, debug=debug)
+                UserFunction("filter", fn, arguments, demand, timing, faults, calls, debug)
             )
-        if (arguments, demand, faults, debug) != (Arguments(), Demand(), Faults(), False):
+        given = (arguments, demand, timing, faults, calls, debug)
+        if given != (Arguments(), Demand(), Batching(), Faults(), Calls(), False):
             raise PlanError("`expr` runs without Python: the other arguments need `fn`")
         if isinstance(expr, str):
             expr = parse_predicate(expr)
@@ -274,6 +314,9 @@ class FunctionTransforms(Handle):
         on_error: OnError = "raise",
         max_errored_rows: int | None = None,
         timeout_s: float | None = None,
+        max_concurrency: int | None = None,
+        retry: Retry | None = None,
+        rate_limit: RateLimit | None = None,
         debug: bool = False,
     ) -> Self:
         """Turns each batch of rows into one or more batches.
@@ -305,7 +348,11 @@ class FunctionTransforms(Handle):
             debug: See the class.
             timeout_s: Seconds that a worker may take for one batch, at most; the time in which
                 its output waits for the stages behind it does not count. A worker that takes
-                longer is killed, as if it had died. None sets no limit.
+                longer is killed, as if it had died. For an ``async def`` see the class. None sets
+                no limit.
+            max_concurrency: See the class.
+            retry: See the class.
+            rate_limit: See the class.
 
         Raises:
             PlanError: The function cannot run, or the arguments do not fit it.
@@ -328,8 +375,9 @@ class FunctionTransforms(Handle):
         demand = Demand(compute, concurrency, num_cpus, num_gpus, memory, resources)
         faults = Faults(max_retries, on_error, max_errored_rows)
         batching = Batching(batch_size, batch_format, zero_copy_batch, timeout_s)
+        calls = Calls(max_concurrency, retry, rate_limit)
         return self._apply(
-            UserFunction("map_batches", fn, arguments, demand, batching, faults, debug)
+            UserFunction("map_batches", fn, arguments, demand, batching, faults, calls, debug)
         )
 
     def _apply(self, function: UserFunction) -> Self:

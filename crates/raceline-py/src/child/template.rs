@@ -84,7 +84,11 @@ impl WorkerTemplate {
         let request = request.take()?;
         let inner = self.inner.lock().expect("nothing panics while it is held").take();
         let inner = inner.ok_or_else(left)?;
-        py.detach(move || serve(inner.enter_worker(request)?, &mut PythonRuntime::default()))?;
-        Ok(())
+        py.detach(move || {
+            let socket = inner.enter_worker(request)?;
+            let mut runtime = PythonRuntime::new(&socket);
+            serve(socket, &mut runtime)?;
+            runtime.close()
+        })
     }
 }

@@ -103,6 +103,8 @@ fn udf(kind: UdfKind, program: Result<Program, &str>) -> Arc<UdfSpec> {
         workers: UdfWorkers::default(),
         restarts_max: 0,
         call_timeout: None,
+        calls_at_once: None,
+        is_rate_limited: false,
         on_error: OnError::Raise,
         errored_rows_max: None,
     })

@@ -6,6 +6,7 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::ptr::{self, NonNull};
+use std::sync::atomic::AtomicU64;
 
 /// A shared mapping of a whole file, unmapped on drop.
 #[derive(Debug)]
@@ -16,9 +17,9 @@ pub(super) struct Mapping {
 }
 
 // SAFETY: the mapping is plain memory that is valid until drop; it is written only through
-// `&mut Mapping`.
+// `&mut Mapping` and through atomics.
 unsafe impl Send for Mapping {}
-// SAFETY: as above; shared access only reads.
+// SAFETY: as above; shared access only reads, or is atomic.
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
@@ -27,8 +28,26 @@ impl Mapping {
         let file = File::from(platform::anonymous_file()?);
         file.set_len(bytes.get() as u64)?;
         let mapping = Self::map(&file, bytes, true)?;
-        platform::seal(&file)?;
+        platform::seal(&file, false)?;
         Ok((mapping, file.into()))
+    }
+
+    /// A new shared file of `bytes` zeros that whoever has the descriptor may map by
+    /// [`Self::open_shared`].
+    pub(super) fn shared_file(bytes: NonZeroUsize) -> io::Result<OwnedFd> {
+        let file = File::from(platform::anonymous_file()?);
+        file.set_len(bytes.get() as u64)?;
+        platform::seal(&file, true)?;
+        Ok(file.into())
+    }
+
+    /// Maps a file of [`Self::shared_file`], for reading and writing beside others: by
+    /// [`Self::counter`] alone.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub(super) fn open_shared(file: OwnedFd, bytes: NonZeroUsize) -> io::Result<Self> {
+        Self::open_as(file, bytes, true)
     }
 
     /// Maps a file that a peer passed, for reading only.
@@ -37,12 +56,16 @@ impl Mapping {
     /// When it is shorter than `bytes` or could be shortened later, which would turn reads into
     /// SIGBUS.
     pub(super) fn open(file: OwnedFd, bytes: NonZeroUsize) -> io::Result<Self> {
+        Self::open_as(file, bytes, false)
+    }
+
+    fn open_as(file: OwnedFd, bytes: NonZeroUsize, writable: bool) -> io::Result<Self> {
         let file = File::from(file);
         platform::check_seals(&file)?;
         if file.metadata()?.len() < bytes.get() as u64 {
             return Err(io::Error::other("a shared file is shorter than its peer says"));
         }
-        Self::map(&file, bytes, false)
+        Self::map(&file, bytes, writable)
     }
 
     fn map(file: &File, bytes: NonZeroUsize, writable: bool) -> io::Result<Self> {
@@ -66,6 +89,20 @@ impl Mapping {
         let end = offset.checked_add(bytes)?;
         // SAFETY: the offset is inside of the mapping.
         (end <= self.bytes.get()).then(|| unsafe { self.address.add(offset) })
+    }
+
+    /// Counter `index` of a shared mapping, which many processes change at once.
+    ///
+    /// # Panics
+    /// When the mapping ends before it, or is read-only.
+    pub(super) fn counter(&self, index: usize) -> &AtomicU64 {
+        assert!(self.writable, "the mapping is writable");
+        let (offset, bytes) = (index * size_of::<u64>(), size_of::<u64>());
+        let address = self.address_of(offset, bytes).expect("the counter is inside of the mapping");
+        // SAFETY: the counter is mapped for writing for as long as `self`, initialised (a new
+        // file reads as zeros), and aligned, as the mapping begins at a page. A mapping of
+        // `open_shared` is changed by this function's atomics alone, in every process.
+        unsafe { AtomicU64::from_ptr(address.as_ptr().cast()) }
     }
 
     /// The bytes `[offset, offset + bytes)` for writing.
@@ -106,9 +143,10 @@ mod platform {
         Ok(unsafe { OwnedFd::from_raw_fd(file) })
     }
 
-    pub(super) fn seal(file: &File) -> io::Result<()> {
+    pub(super) fn seal(file: &File, others_write: bool) -> io::Result<()> {
         let size = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW;
-        let seals = size | libc::F_SEAL_FUTURE_WRITE | libc::F_SEAL_SEAL;
+        let writes = if others_write { 0 } else { libc::F_SEAL_FUTURE_WRITE };
+        let seals = size | writes | libc::F_SEAL_SEAL;
         // SAFETY: this command takes a number.
         let sealed = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) };
         if sealed < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
@@ -153,7 +191,7 @@ mod platform {
         Ok(file)
     }
 
-    pub(super) fn seal(_file: &File) -> io::Result<()> {
+    pub(super) fn seal(_file: &File, _others_write: bool) -> io::Result<()> {
         Ok(())
     }
 

@@ -9,10 +9,12 @@
 //! This module knows bytes only: what they mean is for `pack`, who is told is for `wire`.
 
 mod arena;
+mod gate;
 mod mapping;
 mod peer;
 
 pub(crate) use arena::{Arena, Segment};
+pub use gate::RateGate;
 pub(crate) use peer::PeerArena;
 
 /// Alignment of segments and of the buffers inside them: a cache line, and what Arrow advises.

@@ -8,7 +8,7 @@ use std::{io, process, thread};
 
 use arrow::array::{Array, AsArray, Int64Array, RecordBatch};
 use arrow::datatypes::Int64Type;
-use raceline_worker::{Answer, Runtime, Stopped, TemplateLoop, UserError, serve};
+use raceline_worker::{Answer, Caller, RateGate, Runtime, TemplateLoop, UserError, serve};
 
 /// What a process does that the harness started as a template; nothing in the test run itself.
 #[test]
@@ -54,6 +54,7 @@ struct Functions {
     env: Vec<(String, String)>,
     calls: i64,
     kept: Vec<RecordBatch>,
+    gate: Option<RateGate>,
 }
 
 impl Runtime for Functions {
@@ -76,11 +77,11 @@ impl Runtime for Functions {
         }
     }
 
-    fn call(
-        &mut self,
-        input: RecordBatch,
-        emit: &mut dyn FnMut(Answer) -> Result<(), Stopped>,
-    ) -> Result<(), UserError> {
+    fn limit(&mut self, gate: RateGate) {
+        self.gate = Some(gate);
+    }
+
+    fn call(&mut self, input: RecordBatch, caller: &mut dyn Caller) -> Result<(), UserError> {
         self.calls += 1;
         let output = match self.name.as_str() {
             "keep" => {
@@ -100,7 +101,7 @@ impl Runtime for Functions {
             },
             "kill_at_three" if ids(&input).values().contains(&3) => signal_self(libc::SIGSEGV),
             "two_parts" => {
-                let _stopped = emit(Answer::Rows(input.slice(0, 1)));
+                let _stopped = caller.emit(Answer::Rows(input.slice(0, 1)));
                 input.slice(1, 1)
             }
             "kill_if_many" if input.num_rows() > 1 => signal_self(libc::SIGKILL),
@@ -110,7 +111,7 @@ impl Runtime for Functions {
             | "kill_at_three"
             | "kill_if_many" => input,
             "kill_between_outputs" => {
-                self.kill_between_outputs(&input, emit);
+                self.kill_between_outputs(&input, caller);
                 return Ok(());
             }
             "sleep" | "hang_at_three" => {
@@ -121,12 +122,12 @@ impl Runtime for Functions {
             }
             "fork_and_die" => fork_and_die(),
             "fail_odd" => {
-                self.fail_odd(&input, emit);
+                self.fail_odd(&input, caller);
                 return Ok(());
             }
             "many" => {
                 for part in 0..100 {
-                    if emit(Answer::Rows(column_of(&input, vec![part; 1000]))).is_err() {
+                    if caller.emit(Answer::Rows(column_of(&input, vec![part; 1000]))).is_err() {
                         return Ok(());
                     }
                 }
@@ -146,9 +147,11 @@ impl Runtime for Functions {
                 input
             }
             "not_utf8" => bad_strings(),
+            "look_ahead" => self.look_ahead(&input, caller),
+            "turn" => self.turn(&input),
             other => panic!("no function {other}"),
         };
-        let _stopped = emit(Answer::Rows(output));
+        let _stopped = caller.emit(Answer::Rows(output));
         Ok(())
     }
 }
@@ -172,9 +175,26 @@ impl Functions {
         }
     }
 
+    /// How many rows of later calls it was told of; the first of three waits for those of the
+    /// other two.
+    fn look_ahead(&mut self, input: &RecordBatch, caller: &mut dyn Caller) -> RecordBatch {
+        while self.calls == 1 && self.kept.len() < 2 {
+            self.kept.extend(caller.upcoming().unwrap());
+            thread::sleep(Duration::from_millis(1));
+        }
+        let told: usize = self.kept.iter().map(RecordBatch::num_rows).sum();
+        column_of(input, vec![i64::try_from(told).unwrap()])
+    }
+
+    /// When its turn at the gate is.
+    fn turn(&self, input: &RecordBatch) -> RecordBatch {
+        let turn = self.gate.as_ref().unwrap().reserve(0, 5, 7);
+        column_of(input, vec![i64::try_from(turn).unwrap()])
+    }
+
     /// Fails for odd rows, in between returns the others one by one, and dies of row 13. With
     /// an argument it dies in the middle, once.
-    fn fail_odd(&self, input: &RecordBatch, emit: &mut dyn FnMut(Answer) -> Result<(), Stopped>) {
+    fn fail_odd(&self, input: &RecordBatch, caller: &mut dyn Caller) {
         for (row, &id) in ids(input).values().iter().enumerate() {
             if id == 13 {
                 signal_self(libc::SIGSEGV);
@@ -187,30 +207,26 @@ impl Functions {
             } else {
                 Answer::Rows(input.slice(row, 1))
             };
-            let _stopped = emit(answer);
+            let _stopped = caller.emit(answer);
         }
     }
 
     /// Returns its input row by row and twice; dies once, after it returned three rows. With the
     /// argument `less <path>` it returns one row when it is run again.
-    fn kill_between_outputs(
-        &self,
-        input: &RecordBatch,
-        emit: &mut dyn FnMut(Answer) -> Result<(), Stopped>,
-    ) {
+    fn kill_between_outputs(&self, input: &RecordBatch, caller: &mut dyn Caller) {
         let (less, path) = match self.argument.strip_prefix("less ") {
             Some(path) => (true, path),
             None => (false, self.argument.as_str()),
         };
         let is_first = std::fs::File::create_new(path).is_ok();
         if is_first {
-            let _stopped = emit(Answer::Rows(input.slice(0, 2)));
-            let _stopped = emit(Answer::Rows(input.slice(2, 1)));
+            let _stopped = caller.emit(Answer::Rows(input.slice(0, 2)));
+            let _stopped = caller.emit(Answer::Rows(input.slice(2, 1)));
             signal_self(libc::SIGKILL)
         }
-        let _stopped = emit(Answer::Rows(input.slice(0, if less { 1 } else { 5 })));
+        let _stopped = caller.emit(Answer::Rows(input.slice(0, if less { 1 } else { 5 })));
         if !less {
-            let _stopped = emit(Answer::Rows(input.clone()));
+            let _stopped = caller.emit(Answer::Rows(input.clone()));
         }
     }
 }

@@ -53,6 +53,7 @@ pub(crate) fn spec(function: &str) -> ProcessSpec {
         gpus: GpuLedger::numbered(0),
         restarts_max: 1,
         call_timeout: None,
+        is_rate_limited: false,
         errored: None,
         errored_batches: None,
     }

@@ -258,3 +258,33 @@ async fn measure_the_round_trip_of_10_mb() {
     }
     operator.close().await;
 }
+
+#[tokio::test]
+async fn a_worker_can_look_at_the_calls_that_come_next() {
+    let session = Session::start();
+    let operator = session.operator(spec("look_ahead"));
+    assert!(operator.start_worker(0).await.unwrap());
+    let turns = [(0, 1..2), (1, 2..5), (2, 5..9)];
+    let turns = turns.map(|(turn, ids)| run_on(&operator, 0, turn, batch(ids)));
+    // It was told of both before it answered the first, and of neither twice.
+    for output in join_all(turns).await {
+        assert_eq!(values(&output.unwrap()[0].data), [7]);
+    }
+    operator.close().await;
+}
+
+#[tokio::test]
+async fn the_workers_of_a_stage_share_its_gate_and_those_of_another_do_not() {
+    let session = Session::start();
+    for _stage in 0..2 {
+        let operator = session.operator(ProcessSpec { is_rate_limited: true, ..spec("turn") });
+        let mut turns = Vec::new();
+        for worker in 0..3 {
+            assert!(operator.start_worker(worker).await.unwrap());
+            let output = run_on(&operator, worker, 0, batch(0..1)).await.unwrap();
+            turns.extend(values(&output[0].data));
+        }
+        assert_eq!(turns, [5, 12, 19]);
+        operator.close().await;
+    }
+}

@@ -18,6 +18,12 @@ use crate::session::Session;
 /// to the worker is paid for by many rows.
 const UNIT_ROWS: usize = 8192;
 
+/// Batches that a worker may have which makes several calls at once: of rows, of which one fills
+/// all calls, so that the calls behind a slow one go on.
+const ROW_BATCHES_AHEAD: usize = 8;
+/// Of batches, for each call.
+const BATCHES_AHEAD: usize = 4;
+
 /// Where a function runs.
 pub(super) enum Lane {
     /// As expressions, in the fragment, with worker processes for what they cannot do.
@@ -73,8 +79,9 @@ pub(super) fn choose_lane(
 }
 
 /// Whether two neighbouring functions run in one worker, one after the other. They do not when
-/// the second would never see batches as large as it asks for, nor when one is timed or goes on
-/// after a row that fails. Those that are debugged share the calling thread in the same way.
+/// the second would never see batches as large as it asks for, nor when one is timed, makes several
+/// calls at once, keeps to a rate, or goes on after a row that fails. Those that are debugged share
+/// the calling thread in the same way.
 pub(super) fn share_a_worker(first: &UdfSpec, second: &UdfSpec) -> bool {
     let narrows =
         matches!((first.batch_rows, second.batch_rows), (Some(few), Some(rows)) if few < rows);
@@ -83,6 +90,9 @@ pub(super) fn share_a_worker(first: &UdfSpec, second: &UdfSpec) -> bool {
         && !second.stateful
         && !narrows
         && first.call_timeout.or(second.call_timeout).is_none()
+        && first.calls_at_once.or(second.calls_at_once).is_none()
+        && !first.is_rate_limited
+        && !second.is_rate_limited
         && [first, second].iter().all(|udf| udf.on_error == OnError::Raise)
         && first.resources == second.resources
         && first.concurrency_max == second.concurrency_max
@@ -139,7 +149,8 @@ pub(super) fn process_operator(
         UdfBody::Caller(_) | UdfBody::Native(_) => None,
     });
     let first = &functions[0];
-    let UdfWorkers { start, least, in_flight_max } = first.workers;
+    let UdfWorkers { start, least, .. } = first.workers;
+    let in_flight_max = first.workers.in_flight_max.or(batches_ahead(first));
     let spec = ProcessSpec {
         name: chain_name(functions),
         chain: chain.collect(),
@@ -152,6 +163,7 @@ pub(super) fn process_operator(
         gpus: session.gpus(),
         restarts_max: first.restarts_max,
         call_timeout: first.call_timeout,
+        is_rate_limited: functions.iter().any(|udf| udf.is_rate_limited),
         errored: errored.rows,
         errored_batches: errored.batches,
     };
@@ -159,9 +171,22 @@ pub(super) fn process_operator(
     Arc::new(ProcessOperator::new(Arc::new(move || template.get()), spec))
 }
 
+/// Batches that a worker of `udf` may have, where more than the usual are of use.
+fn batches_ahead(udf: &UdfSpec) -> Option<usize> {
+    let calls = udf.calls_at_once?;
+    let is_of_rows = udf.kind != UdfKind::MapBatches;
+    Some(if is_of_rows { ROW_BATCHES_AHEAD } else { calls.saturating_mul(BATCHES_AHEAD) })
+}
+
 /// How the input of a chain is cut: exactly to the first batch size, when the functions before
 /// it keep the number of rows.
 fn unit_shape(functions: &[Arc<UdfSpec>]) -> BatchShape {
+    if let Some(calls) = functions[0].calls_at_once
+        && functions[0].kind != UdfKind::MapBatches
+    {
+        // Each of them keeps all calls busy.
+        return BatchShape::AtLeastRows(calls);
+    }
     let keeps_rows = |udf: &Arc<UdfSpec>| matches!(udf.kind, UdfKind::Map | UdfKind::Key);
     let before = functions.iter().take_while(|udf| keeps_rows(udf)).count();
     match functions.get(before).and_then(|udf| udf.batch_rows) {
