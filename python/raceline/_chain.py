@@ -7,16 +7,26 @@ from __future__ import annotations
 
 import inspect
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from time import perf_counter_ns
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from raceline import _function, _pace, _rows
 from raceline._exceptions import pack
-from raceline._function import FunctionError, UserFunction, async_hint
+from raceline._function import (
+    FunctionError,
+    Stopwatch,
+    UserFunction,
+    async_hint,
+    is_of_function,
+    leaves_debugger,
+)
 from raceline._native import RateGate, WorkerBatch, value_to_batches
+from raceline._udf import Given
 
 if TYPE_CHECKING:
     from raceline._async import AsyncFunction
@@ -37,10 +47,18 @@ _TEXT_MAX = 1 << 16
 
 
 class Chain:
-    """Functions of one worker, called one after the other on each batch."""
+    """Functions of one worker, called one after the other on each batch.
+
+    Attributes:
+        stopwatch: How long the functions ran. Of an async function, how long its calls were waited
+            for.
+    """
 
     def __init__(
-        self, payloads: list[bytes], engine: int | None = None, gate: RateGate | None = None
+        self,
+        payloads: Sequence[bytes | Given],
+        engine: int | None = None,
+        gate: RateGate | None = None,
     ) -> None:
         """Loads the functions and makes the objects of callable classes.
 
@@ -53,6 +71,7 @@ class Chain:
             FunctionError: A function cannot be unpickled, or a constructor raised.
         """
         self._parts: list[_rows.RowFunctions | BatchFunction] = []
+        self.stopwatch = watch = Stopwatch()
         # An async function has a worker to itself.
         self._async: AsyncFunction | None = None
         for payload in payloads:
@@ -61,17 +80,17 @@ class Chain:
             if function.call.max_concurrency is not None:
                 from raceline._async import AsyncFunction
 
-                form = BatchFunction(function) if function.kind == "map_batches" else None
+                form = BatchFunction(function, watch) if function.kind == "map_batches" else None
                 self._async = AsyncFunction(function, form, pace, engine)
                 return
             function.function = _pace.paced(function, pace)
             if function.kind == "map_batches":
-                self._parts.append(BatchFunction(function))
+                self._parts.append(BatchFunction(function, watch))
                 continue
             last = self._parts[-1] if self._parts else None
             if not isinstance(last, _rows.RowFunctions) or not last.takes(function):
                 is_first = not self._parts
-                self._parts.append(_rows.RowFunctions(function, rows_are_known=is_first))
+                self._parts.append(_rows.RowFunctions(function, watch, rows_are_known=is_first))
 
     def run(self, batch: WorkerBatch) -> Iterator[WorkerBatch | FunctionError | None]:
         """The chain's output for one batch, piece by piece as the functions return it.
@@ -84,7 +103,7 @@ class Chain:
             FunctionError: A function of the chain raised, or returned what it must not.
         """
         if self._async is not None:
-            return self._async.run(batch)
+            return self.stopwatch.over(self._async.run(batch))
         pieces: Iterator[Any] = iter([batch])
         for part in self._parts:
             pieces = part.over(pieces)
@@ -104,8 +123,9 @@ class Chain:
 class BatchFunction:
     """A function that sees batches."""
 
-    def __init__(self, function: UserFunction) -> None:
+    def __init__(self, function: UserFunction, stopwatch: Stopwatch) -> None:
         self._called = function
+        self._stopwatch = stopwatch
 
     def over(self, batches: Iterator[WorkerBatch]) -> Iterator[WorkerBatch | FunctionError]:
         """The batches that the function returns, and the rows that it fails for and goes on.
@@ -130,7 +150,7 @@ class BatchFunction:
             yield from list(self._outputs(batch))
             return
         except FunctionError as error:
-            if not isinstance(error.__cause__, Exception):
+            if not is_of_function(error.__cause__):
                 raise
             failure = error
         rows = batch.num_rows
@@ -153,9 +173,14 @@ class BatchFunction:
             yield output
 
     def _returned(self, batch: WorkerBatch) -> Iterator[WorkerBatch]:
-        returned = self._called.function(self.argument(batch))
+        argument = self.argument(batch)
+        start = perf_counter_ns()
+        try:
+            returned = self._called.function(argument)
+        finally:
+            self._stopwatch.ns += perf_counter_ns() - start
         if inspect.isgenerator(returned):
-            for piece in returned:
+            for piece in self._stopwatch.over(returned):
                 yield from self.batches(piece, "yielded")
         else:
             yield from self.batches(returned, "returned")
@@ -203,15 +228,45 @@ def describe(
         Type, message, traceback from the user's frames on, the packed exception (``None``
         when it cannot be packed), row and function.
     """
+    row, function, error, frames = _of_user(error)
+    type_name, message, text = _texts(error, frames)
+    return type_name, message, text, pack(error), row, function
+
+
+def describe_here(
+    error: BaseException,
+) -> tuple[BaseException, tuple[str, str, str, int | None, str | None] | None]:
+    """An exception of a function that was called in the user's own thread.
+
+    Returns:
+        The exception, its traceback from the user's frames on, and its type, message, traceback,
+        row and function; None for these where it is no failure of the function but ends the wait
+        for the run: Ctrl-C, ``sys.exit()``, the end of a debugger's session.
+    """
+    row, function, error, frames = _of_user(error)
+    error.__traceback__ = frames or error.__traceback__
+    if isinstance(error, (KeyboardInterrupt, SystemExit)) or leaves_debugger(error):
+        return error, None
+    return error, (*_texts(error, frames), row, function)
+
+
+def _of_user(
+    error: BaseException,
+) -> tuple[int | None, str | None, BaseException, TracebackType | None]:
+    """Row and function of an error of a chain, what was raised, and its frames of the user's."""
     row = function = None
     if isinstance(error, FunctionError) and error.__cause__ is not None:
         row, function, error = error.row, error.function, error.__cause__
     frames = error.__traceback__
     while frames is not None and frames.tb_frame.f_code.co_filename in _OWN_FILES:
         frames = frames.tb_next
+    return row, function, error, frames
+
+
+def _texts(error: BaseException, frames: TracebackType | None) -> tuple[str, str, str]:
+    """Type, message and traceback."""
     lines = traceback.format_exception(type(error), error, frames) if frames else []
-    message, text = _sendable(_message(error)), _sendable("".join(lines))
-    return type(error).__qualname__, message, text, pack(error), row, function
+    return type(error).__qualname__, _sendable(_message(error)), _sendable("".join(lines))
 
 
 def _message(error: BaseException) -> str:

@@ -9,13 +9,18 @@ import functools
 import os
 import pickle
 import sys
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from raceline._udf import Call, Function, Header, Kind, is_callable_class
+from raceline._udf import Call, Function, Given, Header, Kind, is_callable_class
 
 if TYPE_CHECKING:
     import asyncio
+
+_Step = TypeVar("_Step")
+# After the last step.
+_END = object()
 
 
 class FunctionError(Exception):
@@ -30,6 +35,45 @@ class FunctionError(Exception):
         super().__init__(function, row)
         self.function = function
         self.row = row
+
+
+class Stopwatch:
+    """How long the functions of a chain ran.
+
+    Attributes:
+        ns: Nanoseconds so far.
+    """
+
+    __slots__ = ("ns",)
+
+    def __init__(self) -> None:
+        self.ns = 0
+
+    def over(self, steps: Iterator[_Step]) -> Iterator[_Step]:
+        """The same steps; making them is measured."""
+        while True:
+            start = perf_counter_ns()
+            try:
+                step = next(steps, _END)
+            finally:
+                self.ns += perf_counter_ns() - start
+            if step is _END:
+                return
+            yield cast("_Step", step)
+
+
+def leaves_debugger(error: BaseException | None) -> bool:
+    """Whether an exception ends a debugger's session, and is no failure of the function."""
+    bdb = sys.modules.get("bdb")
+    return bdb is not None and isinstance(error, bdb.BdbQuit)
+
+
+def is_of_function(error: BaseException | None) -> bool:
+    """Whether an exception is a failure of the function, and a run may go on after it.
+
+    Those that end a program, and the end of a debugger's session, are none.
+    """
+    return isinstance(error, Exception) and not leaves_debugger(error)
 
 
 class UserFunction:
@@ -51,18 +95,25 @@ class UserFunction:
         self.loop = loop
 
     @classmethod
-    def load(cls, payload: bytes) -> UserFunction:
-        """The function of a payload; the object of a callable class is made here.
+    def load(cls, payload: bytes | Given) -> UserFunction:
+        """The function of a payload, or one that is given; the object of a class is made here.
 
         Raises:
             FunctionError: It cannot be unpickled, or a constructor raised.
         """
-        header: Header = pickle.loads(payload)  # noqa: S301  # the user's own
-        sys.path.extend(entry for entry in header.path if entry not in sys.path)
-        if os.path.isdir(header.cwd):
-            os.chdir(header.cwd)
+        if isinstance(payload, Given):
+            kind, name = payload.kind, payload.name
+        else:
+            header: Header = pickle.loads(payload)  # noqa: S301  # the user's own
+            kind, name = header.kind, header.name
+            sys.path.extend(entry for entry in header.path if entry not in sys.path)
+            if os.path.isdir(header.cwd):
+                os.chdir(header.cwd)
         try:
-            function, call = pickle.loads(header.body)  # noqa: S301  # the user's own
+            if isinstance(payload, Given):
+                function, call = payload.function, payload.call
+            else:
+                function, call = pickle.loads(header.body)  # noqa: S301  # the user's own
             loop = None if call.max_concurrency is None else _new_loop()
             if is_callable_class(function):
                 made: Any = function(
@@ -74,8 +125,8 @@ class UserFunction:
             elif call.fn_kwargs:
                 function = functools.partial(function, **call.fn_kwargs)
         except BaseException as error:
-            raise FunctionError(header.name) from error
-        return cls(header.kind, header.name, function, call, loop)
+            raise FunctionError(name) from error
+        return cls(kind, name, function, call, loop)
 
     def complaint(self, text: str, hint: str) -> ValueError:
         """What is wrong with what the function returned."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from raceline._calls import RateLimit
-from raceline._function import UserFunction
+from raceline._function import UserFunction, leaves_debugger
 from raceline._native import RateGate
 from raceline._udf import Function
 
@@ -104,9 +104,9 @@ def paced(function: UserFunction, pace: Pace | None) -> Function:
                 return function_itself(argument)
             try:
                 return _whole(function, function_itself(fresh(argument)))
-            except retry.on:
+            except retry.on as error:
                 failures += 1
-                if failures > retry.times:
+                if failures > retry.times or leaves_debugger(error):
                     raise
             time.sleep(retry.wait_s(failures))
 

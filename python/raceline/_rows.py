@@ -9,7 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from raceline._function import FunctionError, UserFunction, async_hint
+from raceline._function import (
+    FunctionError,
+    Stopwatch,
+    UserFunction,
+    async_hint,
+    is_of_function,
+)
 from raceline._loop import Columns, loop_lines
 from raceline._native import RowCollector, WorkerBatch, is_plain_value
 
@@ -31,14 +37,16 @@ _DEFINITE_TYPES = (dict, int, float, str, bytes, np.generic)
 class RowFunctions:
     """Functions that see one row at a time, each fed by the one before it."""
 
-    def __init__(self, first: UserFunction, *, rows_are_known: bool) -> None:
+    def __init__(self, first: UserFunction, stopwatch: Stopwatch, *, rows_are_known: bool) -> None:
         """Begins with one function.
 
         Args:
             first: The function.
+            stopwatch: Measures the functions.
             rows_are_known: Whether errors say the row's position in the batch.
         """
         self._steps = [first]
+        self._stopwatch = stopwatch
         self._rows_are_known = rows_are_known
         self._loops: dict[Columns, _Loop] = {}
 
@@ -62,7 +70,7 @@ class RowFunctions:
             if loop is None:
                 if len(self._loops) == _LOOPS_MAX:
                     self._loops.clear()
-                loop = self._loops[columns] = _Loop(self._steps, columns)
+                loop = self._loops[columns] = _Loop(self._steps, columns, self._stopwatch)
             try:
                 yield from loop.over(batch)
             except FunctionError as error:
@@ -74,8 +82,9 @@ class RowFunctions:
 class _Loop:
     """The loop of some functions over batches of certain columns."""
 
-    def __init__(self, steps: list[UserFunction], columns: Columns) -> None:
+    def __init__(self, steps: list[UserFunction], columns: Columns, stopwatch: Stopwatch) -> None:
         self._steps = steps
+        self._stopwatch = stopwatch
         self._key = steps[-1] if steps[-1].kind == "key" else None
         self._checks = [Check(step) for step in steps]
         made_by = [check for check in self._checks if check.step.kind in ("map", "flat_map")]
@@ -172,7 +181,7 @@ class _Loop:
             failure: FunctionError | None = None
             while True:
                 try:
-                    yield from self._run(*cells, out, keys)
+                    yield from self._stopwatch.over(self._run(*cells, out, keys))
                     break
                 except GeneratorExit:
                     raise
@@ -180,7 +189,7 @@ class _Loop:
                     # The iterator tells which row was taken last.
                     row = start + len(columns[0]) - length_hint(cells[0]) - 1
                     failure = self._failure(error, row)
-                    if not (self._goes_on and isinstance(failure.__cause__, Exception)):
+                    if not (self._goes_on and is_of_function(failure.__cause__)):
                         raise failure from failure.__cause__
                 yield failure
 

@@ -56,6 +56,15 @@ class Call(NamedTuple):
     rate_limit: RateLimit | None = None
 
 
+class Given(NamedTuple):
+    """A function for the thread that waits for the run: the object itself, no copy of it."""
+
+    kind: Kind
+    name: str
+    function: Function
+    call: Call
+
+
 class Header(NamedTuple):
     """What a worker reads before it touches the user's code.
 

@@ -172,7 +172,7 @@ def _derived(exc_type: type[BaseException]) -> type[UdfError]:
 
 
 def build(
-    kind: str, text: str, fields: Mapping[str, Any], exception: bytes | None
+    kind: str, text: str, fields: Mapping[str, Any], exception: bytes | BaseException | None
 ) -> RacelineError:
     """Makes the error of an engine failure; called by the native module.
 
@@ -181,14 +181,15 @@ def build(
             ``permission_denied``, ``source``, ``udf``, ``resource``, ``cancelled``, ``internal``.
         text: The whole text for a person.
         fields: Attributes of :class:`RacelineError` that are known.
-        exception: The user's exception as pickled by a worker of this session, or None.
+        exception: The user's exception, as pickled by a worker of this session where it comes
+            from one, or None.
 
     Returns:
         The error, its ``__cause__`` set where the user's exception could be restored.
     """
     place = {name: value for name, value in fields.items() if hasattr(RacelineError, name)}
     cls = _CLASSES.get(kind, InternalError)
-    cause = None if exception is None else unpack(exception)
+    cause = unpack(exception) if isinstance(exception, bytes) else exception
     if cause is None or cls is not UdfError:
         return cls(text, **place)
     error = _made(udf_error_class(type(cause)), cause)

@@ -26,5 +26,5 @@ pub use graph::{Graph, NodeId};
 pub use machine::{Machine, MachineOptions};
 pub use operator::{BatchShape, Operator, PoolShape, Seat, WorkerShape};
 pub use region::{PortStream, Region};
-pub use snapshot::{Snapshot, StageSnapshot, StageState};
+pub use snapshot::{Snapshot, StageSnapshot, StageState, WorkTimes};
 pub use source::{Source, SplitReader};

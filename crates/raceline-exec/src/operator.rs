@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use raceline_types::{Batch, Failure, Resources};
 
 use crate::emit::Emit;
+use crate::snapshot::WorkTimes;
 
 /// How an operator wants its input cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,5 +167,10 @@ pub trait Operator: fmt::Debug + Send + Sync + 'static {
     /// Rows that it failed for and went on without.
     fn errored_rows(&self) -> u64 {
         0
+    }
+
+    /// Where the time of its foreign functions went so far; `None` where it has called none.
+    fn times(&self) -> Option<WorkTimes> {
+        None
     }
 }

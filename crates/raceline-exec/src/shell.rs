@@ -253,6 +253,8 @@ impl Shell {
         drop(held);
         for (index, (stage, node)) in stages.iter_mut().zip(&self.nodes).enumerate() {
             stage.workers = node.chain.iter().map(|operator| operator.workers() as u64).sum();
+            let times = node.chain.iter().filter_map(|operator| operator.times());
+            stage.times = times.reduce(|sum, more| sum + more);
             stage.errored_rows = node.chain.iter().map(|operator| operator.errored_rows()).sum();
             if matches!(node.body, Body::Source(_)) {
                 stage.input_rows = self.rows_read[index].load(Ordering::Relaxed);

@@ -16,6 +16,32 @@ pub enum StageState {
     Failed,
 }
 
+/// Where the time of foreign functions went, added up over all that worked at the same time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WorkTimes {
+    /// Workers waited: for a batch, and for room for an output.
+    pub queue: Duration,
+    /// Batches were packed, sent and unpacked, at both ends.
+    pub transfer: Duration,
+    /// Batches became what the functions take, and what they returned became batches.
+    pub conversion: Duration,
+    /// The functions ran.
+    pub function: Duration,
+}
+
+impl std::ops::Add for WorkTimes {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            queue: self.queue + other.queue,
+            transfer: self.transfer + other.transfer,
+            conversion: self.conversion + other.conversion,
+            function: self.function + other.function,
+        }
+    }
+}
+
 /// One stage at one moment. Counters only grow.
 #[derive(Clone, Debug)]
 pub struct StageSnapshot {
@@ -47,6 +73,8 @@ pub struct StageSnapshot {
     pub busy: Duration,
     /// From its first start to its end (or to now).
     pub elapsed: Duration,
+    /// Where the time of its foreign functions went; `None` where it called none.
+    pub times: Option<WorkTimes>,
 }
 
 /// A whole execution at one moment.

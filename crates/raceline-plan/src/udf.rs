@@ -1,5 +1,6 @@
 //! User-defined functions in a plan.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -78,6 +79,9 @@ pub enum UdfBody {
         /// The function's body for the compiler, when the front end could translate it.
         program: Result<Arc<Program>, Arc<str>>,
     },
+    /// An object of another language that the thread which waits for the run calls, as one that
+    /// is debugged; opaque to the engine.
+    Caller(Arc<dyn Any + Send + Sync>),
     /// A closure of this process.
     Native(Arc<dyn NativeFunction>),
 }
@@ -144,6 +148,7 @@ impl fmt::Debug for UdfBody {
                 .field("payload_bytes", &payload.len())
                 .field("program", program)
                 .finish(),
+            Self::Caller(_) => f.write_str("Caller"),
             Self::Native(_) => f.write_str("Native"),
         }
     }

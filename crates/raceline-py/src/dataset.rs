@@ -1,9 +1,13 @@
 //! The dataset handle.
 
+use std::time::Duration;
+
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use raceline::{Aggregate, AggregateKind, Projection, SortKey, written_files};
+use raceline::{
+    Aggregate, AggregateKind, Projection, SortKey, StageSnapshot, WorkTimes, written_files,
+};
 
 use crate::expr::Expr;
 use crate::gil::{detached, next_batch, wait};
@@ -20,6 +24,13 @@ pub(crate) struct Dataset {
 impl Dataset {
     pub(crate) fn new(inner: raceline::Dataset) -> Self {
         Self { inner }
+    }
+
+    /// The dataset as it is run now, by what the program's `DataContext` says.
+    fn ready(&self, py: Python<'_>) -> PyResult<raceline::Dataset> {
+        let context = py.import("raceline.data.context")?.getattr("DataContext")?;
+        let most = context.call_method0("get_current")?.call_method0("_errored_blocks_most")?;
+        Ok(self.inner.tolerating(most.extract()?))
     }
 }
 
@@ -93,7 +104,7 @@ impl Dataset {
         options: &Bound<'_, PyDict>,
     ) -> PyResult<Vec<(String, i64, i64)>> {
         let spec = read_write(options)?;
-        let mut run = Some(wait(py, self.inner.begin_write(spec))?);
+        let mut run = Some(wait(py, self.ready(py)?.begin_write(spec))?);
         let mut files = Vec::new();
         while let Some(batch) = next_batch(py, &mut run)? {
             files.extend(detached(py, || written_files(&batch))?);
@@ -102,14 +113,14 @@ impl Dataset {
     }
 
     fn execute(&self, py: Python<'_>) -> PyResult<Stream> {
-        Ok(Stream::new(wait(py, self.inner.begin_run())?))
+        Ok(Stream::new(wait(py, self.ready(py)?.begin_run())?))
     }
 
     fn count(&self, py: Python<'_>) -> PyResult<u64> {
         if let Some(rows) = wait(py, self.inner.begin_count_from_metadata())? {
             return Ok(rows);
         }
-        let mut run = Some(wait(py, self.inner.begin_count_run())?);
+        let mut run = Some(wait(py, self.ready(py)?.begin_count_run())?);
         let mut rows = 0;
         while let Some(batch) = next_batch(py, &mut run)? {
             rows += detached(py, || raceline::counted_rows(&batch))?;
@@ -124,14 +135,14 @@ impl Dataset {
         if !fetch {
             return Ok(None);
         }
-        let mut run = Some(wait(py, self.inner.limit(1).begin_run())?);
+        let mut run = Some(wait(py, self.ready(py)?.limit(1).begin_run())?);
         let first = next_batch(py, &mut run)?;
         crate::gil::end(py, &mut run)?;
         Ok(first.map(|batch| Schema::new(batch.schema())))
     }
 
     fn explain(&self, py: Python<'_>) -> PyResult<String> {
-        wait(py, self.inner.begin_explain())
+        wait(py, self.ready(py)?.begin_explain())
     }
 
     /// The rows that functions of the last run failed for.
@@ -139,12 +150,19 @@ impl Dataset {
         detached(py, || self.inner.dead_letters()).map(Self::new)
     }
 
+    /// Seconds that the last run took, and its stages; `None` before the first.
+    fn profile<'py>(&self, py: Python<'py>) -> PyResult<Option<(f64, Vec<Bound<'py, PyDict>>)>> {
+        let Some(run) = self.inner.last_run() else { return Ok(None) };
+        let stages = run.stages.iter().map(|stage| stage_profile(py, stage));
+        Ok(Some((run.elapsed.as_secs_f64(), stages.collect::<PyResult<_>>()?)))
+    }
+
     fn stats(&self) -> String {
         self.inner.stats()
     }
 
     fn materialize(&self, py: Python<'_>) -> PyResult<Self> {
-        let mut run = Some(wait(py, self.inner.begin_run())?);
+        let mut run = Some(wait(py, self.ready(py)?.begin_run())?);
         let mut batches = Vec::new();
         while let Some(batch) = next_batch(py, &mut run)? {
             batches.push(batch);
@@ -163,6 +181,23 @@ impl Dataset {
     fn plan(&self) -> String {
         self.inner.plan().to_string()
     }
+}
+
+/// A stage, as the arguments of `raceline.data.profile.StageProfile`.
+fn stage_profile<'py>(py: Python<'py>, stage: &StageSnapshot) -> PyResult<Bound<'py, PyDict>> {
+    let fields = PyDict::new(py);
+    fields.set_item("name", &*stage.name)?;
+    fields.set_item("input_rows", stage.input_rows)?;
+    fields.set_item("output_rows", stage.output_rows)?;
+    fields.set_item("elapsed_s", stage.elapsed.as_secs_f64())?;
+    fields.set_item("busy_s", stage.busy.as_secs_f64())?;
+    let times = stage.times;
+    let seconds = |of: fn(WorkTimes) -> Duration| times.map(|times| of(times).as_secs_f64());
+    fields.set_item("queue_s", seconds(|times| times.queue))?;
+    fields.set_item("transfer_s", seconds(|times| times.transfer))?;
+    fields.set_item("conversion_s", seconds(|times| times.conversion))?;
+    fields.set_item("function_s", seconds(|times| times.function))?;
+    Ok(fields)
 }
 
 fn read_aggregate(parts: AggregateTuple) -> PyResult<Aggregate> {

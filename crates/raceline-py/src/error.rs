@@ -4,7 +4,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use raceline::{ErrorKind, Failure, Place};
-use raceline_worker::UdfError;
+use raceline_worker::{UdfError, UserError};
 
 pyo3::import_exception!(raceline.errors, PlanError);
 
@@ -26,13 +26,17 @@ fn build(py: Python<'_>, failure: &Failure) -> PyResult<PyErr> {
     fields.set_item("rows", *rows)?;
     fields.set_item("detail", failure.error().detail())?;
     fields.set_item("hint", failure.error().hint())?;
-    let exception = failure
-        .downcast_ref::<UdfError>()
-        .and_then(|error| error.error.exception.as_deref())
-        .map(|pickled| PyBytes::new(py, pickled));
+    let exception = failure.downcast_ref::<UdfError>().and_then(|error| of_user(py, &error.error));
     let arguments = (kind_name(failure.kind()), failure.render(), fields, exception);
     let value = py.import("raceline.errors")?.getattr("build")?.call1(arguments)?;
     Ok(PyErr::from_value(value))
+}
+
+/// The user's own exception: the object, where the function ran in this process, or pickled.
+fn of_user<'py>(py: Python<'py>, error: &UserError) -> Option<Bound<'py, PyAny>> {
+    let original = error.original.as_ref().and_then(|original| original.0.downcast_ref());
+    let original = original.map(|exception: &Py<PyAny>| exception.bind(py).clone());
+    original.or_else(|| Some(PyBytes::new(py, error.exception.as_deref()?).into_any()))
 }
 
 fn kind_name(kind: ErrorKind) -> &'static str {

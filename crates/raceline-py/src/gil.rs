@@ -5,6 +5,7 @@ use std::time::Duration;
 use pyo3::prelude::*;
 use raceline::{Failure, Pending, Run, Waited};
 
+use crate::caller::interruption;
 use crate::error::to_py_err;
 
 /// How long a wait may be deaf to Ctrl-C.
@@ -55,6 +56,12 @@ pub(crate) fn next_batch(
             Waited::Ended => {
                 end(py, run)?;
                 return Ok(None);
+            }
+            Waited::Errand(errand) => {
+                if let Err(interrupted) = running.attend(errand) {
+                    end(py, run)?;
+                    return Err(interruption(interrupted));
+                }
             }
             Waited::Pending => {}
         }

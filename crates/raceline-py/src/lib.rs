@@ -4,6 +4,7 @@
 //! `raceline._native`. Nothing here plans or schedules.
 
 mod batch;
+mod caller;
 mod capsule;
 mod child;
 mod convert;

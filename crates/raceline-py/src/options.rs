@@ -13,6 +13,7 @@ use raceline::{
     UdfWorkers, WriteFormat, WriteSpec,
 };
 
+use crate::caller::Given;
 use crate::lambda::program_from_py;
 
 /// Rows that are looked at to find the types of CSV columns.
@@ -113,16 +114,21 @@ pub(crate) fn read_udf(options: &Bound<'_, PyDict>) -> PyResult<UdfSpec> {
         Some("pyarrow") => BatchFormat::Arrow,
         Some(other) => return Err(unknown("batch format", other)),
     };
-    let payload: Vec<u8> = required(options, "payload")?;
     let program = match options.get_item("program")? {
         Some(program) if !program.is_none() => program_from_py(&program)?,
         _ => Err(optional(options, "decline")?.unwrap_or_else(|| "it was not translated".into())),
     };
-    let program = program.map(Arc::new).map_err(Arc::from);
+    let body = match optional::<Py<PyAny>>(options, "given")? {
+        Some(given) => UdfBody::Caller(Arc::new(Given(given))),
+        None => UdfBody::Foreign {
+            payload: required::<Vec<u8>>(options, "payload")?.into(),
+            program: program.map(Arc::new).map_err(Arc::from),
+        },
+    };
     Ok(UdfSpec {
         name: required(options, "name")?,
         kind,
-        body: UdfBody::Foreign { payload: payload.into(), program },
+        body,
         stateful: optional(options, "stateful")?.unwrap_or(false),
         batch_rows: optional(options, "batch_size")?,
         batch_format,

@@ -10,6 +10,7 @@ use pyo3::types::PyDict;
 use raceline::{Launcher, ProgressMode, SessionOptions};
 
 use crate::batch::batches_from_py;
+use crate::caller::caller_loader;
 use crate::dataset::Dataset;
 use crate::gil::detached;
 use crate::options::read_scan;
@@ -51,6 +52,7 @@ impl Session {
             memory_bytes: memory,
             custom: resources.unwrap_or_default(),
             launcher,
+            caller: Some(caller_loader()),
             progress: if progress { ProgressMode::Auto } else { ProgressMode::Off },
             preserve_order: true,
             compile_functions: std::env::var_os(LAMBDA_VARIABLE).is_none_or(|value| value != "off"),

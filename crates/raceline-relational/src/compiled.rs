@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
-use raceline_exec::{BatchShape, Emit, Operator, PoolShape};
+use raceline_exec::{BatchShape, Emit, Operator, PoolShape, WorkTimes};
 use raceline_plan::lambda::{Decline, Program};
 use raceline_plan::{BatchFormat, UdfBody, UdfKind, UdfSpec};
 use raceline_types::{Batch, Failure};
@@ -117,6 +117,10 @@ impl Operator for CompiledOperator {
     fn errored_rows(&self) -> u64 {
         self.fallback.errored_rows()
     }
+
+    fn times(&self) -> Option<WorkTimes> {
+        self.fallback.times()
+    }
 }
 
 /// All outputs of one batch. The fallback ends before the first of them waits for room: its
@@ -179,7 +183,9 @@ fn program(udf: &UdfSpec) -> Result<&Program, Decline> {
     match &udf.body {
         UdfBody::Foreign { program: Ok(program), .. } => Ok(program),
         UdfBody::Foreign { program: Err(reason), .. } => Err(Decline::new(reason.as_ref())),
-        UdfBody::Native(_) => Err(Decline::new("it is a closure of this process")),
+        UdfBody::Caller(_) | UdfBody::Native(_) => {
+            Err(Decline::new("it is a closure of this process"))
+        }
     }
 }
 

@@ -4,8 +4,10 @@ use std::collections::VecDeque;
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
 use std::process;
+use std::time::{Duration, Instant};
 
 use arrow::record_batch::RecordBatch;
+use raceline_exec::WorkTimes;
 
 use crate::process::{Channel, end_when_closed, exit_now};
 use crate::segment::RateGate;
@@ -98,6 +100,11 @@ pub trait Runtime {
     /// What a function raised.
     #[expect(clippy::result_large_err, reason = "made once, when a user's code failed")]
     fn call(&mut self, input: RecordBatch, caller: &mut dyn Caller) -> Result<(), UserError>;
+
+    /// How long functions of the user ran in the last call. The rest of it is conversion.
+    fn function_time(&mut self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// The engine, as a call sees it.
@@ -144,12 +151,16 @@ struct Session {
     asked_late: usize,
     ended: bool,
     pid: u32,
+    /// Where the time went since the last call was answered.
+    spent: WorkTimes,
 }
 
 /// A call under way.
 struct Call<'a> {
     session: &'a mut Session,
     failure: Option<EmitFailure>,
+    /// How long the engine was spoken to.
+    time: Duration,
 }
 
 impl Call<'_> {
@@ -162,7 +173,10 @@ impl Call<'_> {
         if self.failure.is_some() {
             return Err(Stopped);
         }
-        work(self.session).map_err(|failure| {
+        let start = Instant::now();
+        let done = work(self.session);
+        self.time += start.elapsed();
+        done.map_err(|failure| {
             self.failure = Some(failure);
             Stopped
         })
@@ -207,6 +221,7 @@ impl Session {
             asked_late: 0,
             ended: false,
             pid: process::id(),
+            spent: WorkTimes::default(),
         }
     }
 
@@ -216,7 +231,7 @@ impl Session {
                 self.answer(runtime, input)?;
                 continue;
             }
-            match self.receive()? {
+            match self.receive_idle()? {
                 None | Some(ToWorker::Stop) => self.ended = true,
                 Some(ToWorker::Continue { released }) => self.go_on(released)?,
                 Some(ToWorker::Load { chain, is_rate_limited }) => {
@@ -225,10 +240,12 @@ impl Session {
                     }
                     let loaded = runtime.load(&chain);
                     self.end_if_forked();
-                    self.send(&match loaded {
+                    let answer = match loaded {
                         Ok(()) => FromWorker::Loaded,
                         Err(error) => self.failed(Fault::User(error)),
-                    })?;
+                    };
+                    self.send(&answer)?;
+                    self.spent = WorkTimes::default();
                 }
                 Some(ToWorker::Call { batch, released }) => {
                     self.transfer.take_back(released)?;
@@ -249,8 +266,10 @@ impl Session {
     }
 
     fn unpack(&mut self, batch: &PackedBatch) -> io::Result<Result<RecordBatch, String>> {
-        let Self { channel, transfer, .. } = self;
-        match transfer.unpack(batch, || channel.take_descriptor()) {
+        let (start, Self { channel, transfer, .. }) = (Instant::now(), &mut *self);
+        let unpacked = transfer.unpack(batch, || channel.take_descriptor());
+        self.spent.transfer += start.elapsed();
+        match unpacked {
             Ok(input) => Ok(Ok(input)),
             Err(ReceiveError::Arrow(error)) => Ok(Err(error.to_string())),
             Err(ReceiveError::Segment(error)) => Err(error),
@@ -283,10 +302,15 @@ impl Session {
     }
 
     fn call(&mut self, runtime: &mut dyn Runtime, input: RecordBatch) -> io::Result<FromWorker> {
-        let mut call = Call { session: self, failure: None };
+        let began = Instant::now();
+        let mut call = Call { session: self, failure: None, time: Duration::ZERO };
         let result = runtime.call(input, &mut call);
+        let in_call = began.elapsed().saturating_sub(call.time);
         let failure = call.failure;
         self.end_if_forked();
+        let function = runtime.function_time().min(in_call);
+        self.spent.function += function;
+        self.spent.conversion += in_call.saturating_sub(function);
         match (failure, result) {
             (Some(EmitFailure::Io(error)), _) => Err(error),
             (Some(EmitFailure::Gone), _) => {
@@ -301,9 +325,10 @@ impl Session {
 
     fn emit(&mut self, output: &RecordBatch) -> Result<(), EmitFailure> {
         while self.outputs >= self.asked + OUTPUTS_IN_FLIGHT {
-            let message = self.receive().map_err(EmitFailure::Io)?;
+            let message = self.receive_idle().map_err(EmitFailure::Io)?;
             self.hear(message)?;
         }
+        let start = Instant::now();
         let (batch, file) = self.transfer.pack(output).map_err(|error| {
             EmitFailure::Fault(Box::new(match error {
                 SendError::Arrow(error) => Fault::User(invalid_output(&error.to_string())),
@@ -318,6 +343,7 @@ impl Session {
         let file = file.as_ref().map(AsFd::as_fd);
         self.channel.send(&frame, file.as_slice()).map_err(EmitFailure::Io)?;
         self.outputs += 1;
+        self.spent.transfer += start.elapsed();
         Ok(())
     }
 
@@ -369,12 +395,22 @@ impl Session {
         }
     }
 
-    fn failed(&self, fault: Fault) -> FromWorker {
-        FromWorker::Failed { fault, released: self.transfer.released() }
+    fn failed(&mut self, fault: Fault) -> FromWorker {
+        let spent = std::mem::take(&mut self.spent).into();
+        FromWorker::Failed { fault, released: self.transfer.released(), spent }
     }
 
-    fn done(&self) -> FromWorker {
-        FromWorker::Done { released: self.transfer.released() }
+    fn done(&mut self) -> FromWorker {
+        let spent = std::mem::take(&mut self.spent).into();
+        FromWorker::Done { released: self.transfer.released(), spent }
+    }
+
+    /// The next message, while there is nothing to do before it comes.
+    fn receive_idle(&mut self) -> io::Result<Option<ToWorker>> {
+        let start = Instant::now();
+        let received = self.receive();
+        self.spent.queue += start.elapsed();
+        received
     }
 
     fn receive(&mut self) -> io::Result<Option<ToWorker>> {

@@ -83,6 +83,14 @@ pub struct UdfError {
     pub in_constructor: bool,
 }
 
+impl UdfError {
+    /// For what a function of `stage` raised.
+    pub(crate) fn new(stage: &Arc<str>, error: UserError, in_constructor: bool) -> Self {
+        let function = error.function.clone().unwrap_or_else(|| stage.to_string());
+        Self { stage: Arc::clone(stage), function, error, in_constructor }
+    }
+}
+
 fn summary(type_name: &str, message: &str) -> String {
     if message.is_empty() { type_name.to_owned() } else { format!("{type_name}: {message}") }
 }

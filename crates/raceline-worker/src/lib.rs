@@ -1,4 +1,4 @@
-//! Foreign functions in processes, whatever their language.
+//! Foreign functions in processes, whatever their language; or in the thread that waits for them.
 //!
 //! The engine half forks workers from a *template* process, sends them record batches through
 //! shared memory and hands on what they return. The child half, linked into the language's own
@@ -14,12 +14,14 @@
 //! What a session leaves behind is nothing: workers end with the socket that the engine holds,
 //! also when they are busy, and shared memory has no name.
 
+mod caller;
 mod child;
 mod device;
 mod error;
 mod errored;
 mod fork;
 mod gpus;
+mod ledger;
 mod operator;
 mod output;
 mod pack;
@@ -34,14 +36,18 @@ mod user_error;
 mod wire;
 mod worker;
 
+pub use caller::{
+    CallerDesk, CallerFailure, CallerLoader, CallerOperator, CallerRuntime, CallerSpec, Errand,
+    Interruption,
+};
 pub use child::{Answer, Caller, Runtime, Stopped, serve};
 pub use device::GpuLedger;
 pub use error::{Exit, UdfError, WorkerError};
-pub use errored::{ErroredRow, ErroredRows};
+pub use errored::{ErroredBatches, ErroredRow, ErroredRows};
 pub use fork::{ForkRequest, TemplateLoop};
 pub use gpus::{declare_gpus, find_gpus};
 pub use operator::{ProcessOperator, ProcessSpec, TemplateSource};
 pub use output::LineSink;
 pub use segment::RateGate;
 pub use template::{Launcher, Template};
-pub use user_error::UserError;
+pub use user_error::{Original, UserError};

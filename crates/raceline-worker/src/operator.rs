@@ -6,17 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use raceline_exec::{BatchShape, Emit, Operator, PoolShape, Seat};
+use raceline_exec::{BatchShape, Emit, Operator, PoolShape, Seat, WorkTimes};
 use raceline_types::{Batch, Failure};
 
 use crate::device::GpuLedger;
 use crate::error::WorkerError;
-use crate::errored::{ErroredRow, ErroredRows};
+use crate::errored::{ErroredBatches, ErroredRow, ErroredRows, row_of_split};
 use crate::place::Turn;
 use crate::pool::Pool;
 use crate::replay::{Answers, Discard, Replay};
 use crate::template::Template;
-use crate::worker::{CallFailure, row_of_split};
+use crate::worker::CallFailure;
 
 /// What a process operator runs and how.
 #[derive(Clone)]
@@ -43,6 +43,8 @@ pub struct ProcessSpec {
     /// Where the rows go that the function fails for; `None` lets the first one end the run. The
     /// chain is one function then, which was told to go on after a row that fails.
     pub errored: Option<Arc<dyn ErroredRows>>,
+    /// What takes batches that the functions fail for; `None` lets the first one end the run.
+    pub errored_batches: Option<Arc<dyn ErroredBatches>>,
 }
 
 /// Finds the session's template, or starts it. Called when a worker is started.
@@ -99,15 +101,21 @@ impl ProcessOperator {
             }
             result => result,
         };
-        match result {
+        let (failure, died) = match result {
             Ok(()) if replay.missing() > 0 => {
                 let (stage, rows) = (Arc::clone(&self.spec.name), replay.missing());
-                Err(WorkerError::Unrepeatable { stage, rows }.into())
+                (Failure::from(WorkerError::Unrepeatable { stage, rows }), false)
             }
-            Ok(()) => Ok(()),
-            Err(CallFailure::Died(failure)) => Err(self.blame(turn, &input, failure).await),
-            Err(CallFailure::Raised(failure) | CallFailure::Broken(failure)) => Err(failure),
+            Ok(()) => return Ok(()),
+            Err(CallFailure::Broken(failure)) => return Err(failure),
+            Err(CallFailure::Raised(failure)) => (failure, false),
+            Err(CallFailure::Died(failure)) => (failure, true),
+        };
+        let errored = self.spec.errored_batches.as_ref();
+        if errored.is_some_and(|errored| errored.take(input.rows(), &failure)) {
+            return Ok(());
         }
+        Err(if died { self.blame(turn, &input, failure).await } else { failure })
     }
 
     /// Runs `input`, again on another worker as often as one dies and the spec allows it.
@@ -271,12 +279,16 @@ impl Operator for ProcessOperator {
     fn errored_rows(&self) -> u64 {
         self.spec.errored.as_ref().map_or(0, |errored| errored.taken())
     }
+
+    fn times(&self) -> Option<WorkTimes> {
+        self.pool.ledger.times()
+    }
 }
 
 impl fmt::Debug for ProcessSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, chain, pool, input, gpus: _, restarts_max, .. } = self;
-        let Self { call_timeout, is_rate_limited, errored, .. } = self;
+        let Self { call_timeout, is_rate_limited, errored, errored_batches, .. } = self;
         f.debug_struct("ProcessSpec")
             .field("name", name)
             .field("functions", &chain.len())
@@ -286,6 +298,7 @@ impl fmt::Debug for ProcessSpec {
             .field("call_timeout", call_timeout)
             .field("is_rate_limited", is_rate_limited)
             .field("errored", errored)
+            .field("errored_batches", errored_batches)
             .finish_non_exhaustive()
     }
 }

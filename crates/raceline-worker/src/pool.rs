@@ -11,10 +11,11 @@ use tokio::sync::Notify;
 
 use crate::device::GpuShare;
 use crate::error::WorkerError;
+use crate::ledger::TimeLedger;
 use crate::operator::{ProcessSpec, TemplateSource};
 use crate::place::Place;
 use crate::segment::RateGate;
-use crate::worker::Worker;
+use crate::worker::{Equipment, Worker};
 
 /// The places of the workers.
 pub(crate) struct Pool {
@@ -24,6 +25,8 @@ pub(crate) struct Pool {
     workers_max: AtomicUsize,
     places: Mutex<Places>,
     census: Arc<Census>,
+    /// Where the workers' time goes.
+    pub(crate) ledger: Arc<TimeLedger>,
     /// The memory of the rate gate, from the first worker that needs it on.
     gate: Mutex<Option<Arc<OwnedFd>>>,
 }
@@ -61,8 +64,9 @@ pub(crate) struct Reservation {
 impl Pool {
     pub(crate) fn new(template: TemplateSource, spec: Arc<ProcessSpec>) -> Self {
         let workers_max = AtomicUsize::new(spec.pool.concurrency_max.unwrap_or(usize::MAX).max(1));
-        let (places, census, gate) = (Mutex::default(), Arc::default(), Mutex::default());
-        Self { spec, template, workers_max, places, census, gate }
+        let (places, census, ledger) = (Mutex::default(), Arc::default(), Arc::default());
+        let gate = Mutex::default();
+        Self { spec, template, workers_max, places, census, ledger, gate }
     }
 
     /// Lowers the number of workers that may live at once to `workers_max`, and at least 1.
@@ -172,7 +176,12 @@ impl Pool {
         let (gate, mut restarts) = (self.gate()?, 0);
         loop {
             let template = (self.template)()?;
-            match Worker::start(&template, &self.spec, *index, gpus.as_ref(), gate.clone()).await {
+            let equipment = Equipment {
+                gpus: gpus.as_ref(),
+                gate: gate.clone(),
+                ledger: Arc::clone(&self.ledger),
+            };
+            match Worker::start(&template, &self.spec, *index, equipment).await {
                 Ok(worker) => return Ok(worker),
                 Err(failure)
                     if restarts < self.spec.restarts_max && WorkerError::is_death(&failure) =>

@@ -1,5 +1,9 @@
 //! What a user's function raised, as the child half reports it.
 
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
 /// An exception of a user's function. The text is for people; `exception` is for the language
 /// half alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,4 +20,24 @@ pub struct UserError {
     pub row: Option<u64>,
     /// Name of the function of the chain that raised, when it is known.
     pub function: Option<String>,
+    /// The exception itself, of a function that ran in this process.
+    pub original: Option<Original>,
+}
+
+/// An exception as an object of its language.
+#[derive(Clone)]
+pub struct Original(pub Arc<dyn Any + Send + Sync>);
+
+impl PartialEq for Original {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Original {}
+
+impl fmt::Debug for Original {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Original")
+    }
 }

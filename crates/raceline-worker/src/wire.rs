@@ -5,13 +5,15 @@
 //! this crate, so there are no versions. Nothing outside of this module derives `Serialize`.
 
 use std::io;
+use std::time::Duration;
 
+use raceline_exec::WorkTimes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Exit;
 use crate::segment::Segment;
-use crate::user_error::UserError;
+use crate::user_error::{Original, UserError};
 
 /// Engine to template.
 #[derive(Debug, Serialize, Deserialize)]
@@ -117,6 +119,8 @@ pub(crate) enum FromWorker {
     Done {
         /// Segments of the engine that the worker no longer views.
         released: Vec<SegmentRef>,
+        /// Where the time went since the call before.
+        spent: Spent,
     },
     /// The load or the call failed; the worker can go on.
     Failed {
@@ -124,7 +128,18 @@ pub(crate) enum FromWorker {
         fault: Fault,
         /// Segments of the engine that the worker no longer views.
         released: Vec<SegmentRef>,
+        /// Where the time went since the call before.
+        spent: Spent,
     },
+}
+
+/// The form of [`WorkTimes`] in a message.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Spent {
+    queue: Duration,
+    transfer: Duration,
+    conversion: Duration,
+    function: Duration,
 }
 
 /// Why a load or a call failed.
@@ -153,6 +168,9 @@ struct UserErrorForm {
     exception: Option<Vec<u8>>,
     row: Option<u64>,
     function: Option<String>,
+    /// It stays in its process.
+    #[serde(skip)]
+    original: Option<Original>,
 }
 
 /// A batch in a segment.
@@ -216,6 +234,20 @@ pub(crate) struct SegmentRef {
     file: u32,
     offset: u64,
     bytes: u64,
+}
+
+impl From<WorkTimes> for Spent {
+    fn from(times: WorkTimes) -> Self {
+        let WorkTimes { queue, transfer, conversion, function } = times;
+        Self { queue, transfer, conversion, function }
+    }
+}
+
+impl From<Spent> for WorkTimes {
+    fn from(spent: Spent) -> Self {
+        let Spent { queue, transfer, conversion, function } = spent;
+        Self { queue, transfer, conversion, function }
+    }
 }
 
 impl From<Segment> for SegmentRef {

@@ -11,7 +11,8 @@ use tokio::time::timeout;
 
 use crate::device::GpuShare;
 use crate::error::{Exit, UdfError, WorkerError};
-use crate::errored::ErroredRow;
+use crate::errored::{ErroredRow, raised};
+use crate::ledger::TimeLedger;
 use crate::operator::ProcessSpec;
 use crate::output::{LineSplitter, Printed};
 use crate::process::{AsyncReceiver, AsyncSender, async_channel};
@@ -40,6 +41,17 @@ pub(crate) struct Worker {
     outbox: AsyncMutex<AsyncSender>,
     inbox: AsyncMutex<Inbox>,
     transfer: Mutex<Transfer>,
+    ledger: Arc<TimeLedger>,
+}
+
+/// What a worker gets of its pool.
+pub(crate) struct Equipment<'a> {
+    /// The GPUs that it sees.
+    pub(crate) gpus: Option<&'a GpuShare>,
+    /// The memory of the rate gate, where the functions keep to a rate.
+    pub(crate) gate: Option<Arc<OwnedFd>>,
+    /// Where its time goes.
+    pub(crate) ledger: Arc<TimeLedger>,
 }
 
 /// The process and what comes from it: whoever reads the answers to a call holds it.
@@ -68,9 +80,9 @@ impl Worker {
         template: &Template,
         spec: &Arc<ProcessSpec>,
         index: u32,
-        gpus: Option<&GpuShare>,
-        gate: Option<Arc<OwnedFd>>,
+        equipment: Equipment<'_>,
     ) -> Result<Self, Failure> {
+        let Equipment { gpus, gate, ledger } = equipment;
         let env =
             gpus.into_iter().map(|gpus| ("CUDA_VISIBLE_DEVICES".to_owned(), gpus.to_string()));
         let order = ForkOrder { index, stage: Arc::clone(&spec.name), env: env.collect() };
@@ -85,7 +97,7 @@ impl Worker {
         let spec = Arc::clone(spec);
         let inbox = AsyncMutex::new(Inbox { process, receiver, printed });
         let (outbox, transfer) = (AsyncMutex::new(sender), Mutex::default());
-        let worker = Self { spec, pid, outbox, inbox, transfer };
+        let worker = Self { spec, pid, outbox, inbox, transfer, ledger };
         worker.load(gate.as_deref()).await?;
         Ok(worker)
     }
@@ -105,7 +117,7 @@ impl Worker {
         match inbox.receive().await {
             Ok(FromWorker::Loaded) => Ok(()),
             Ok(FromWorker::Failed { fault: Fault::User(error), .. }) => {
-                Err(self.raised(error, true).into())
+                Err(UdfError::new(&self.spec.name, error, true).into())
             }
             Ok(_) => Err(self.out_of_turn()),
             Err(error) => Err(self.lost(&mut inbox, error, None).await),
@@ -115,6 +127,7 @@ impl Worker {
     /// Sends the call that runs the chain over `input`; [`Self::answers`] follows, in the order
     /// of the calls. A dropped send leaves the worker in the middle of it: drop the worker then.
     pub(crate) async fn call(&self, input: &Batch) -> Result<(), CallFailure> {
+        let start = Instant::now();
         let packed = self.transfer().pack(&input.data);
         let (batch, file) = packed.map_err(|error| {
             CallFailure::Raised(match error {
@@ -130,6 +143,7 @@ impl Worker {
             Ok(frame) => self.outbox.lock().await.send(&frame, file.as_slice()).await,
             Err(error) => Err(error),
         };
+        self.ledger.transferred(start);
         match sent {
             // The answers tell how it ended.
             Err(error) if is_gone(&error) => Ok(()),
@@ -151,7 +165,9 @@ impl Worker {
             match inbox.receive_within(&mut left).await {
                 Ok(FromWorker::Output { batch, released }) => {
                     self.take_back(released).map_err(CallFailure::Broken)?;
+                    let start = Instant::now();
                     let output = self.unpack(&mut inbox, &batch).map_err(CallFailure::Broken)?;
+                    self.ledger.transferred(start);
                     if !is_first {
                         self.ask_for_more().await.map_err(CallFailure::Broken)?;
                     }
@@ -163,10 +179,12 @@ impl Worker {
                     let row = self.errored(error, input).map_err(CallFailure::Broken)?;
                     out.errored(row).map_err(CallFailure::Broken)?;
                 }
-                Ok(FromWorker::Done { released }) => {
+                Ok(FromWorker::Done { released, spent }) => {
+                    self.ledger.add(spent.into());
                     return self.take_back(released).map_err(CallFailure::Broken);
                 }
-                Ok(FromWorker::Failed { fault, released }) => {
+                Ok(FromWorker::Failed { fault, released, spent }) => {
+                    self.ledger.add(spent.into());
                     self.take_back(released).map_err(CallFailure::Broken)?;
                     return Err(CallFailure::Raised(self.fault(fault, input)));
                 }
@@ -222,7 +240,7 @@ impl Worker {
 
     fn fault(&self, fault: Fault, input: &Batch) -> Failure {
         match fault {
-            Fault::User(error) => self.raised_at(error, input),
+            Fault::User(error) => raised(&self.spec.name, error, input),
             Fault::Memory { bytes, errno } => {
                 let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
                 self.no_memory(bytes, io::Error::from_raw_os_error(errno))
@@ -235,25 +253,7 @@ impl Worker {
 
     /// The row of `input` that the function failed for, and went on after.
     fn errored(&self, error: UserError, input: &Batch) -> Result<ErroredRow, Failure> {
-        let row = error.row.and_then(|row| usize::try_from(row).ok());
-        match row {
-            Some(row) if row < input.rows() => {
-                let failure = self.raised_at(error, input);
-                Ok(ErroredRow { input: input.slice(row, 1), failure })
-            }
-            _ => Err(self.out_of_turn()),
-        }
-    }
-
-    fn raised_at(&self, error: UserError, input: &Batch) -> Failure {
-        let row = error.row.and_then(|row| row_of_split(input, row));
-        let failure = Failure::from(self.raised(error, false));
-        row.map_or(failure.clone(), |row| failure.at_rows(row, row))
-    }
-
-    fn raised(&self, error: UserError, in_constructor: bool) -> UdfError {
-        let function = error.function.clone().unwrap_or_else(|| self.spec.name.to_string());
-        UdfError { stage: Arc::clone(&self.spec.name), function, error, in_constructor }
+        ErroredRow::of(&self.spec.name, error, input).ok_or_else(|| self.out_of_turn())
     }
 
     fn no_memory(&self, bytes: usize, source: io::Error) -> Failure {
@@ -327,20 +327,4 @@ impl Inbox {
 fn is_gone(error: &io::Error) -> bool {
     use ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
     matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof)
-}
-
-/// The row of its split that row `row` of `input` is, when rows map one to one.
-pub(crate) fn row_of_split(input: &Batch, row: u64) -> Option<u64> {
-    let covered: u64 = input.origin.iter().map(|span| span.rows).sum();
-    if covered != input.rows() as u64 {
-        return None;
-    }
-    let mut before = 0;
-    for span in &input.origin {
-        if row < before + span.rows {
-            return Some(span.first_row + (row - before));
-        }
-        before += span.rows;
-    }
-    None
 }

@@ -31,6 +31,7 @@ pub struct Dataset {
     session: Session,
     plan: Arc<Node>,
     last_run: Arc<Mutex<Option<RunRecord>>>,
+    errored_batches_max: u64,
 }
 
 /// A file that a write made.
@@ -46,11 +47,12 @@ pub struct WrittenFile {
 
 impl Dataset {
     pub(crate) fn new(session: Session, plan: Node) -> Self {
-        Self { session, plan: Arc::new(plan), last_run: Arc::default() }
+        Self { session, plan: Arc::new(plan), last_run: Arc::default(), errored_batches_max: 0 }
     }
 
     fn then(&self, plan: impl FnOnce(Arc<Node>) -> Node) -> Self {
-        Self::new(self.session.clone(), plan(Arc::clone(&self.plan)))
+        let made = Self::new(self.session.clone(), plan(Arc::clone(&self.plan)));
+        Self { errored_batches_max: self.errored_batches_max, ..made }
     }
 
     /// The plan as it was built.
@@ -175,16 +177,24 @@ impl Dataset {
         Self { last_run: Arc::clone(&other.last_run), ..self.clone() }
     }
 
+    /// The same plan, whose runs go on without batches that foreign functions fail for and without
+    /// what is left of splits that cannot be read, up to `most` of them together; `u64::MAX` sets
+    /// no limit. Each is told where workers' lines go, and counted in [`Dataset::stats`].
+    #[must_use]
+    pub fn tolerating(&self, most: u64) -> Self {
+        Self { errored_batches_max: most, ..self.clone() }
+    }
+
     /// Begins what comes before running: lists the files that the plan reads first.
     ///
     /// # Errors
     /// As of [`Dataset::run`], then or from the [`Pending`].
     pub fn begin_run(&self) -> Result<Pending<Run>, Failure> {
         let (session, record) = (self.session.clone(), Arc::clone(&self.last_run));
-        let plan = Arc::clone(&self.plan);
+        let (plan, most) = (Arc::clone(&self.plan), self.errored_batches_max);
         Pending::begin(&self.session, async move {
-            let plan = planner::optimize(&plan);
-            let lowered = planner::lower(&session, &plan).await?;
+            let plan = planner::optimize(&plan, most > 0);
+            let lowered = planner::lower(&session, &plan, most).await?;
             let start: LastStep<Run> = Box::new(move || Run::start(session, lowered, record));
             Ok(start)
         })
@@ -326,7 +336,10 @@ impl Dataset {
     /// # Errors
     /// As of [`Dataset::explain`], then or from the [`Pending`].
     pub fn begin_explain(&self) -> Result<Pending<String>, Failure> {
-        self.begin(|session, plan| async move { explain::explain(&session, &plan).await })
+        let most = self.errored_batches_max;
+        self.begin(
+            move |session, plan| async move { explain::explain(&session, &plan, most).await },
+        )
     }
 
     /// What the last run did, stage by stage; `None` before the first.
@@ -355,7 +368,7 @@ impl Dataset {
             let source = Source::Memory { name, schema, batches: Arc::new([]) };
             return Ok(Self::new(self.session.clone(), Node::Source(source)));
         };
-        let first = Self { session: self.session.clone(), plan: first, last_run: Arc::default() };
+        let first = Self { plan: first, last_run: Arc::default(), ..self.clone() };
         let others: Vec<_> = inputs.collect();
         if others.is_empty() {
             return Ok(first);
@@ -371,7 +384,8 @@ impl Dataset {
     /// What the last run did, as text; empty before the first.
     #[must_use]
     pub fn stats(&self) -> String {
-        self.last_run().map(|snapshot| crate::stats::stats_text(&snapshot)).unwrap_or_default()
+        let text = |run: RunRecord| crate::stats::stats_text(&run.snapshot, &run.losses);
+        self.record().map(text).unwrap_or_default()
     }
 }
 

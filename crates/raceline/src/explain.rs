@@ -9,9 +9,13 @@ use crate::planner;
 use crate::session::Session;
 
 /// The logical plan, the plan after our rules, the stages, and the lane of each function.
-pub(crate) async fn explain(session: &Session, plan: &Arc<Node>) -> Result<String, Failure> {
-    let optimized = planner::optimize(plan);
-    let lowered = planner::lower(session, &optimized).await?;
+pub(crate) async fn explain(
+    session: &Session,
+    plan: &Arc<Node>,
+    errored_batches_max: u64,
+) -> Result<String, Failure> {
+    let optimized = planner::optimize(plan, errored_batches_max > 0);
+    let lowered = planner::lower(session, &optimized, errored_batches_max).await?;
     let mut sections = vec![
         section("Logical Plan", &plan.to_string()),
         section("Logical Plan (Optimized)", &optimized.to_string()),

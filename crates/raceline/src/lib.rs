@@ -30,13 +30,14 @@ mod session;
 mod source;
 mod stats;
 mod template;
+mod tolerance;
 mod unite;
 
 pub use datafusion::logical_expr::{Expr, col, lit};
 pub use dataset::{Dataset, WrittenFile, counted_rows, written_files};
 pub use pending::Pending;
 pub use progress::ProgressMode;
-pub use raceline_exec::{Snapshot, StageSnapshot, StageState};
+pub use raceline_exec::{Snapshot, StageSnapshot, StageState, WorkTimes};
 pub use raceline_plan::{
     Aggregate, AggregateKind, BatchFormat, CsvReadOptions, FileFormat, FileScan, ImageReadOptions,
     JsonReadOptions, Node, OnError, PartitionStyle, Projection, SaveMode, ScanRequest, SortKey,
@@ -45,6 +46,6 @@ pub use raceline_plan::{
 pub use raceline_types::{
     Diagnostic, ErrorKind, Failure, Place, ResourceError, Resources, unite_batches,
 };
-pub use raceline_worker::Launcher;
+pub use raceline_worker::{CallerLoader, Errand, Interruption, Launcher};
 pub use run::{Run, Waited};
 pub use session::{Session, SessionOptions};

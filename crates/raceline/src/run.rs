@@ -1,17 +1,20 @@
 //! A plan that is running.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arrow::record_batch::RecordBatch;
-use raceline_exec::{Execution, ExecutionOptions, Snapshot, execute};
+use raceline_exec::{ExecError, Execution, ExecutionOptions, Snapshot, execute};
 use raceline_types::Failure;
+use raceline_worker::{CallerDesk, Errand, Interruption};
 
 use crate::letters::{LetterFile, StageErrors};
 use crate::life::Doing;
 use crate::planner::Lowered;
-use crate::progress::Progress;
+use crate::progress::{Progress, ProgressMode};
 use crate::session::Session;
+use crate::tolerance::Tolerance;
 
 /// A plan that is running: an ordered stream of record batches.
 ///
@@ -30,15 +33,25 @@ pub(crate) struct RunRecord {
     pub(crate) snapshot: Snapshot,
     /// The rows that functions failed for; `None` where none of them keeps any.
     pub(crate) letters: Option<Vec<LetterFile>>,
+    /// Batches and splits that stages went on without.
+    pub(crate) losses: Vec<(Arc<str>, u64)>,
 }
 
 /// What there is until the run is over.
-#[derive(Debug)]
 struct Running {
     execution: Execution,
     errors: Vec<Arc<StageErrors>>,
+    /// Functions that the thread which waits calls.
+    desk: Option<Box<CallerDesk>>,
+    tolerance: Tolerance,
     progress: Progress,
     _doing: Doing,
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running").field("execution", &self.execution).finish_non_exhaustive()
+    }
 }
 
 /// What waiting for a batch came to.
@@ -50,6 +63,8 @@ pub enum Waited {
     Failed(Failure),
     /// There are no more batches.
     Ended,
+    /// A function is to be run in this thread: [`Run::attend`] does it, then ask again.
+    Errand(Errand),
     /// The time is over, the run is not.
     Pending,
 }
@@ -57,20 +72,28 @@ pub enum Waited {
 impl Run {
     pub(crate) fn start(
         session: Session,
-        lowered: Lowered,
+        mut lowered: Lowered,
         record: Arc<Mutex<Option<RunRecord>>>,
     ) -> Result<Self, Failure> {
         let options = ExecutionOptions {
             preserve_order: session.options().preserve_order,
             ..ExecutionOptions::default()
         };
-        let execution = execute(session.machine(), lowered.graph, lowered.root, &options)?;
+        let graph = std::mem::take(&mut lowered.graph);
+        let execution = execute(session.machine(), graph, lowered.root, &options)?;
         let handle = execution.handle();
         let doing = session.life().take_up(move || handle.cancel())?;
         let handle = execution.handle();
-        let (mode, screen) = (session.options().progress, session.screen().clone());
+        // A debugger has the screen to itself.
+        let mode = match lowered.desk {
+            Some(_) => ProgressMode::Off,
+            None => session.options().progress,
+        };
+        let screen = session.screen().clone();
         let progress = Progress::start(mode, screen, move || handle.snapshot());
-        let running = Running { execution, errors: lowered.errors, progress, _doing: doing };
+        let Lowered { errors, desk, tolerance, .. } = lowered;
+        let desk = desk.map(Box::new);
+        let running = Running { execution, errors, desk, tolerance, progress, _doing: doing };
         Ok(Self { session, running: Some(running), record })
     }
 
@@ -82,26 +105,55 @@ impl Run {
                 Waited::Batch(batch) => return Some(Ok(batch)),
                 Waited::Failed(failure) => return Some(Err(failure)),
                 Waited::Ended => return None,
+                Waited::Errand(errand) => {
+                    if self.attend(errand).is_err() {
+                        drop(self.end());
+                        return Some(Err(ExecError::Cancelled.into()));
+                    }
+                }
                 Waited::Pending => {}
             }
         }
     }
 
+    /// Attends to an errand: runs a function in this thread, for as long as it takes.
+    ///
+    /// # Errors
+    /// What ends the wait in the language of the function, such as Ctrl-C: drop the run then.
+    pub fn attend(&mut self, errand: Errand) -> Result<(), Interruption> {
+        match self.running.as_mut().and_then(|running| running.desk.as_mut()) {
+            Some(desk) => desk.attend(errand),
+            None => Ok(()),
+        }
+    }
+
     /// The next batch, if it comes within `wait`. Nothing is lost by asking again.
     pub fn next_within(&mut self, wait: Duration) -> Waited {
-        let Some(Running { execution, .. }) = &mut self.running else { return Waited::Ended };
+        let Some(Running { execution, desk, .. }) = &mut self.running else {
+            return Waited::Ended;
+        };
         if let Err(error) = self.session.life().check_home() {
             return Waited::Failed(error.into());
         }
-        match execution.blocking_next(wait) {
-            raceline_exec::Waited::TimedOut => Waited::Pending,
-            raceline_exec::Waited::Batch(Ok(batch)) => Waited::Batch(batch.data),
-            raceline_exec::Waited::Batch(Err(failure)) => {
+        let next = async {
+            tokio::select! {
+                biased;
+                batch = execution.next() => Ok(batch),
+                // Only where no batch is there: a function runs no sooner than it must.
+                errand = errand_of(desk) => Err(errand),
+            }
+        };
+        let io = self.session.machine().io();
+        match io.block_on(async { tokio::time::timeout(wait, next).await }) {
+            Err(_) => Waited::Pending,
+            Ok(Err(errand)) => Waited::Errand(errand),
+            Ok(Ok(Some(Ok(batch)))) => Waited::Batch(batch.data),
+            Ok(Ok(Some(Err(failure)))) => {
                 // The failure that ended the run says more than one of its aftermath.
                 drop(self.end());
                 Waited::Failed(failure)
             }
-            raceline_exec::Waited::Ended => match self.end() {
+            Ok(Ok(None)) => match self.end() {
                 Ok(()) => Waited::Ended,
                 Err(failure) => Waited::Failed(failure),
             },
@@ -133,15 +185,25 @@ impl Run {
             std::mem::forget(running);
             return Ok(());
         }
-        let Running { execution, errors, progress, _doing } = running;
+        let Running { execution, errors, desk, tolerance, progress, _doing } = running;
         let handle = execution.handle();
         let closed = execution.blocking_close();
         drop(progress);
+        // Here, in the thread that ran them, the functions end that were in the middle of a batch.
+        drop(desk);
         let kept = letters_of(&errors);
         let letters = kept.as_ref().map_or(None, Clone::clone);
         *self.record.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some(RunRecord { snapshot: handle.snapshot(), letters });
+            Some(RunRecord { snapshot: handle.snapshot(), letters, losses: tolerance.losses() });
         closed.and(kept.map(drop))
+    }
+}
+
+/// The next errand at a desk; never, where there is none.
+async fn errand_of(desk: &mut Option<Box<CallerDesk>>) -> Errand {
+    match desk {
+        Some(desk) => desk.next().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -10,8 +10,10 @@ use raceline_connect::Stores;
 use raceline_exec::{Machine, MachineOptions};
 use raceline_plan::{FileScan, Node, Source};
 use raceline_relational::{Engine, EngineOptions};
-use raceline_types::{Failure, Resources};
-use raceline_worker::{GpuLedger, Launcher, declare_gpus, find_gpus};
+use raceline_types::{Diagnostic, ErrorKind, Failure, Resources};
+use raceline_worker::{CallerDesk, CallerLoader, GpuLedger, Launcher, declare_gpus, find_gpus};
+
+use thiserror::Error;
 
 use crate::dataset::Dataset;
 use crate::letters::LetterFolder;
@@ -27,7 +29,7 @@ const MEMORY_DEFAULT_BYTES: u64 = 4 << 30;
 const IO_THREADS: usize = 2;
 
 /// What a session has. `None` means what the machine has.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct SessionOptions {
     /// Logical CPUs.
     pub cpus: Option<f64>,
@@ -40,6 +42,9 @@ pub struct SessionOptions {
     pub custom: BTreeMap<String, f64>,
     /// How to start processes for foreign functions; without it they are refused.
     pub launcher: Option<Launcher>,
+    /// How to load foreign functions that the thread which waits for a run calls, as those that
+    /// are debugged; without it they are refused.
+    pub caller: Option<CallerLoader>,
     /// Progress on stderr.
     pub progress: ProgressMode,
     /// Whether rows keep the order of the source.
@@ -50,6 +55,21 @@ pub struct SessionOptions {
     pub spill_folder: Option<PathBuf>,
 }
 
+/// What a session without a loader for them refuses.
+#[derive(Debug, Error)]
+#[error("this session cannot call foreign functions in the thread that waits for them")]
+struct NoCallerError;
+
+impl Diagnostic for NoCallerError {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Plan
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some("set `SessionOptions::caller`".into())
+    }
+}
+
 impl Default for SessionOptions {
     fn default() -> Self {
         Self {
@@ -58,6 +78,7 @@ impl Default for SessionOptions {
             memory_bytes: None,
             custom: BTreeMap::new(),
             launcher: None,
+            caller: None,
             progress: ProgressMode::Off,
             preserve_order: true,
             compile_functions: true,
@@ -169,6 +190,12 @@ impl Session {
         &self.shared.letters
     }
 
+    /// A desk for a run with functions that the thread which waits for it calls.
+    pub(crate) fn caller_desk(&self) -> Result<CallerDesk, Failure> {
+        let load = self.shared.options.caller.as_ref().ok_or(NoCallerError)?;
+        Ok(CallerDesk::new(Arc::clone(load)))
+    }
+
     /// Ends the session: cancels what runs, ends the worker processes, and refuses to run its
     /// datasets from here on. In a fork of the process that made it, does nothing.
     pub fn close(&self) {
@@ -253,6 +280,34 @@ impl Drop for Session {
             // Nobody in a fork could wait for its threads, and its processes are another's.
             std::mem::forget(Arc::clone(&self.shared));
         }
+    }
+}
+
+impl fmt::Debug for SessionOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            cpus,
+            gpus,
+            memory_bytes,
+            custom,
+            launcher,
+            caller: _,
+            progress,
+            preserve_order,
+            compile_functions,
+            spill_folder,
+        } = self;
+        f.debug_struct("SessionOptions")
+            .field("cpus", cpus)
+            .field("gpus", gpus)
+            .field("memory_bytes", memory_bytes)
+            .field("custom", custom)
+            .field("launcher", launcher)
+            .field("progress", progress)
+            .field("preserve_order", preserve_order)
+            .field("compile_functions", compile_functions)
+            .field("spill_folder", spill_folder)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,17 +1,22 @@
 //! The figures of a run, as text for a person.
 
 use std::fmt::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 use indicatif::{BinaryBytes, HumanCount};
 use raceline_exec::{Snapshot, StageSnapshot, StageState};
 
-/// What each stage did, a paragraph a stage, and what the run took as a whole.
+/// What each stage did, a paragraph a stage, what was lost of it, and what the run took as a whole.
 #[must_use]
-pub(crate) fn stats_text(snapshot: &Snapshot) -> String {
+pub(crate) fn stats_text(snapshot: &Snapshot, losses: &[(Arc<str>, u64)]) -> String {
     let mut text = String::new();
     for (at, stage) in snapshot.stages.iter().enumerate() {
         stage_text(&mut text, at + 1, stage).expect("a string takes all text");
+    }
+    for (stage, count) in losses {
+        writeln!(text, "left out by `max_errored_blocks`: {} of {stage}", HumanCount(*count))
+            .expect("a string takes all text");
     }
     let state = if snapshot.finished { "run" } else { "run so far" };
     let whole = format!(
@@ -97,6 +102,7 @@ pub(crate) mod sample {
             errored_rows: 0,
             busy: Duration::from_millis(3_500),
             elapsed: Duration::from_secs(2),
+            times: None,
         }
     }
 
@@ -121,11 +127,12 @@ mod tests {
         read.tasks_total = Some(3);
         let map = sample::stage("Map", StageState::Running);
         assert_eq!(
-            stats_text(&sample::snapshot(vec![read, map])),
+            stats_text(&sample::snapshot(vec![read, map]), &[("Map".into(), 1_000)]),
             "stage 1 Range: finished\n  tasks: 3 of 3\n  rows: 2,000,000 in, 1,500,000 out in 46 \
              batches of 12.00 MiB\n  time: 2.0s elapsed, 3.5s busy, 1,000,000 rows/s\n\
              stage 2 Map: running\n  tasks: 3\n  rows: 2,000,000 in, 1,500,000 out in 46 batches \
              of 12.00 MiB\n  time: 2.0s elapsed, 3.5s busy, 1,000,000 rows/s\n\
+             left out by `max_errored_blocks`: 1,000 of Map\n\
              run so far: 2.0s, at most 5.00 MiB queued\n"
         );
     }

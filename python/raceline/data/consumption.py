@@ -24,6 +24,7 @@ from raceline.data.iterator import (
     rows_of,
     torch_batches_of,
 )
+from raceline.data.profile import Profile, StageProfile
 from raceline.data.schema import Schema
 
 if TYPE_CHECKING:
@@ -314,6 +315,40 @@ class Consumption(Handle):
             ''
         """
         return self._native.stats()
+
+    def profile(self) -> Profile:
+        """Where the time of the last run of this dataset went, stage by stage.
+
+        Each stage tells how long it was busy. A stage that calls Python functions tells besides
+        how long its workers waited, how long batches were on their way to and from them, how long
+        they were converted, and how long the functions ran.
+
+        Returns:
+            A table, where it is printed; it is false, and prints as such, before the first run.
+
+        Example:
+            >>> import time
+            >>> import raceline
+            >>> def slow(batch):
+            ...     time.sleep(0.05)
+            ...     return batch
+            >>> slowed = raceline.range(10).map_batches(slow, batch_size=5, concurrency=1)
+            >>> slowed.count()
+            10
+            >>> slowed.profile()  # doctest: +ELLIPSIS
+            stage   ...  rows  elapsed   busy  queue  transfer  conversion  function
+            Range   ...
+            MapBatches(slow) ...
+            ...
+            run: ... s
+            >>> slowed.profile().stages[1].function_s >= 0.1
+            True
+        """
+        last = self._native.profile()
+        if last is None:
+            return Profile(0.0, [])
+        elapsed_s, stages = last
+        return Profile(elapsed_s, [StageProfile(**stage) for stage in stages])
 
     def dead_letters(self) -> Self:
         """The rows that functions of this dataset failed for when it was last run.

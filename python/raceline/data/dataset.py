@@ -39,12 +39,15 @@ class Dataset(FunctionTransforms, ShapingTransforms, Reductions, Consumption, Wr
 
     __slots__ = ()
 
-    def groupby(self, key: str | Sequence[str] | Callable[[Any], Any] | None) -> GroupedData:
+    def groupby(
+        self, key: str | Sequence[str] | Callable[[Any], Any] | None, *, debug: bool = False
+    ) -> GroupedData:
         """Groups the rows by equal keys.
 
         Args:
             key: A column, a list of columns, or a function that gets a row and returns its key,
                 which becomes a column ``key``. None is one group of all rows.
+            debug: Whether the function runs in the calling thread, as of ``map``.
 
         Raises:
             PlanError: A key is no column or function, a column is named ``key`` already, or the
@@ -65,7 +68,7 @@ class Dataset(FunctionTransforms, ShapingTransforms, Reductions, Consumption, Wr
                 f"`groupby` of a function makes a column `{_GROUP_KEY}`, which exists already",
                 hint=f'group by the column: `groupby("{_GROUP_KEY}")`, or rename it first',
             )
-        return GroupedData(self._apply(UserFunction("key", key)), [_GROUP_KEY])
+        return GroupedData(self._apply(UserFunction("key", key, debug=debug)), [_GROUP_KEY])
 
     def __repr__(self) -> str:
         """The columns, where they are known without a run, and the plan; never raises."""

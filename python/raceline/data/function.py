@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from raceline._session import check_amount
-from raceline._udf import Kind, dumps, function_name, is_callable_class
+from raceline._udf import Call, Given, Kind, dumps, function_name, is_callable_class
 from raceline.data._arguments import whole_number
 from raceline.data.calls import Calls, is_async
 from raceline.data.compute import ComputeStrategy, Concurrency, WorkerCount
@@ -22,6 +23,9 @@ __all__ = ["Arguments", "Batching", "Demand", "Faults", "OnError", "UserFunction
 
 # Ten years.
 _TIMEOUT_MOST_S = 10 * 366 * 24 * 3600
+
+# Environment variable that has all functions run in the thread that waits for the run.
+_DEBUG_VARIABLE = "RACELINE_DEBUG"
 
 Compute = ComputeStrategy | Literal["tasks", "actors"] | None
 OnError = Literal["raise", "skip", "dead_letter"]
@@ -138,6 +142,7 @@ class UserFunction:
     batching: Batching = field(default_factory=Batching)
     faults: Faults = field(default_factory=Faults)
     calls: Calls = field(default_factory=Calls)
+    debug: bool = False
 
     def native_options(self, translation: Translation) -> dict[str, Any]:
         """The function as the engine takes it, with what :meth:`translated` gave.
@@ -151,10 +156,10 @@ class UserFunction:
         )
         at_once = self._at_once(workers)
         batch_rows, batch_format = self.batching.rows(), normal_batch_format(self.batching.format)
-        return {
+        call = self._call(batch_rows, translation, at_once)
+        options = {
             "kind": self.kind,
             "name": self.name,
-            "payload": self._payload(translation.row_is_value, batch_rows, at_once),
             "program": translation.program,
             "decline": translation.decline,
             "stateful": stateful,
@@ -175,6 +180,18 @@ class UserFunction:
             "on_error": self.faults.on_error,
             "max_errored_rows": self.faults.max_errored_rows,
         }
+        if self.is_debugged:
+            # It runs in the thread that waits for the run, with what that has.
+            options |= {"num_cpus": 0.0, "num_gpus": None, "memory": None, "resources": {}}
+            given = Given(self.kind, self.name, self.fn, call._replace(rate_limit=None))
+            return {**options, "is_rate_limited": False, "given": given}
+        return {**options, "payload": self._payload(call)}
+
+    @property
+    def is_debugged(self) -> bool:
+        """Whether it runs in the thread that waits for the run: an ``async def`` never does."""
+        is_asked = self.debug or os.environ.get(_DEBUG_VARIABLE, "0") not in ("", "0")
+        return is_asked and not is_async(self.fn)
 
     @property
     def name(self) -> str:
@@ -198,6 +215,13 @@ class UserFunction:
                 f"`{self.name}` is no class: `fn_constructor_args` and `fn_constructor_kwargs` "
                 "need one",
                 hint="pass `fn_args` or `fn_kwargs`",
+            )
+
+        if self.debug and is_async(fn):
+            raise PlanError(
+                f"`{self.name}` is an `async def`, which cannot be debugged in the calling thread",
+                hint="debug a plain function that calls it: "
+                "`lambda row: asyncio.run(function(row))`",
             )
 
     def _at_once(self, workers: WorkerCount) -> int | None:
@@ -227,26 +251,28 @@ class UserFunction:
             return Translation(None, why, translation.row_is_value)
         return translation
 
-    def _payload(self, rows_as_values: bool, batch_rows: int | None, at_once: int | None) -> bytes:
-        """What a worker loads."""
+    def _call(self, batch_rows: int | None, translation: Translation, at_once: int | None) -> Call:
+        """How it is called."""
         fn_args, fn_kwargs = self.arguments.of_calls()
+        return Call(
+            fn_args=fn_args,
+            fn_kwargs=fn_kwargs,
+            fn_constructor_args=tuple(self.arguments.constructor_args or ()),
+            fn_constructor_kwargs=dict(self.arguments.constructor_kwargs or {}),
+            batch_size=batch_rows,
+            batch_format=normal_batch_format(self.batching.format),
+            zero_copy_batch=self.batching.zero_copy,
+            row_is_value=translation.row_is_value,
+            goes_on=self.faults.on_error != "raise",
+            max_concurrency=at_once,
+            timeout_s=None if at_once is None else self.batching.timeout(),
+            retry=self.calls.retry,
+            rate_limit=self.calls.rate_limit,
+        )
+
+    def _payload(self, call: Call) -> bytes:
+        """What a worker loads."""
         try:
-            return dumps(
-                self.kind,
-                self.fn,
-                fn_args=fn_args,
-                fn_kwargs=fn_kwargs,
-                fn_constructor_args=tuple(self.arguments.constructor_args or ()),
-                fn_constructor_kwargs=dict(self.arguments.constructor_kwargs or {}),
-                batch_size=batch_rows,
-                batch_format=normal_batch_format(self.batching.format),
-                zero_copy_batch=self.batching.zero_copy,
-                row_is_value=rows_as_values,
-                goes_on=self.faults.on_error != "raise",
-                max_concurrency=at_once,
-                timeout_s=None if at_once is None else self.batching.timeout(),
-                retry=self.calls.retry,
-                rate_limit=self.calls.rate_limit,
-            )
+            return dumps(self.kind, self.fn, **call._asdict())
         except TypeError as error:
             raise PlanError(str(error)) from error

@@ -52,6 +52,9 @@ class FunctionTransforms(Handle):
     * ``retry``: a ``Retry``: how often a call that raises is made again, with the same row or
       batch, and how long that waits.
     * ``rate_limit``: a ``RateLimit``: calls or tokens per second, for all workers together.
+    * ``debug``: whether the function runs in the thread that takes the rows, so that breakpoints,
+      profilers and ``print`` work as anywhere; without workers, ``compute`` and what a worker takes
+      mean nothing. The environment variable ``RACELINE_DEBUG=1`` says it for all functions.
     * ``fn_args``, ``fn_kwargs``: passed to each call, after the row or batch.
     * ``fn_constructor_args``, ``fn_constructor_kwargs``: passed to the constructor of a class.
 
@@ -100,6 +103,7 @@ class FunctionTransforms(Handle):
         timeout_s: float | None = None,
         retry: Retry | None = None,
         rate_limit: RateLimit | None = None,
+        debug: bool = False,
     ) -> Self:
         """Turns each row into one row.
 
@@ -124,6 +128,7 @@ class FunctionTransforms(Handle):
             timeout_s: See the class.
             retry: See the class.
             rate_limit: See the class.
+            debug: See the class.
 
         Raises:
             PlanError: The function cannot run, or the arguments do not fit it.
@@ -139,7 +144,7 @@ class FunctionTransforms(Handle):
         demand = Demand(compute, concurrency, num_cpus, num_gpus, memory, resources)
         faults = Faults(max_retries, on_error, max_errored_rows)
         timing, calls = Batching(timeout_s=timeout_s), Calls(max_concurrency, retry, rate_limit)
-        return self._apply(UserFunction("map", fn, arguments, demand, timing, faults, calls))
+        return self._apply(UserFunction("map", fn, arguments, demand, timing, faults, calls, debug))
 
     def flat_map(
         self,
@@ -162,6 +167,7 @@ class FunctionTransforms(Handle):
         timeout_s: float | None = None,
         retry: Retry | None = None,
         rate_limit: RateLimit | None = None,
+        debug: bool = False,
     ) -> Self:
         """Turns each row into any number of rows.
 
@@ -184,6 +190,7 @@ class FunctionTransforms(Handle):
             timeout_s: See the class.
             retry: See the class.
             rate_limit: See the class.
+            debug: See the class.
 
         Raises:
             PlanError: The function cannot run, or the arguments do not fit it.
@@ -197,7 +204,9 @@ class FunctionTransforms(Handle):
         demand = Demand(compute, concurrency, num_cpus, num_gpus, memory, resources)
         faults = Faults(max_retries, on_error, max_errored_rows)
         timing, calls = Batching(timeout_s=timeout_s), Calls(max_concurrency, retry, rate_limit)
-        return self._apply(UserFunction("flat_map", fn, arguments, demand, timing, faults, calls))
+        return self._apply(
+            UserFunction("flat_map", fn, arguments, demand, timing, faults, calls, debug)
+        )
 
     def filter(
         self,
@@ -221,6 +230,7 @@ class FunctionTransforms(Handle):
         timeout_s: float | None = None,
         retry: Retry | None = None,
         rate_limit: RateLimit | None = None,
+        debug: bool = False,
     ) -> Self:
         """Keeps the rows for which a function or an expression is true.
 
@@ -245,6 +255,7 @@ class FunctionTransforms(Handle):
             timeout_s: See the class.
             retry: See the class.
             rate_limit: See the class.
+            debug: See the class.
 
         Raises:
             PlanError: Not exactly one of ``fn`` and ``expr`` is given, the function cannot run,
@@ -267,9 +278,11 @@ class FunctionTransforms(Handle):
         faults = Faults(max_retries, on_error, max_errored_rows)
         timing, calls = Batching(timeout_s=timeout_s), Calls(max_concurrency, retry, rate_limit)
         if fn is not None:
-            return self._apply(UserFunction("filter", fn, arguments, demand, timing, faults, calls))
-        given = (arguments, demand, timing, faults, calls)
-        if given != (Arguments(), Demand(), Batching(), Faults(), Calls()):
+            return self._apply(
+                UserFunction("filter", fn, arguments, demand, timing, faults, calls, debug)
+            )
+        given = (arguments, demand, timing, faults, calls, debug)
+        if given != (Arguments(), Demand(), Batching(), Faults(), Calls(), False):
             raise PlanError("`expr` runs without Python: the other arguments need `fn`")
         if isinstance(expr, str):
             expr = parse_predicate(expr)
@@ -304,6 +317,7 @@ class FunctionTransforms(Handle):
         max_concurrency: int | None = None,
         retry: Retry | None = None,
         rate_limit: RateLimit | None = None,
+        debug: bool = False,
     ) -> Self:
         """Turns each batch of rows into one or more batches.
 
@@ -331,6 +345,7 @@ class FunctionTransforms(Handle):
             max_retries: See the class.
             on_error: See the class.
             max_errored_rows: See the class.
+            debug: See the class.
             timeout_s: Seconds that a worker may take for one batch, at most; the time in which
                 its output waits for the stages behind it does not count. A worker that takes
                 longer is killed, as if it had died. For an ``async def`` see the class. None sets
@@ -362,13 +377,13 @@ class FunctionTransforms(Handle):
         batching = Batching(batch_size, batch_format, zero_copy_batch, timeout_s)
         calls = Calls(max_concurrency, retry, rate_limit)
         return self._apply(
-            UserFunction("map_batches", fn, arguments, demand, batching, faults, calls)
+            UserFunction("map_batches", fn, arguments, demand, batching, faults, calls, debug)
         )
 
     def _apply(self, function: UserFunction) -> Self:
         """The dataset after a function."""
         translation = function.translated()
-        if translation.program is None:
+        if translation.program is None and not function.is_debugged:
             # What it runs in starts while it is pickled.
             self._native.expect_workers()
         return self._derive(self._native.udf(function.native_options(translation)))

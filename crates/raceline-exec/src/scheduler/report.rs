@@ -19,6 +19,7 @@ impl<T: Clone> Scheduler<T> {
             let begin = counters.first_start;
             let end = counters.end.unwrap_or(now);
             StageSnapshot {
+                times: None,
                 name: std::sync::Arc::clone(name),
                 state: state(stage),
                 input_rows: counters.input_rows,

@@ -17,7 +17,7 @@ use crate::numpy::Memory;
 /// Rows inside a worker process.
 #[pyclass(frozen, module = "raceline._native")]
 pub(crate) struct WorkerBatch {
-    pub(super) inner: RecordBatch,
+    pub(crate) inner: RecordBatch,
 }
 
 #[pymethods]

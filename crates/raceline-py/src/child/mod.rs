@@ -10,5 +10,5 @@ mod template;
 
 pub(crate) use batch::{WorkerBatch, is_plain_value, value_to_batches};
 pub(crate) use collector::RowCollector;
-pub(crate) use runtime::RateGate;
+pub(crate) use runtime::{RateGate, Stopwatch};
 pub(crate) use template::{WorkerRequest, WorkerTemplate};

@@ -1,6 +1,7 @@
 //! [`Runtime`] for chains of Python functions.
 
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use pyo3::exceptions::PyValueError;
@@ -14,6 +15,7 @@ use super::batch::WorkerBatch;
 /// code alone: threads of the user's functions run while a batch is sent.
 pub(super) struct PythonRuntime {
     chain: Option<Py<PyAny>>,
+    stopwatch: Stopwatch,
     gate: Option<RateGate>,
     /// The connection to the engine, for Python to wait for it.
     socket: RawFd,
@@ -21,7 +23,8 @@ pub(super) struct PythonRuntime {
 
 impl PythonRuntime {
     pub(super) fn new(socket: &OwnedFd) -> Self {
-        Self { chain: None, gate: None, socket: socket.as_raw_fd() }
+        let (chain, stopwatch, gate) = (None, Stopwatch::default(), None);
+        Self { chain, stopwatch, gate, socket: socket.as_raw_fd() }
     }
 
     /// Ends what the functions left running.
@@ -86,6 +89,30 @@ impl Runtime for PythonRuntime {
         }
         Ok(())
     }
+
+    fn function_time(&mut self) -> Duration {
+        let Some(chain) = &self.chain else { return Duration::ZERO };
+        attached(|py| Ok(self.stopwatch.lap(chain.bind(py)))).unwrap_or_default()
+    }
+}
+
+/// Reads how long the functions of a chain ran.
+#[derive(Default)]
+pub(crate) struct Stopwatch {
+    /// What it told last, in nanoseconds.
+    told_ns: u64,
+}
+
+impl Stopwatch {
+    /// How long functions of `chain` ran since this was last asked. No Python code runs, so that
+    /// no signal is heard here.
+    pub(crate) fn lap(&mut self, chain: &Bound<'_, PyAny>) -> Duration {
+        let read = || chain.getattr("stopwatch")?.getattr("ns")?.extract::<u64>();
+        let now_ns = read().expect("a chain has a stopwatch");
+        let lap = Duration::from_nanos(now_ns.saturating_sub(self.told_ns));
+        self.told_ns = now_ns;
+        lap
+    }
 }
 
 impl PythonRuntime {
@@ -135,7 +162,8 @@ fn described(py: Python<'_>, error: &PyErr) -> UserError {
         let described =
             py.import("raceline._chain")?.getattr("describe")?.call1((error.value(py),))?;
         let (type_name, message, traceback, exception, row, function) = described.extract()?;
-        Ok(UserError { type_name, message, traceback, exception, row, function })
+        let original = None;
+        Ok(UserError { type_name, message, traceback, exception, row, function, original })
     };
     describe().unwrap_or_else(|failed| UserError {
         type_name: error.get_type(py).to_string(),

@@ -246,6 +246,7 @@ fn raised(message: &str) -> UserError {
         exception: Some(vec![1, 2, 3]),
         row: Some(2),
         function: Some("embed".to_owned()),
+        original: None,
     }
 }
 

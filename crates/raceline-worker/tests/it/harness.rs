@@ -55,6 +55,7 @@ pub(crate) fn spec(function: &str) -> ProcessSpec {
         call_timeout: None,
         is_rate_limited: false,
         errored: None,
+        errored_batches: None,
     }
 }
 

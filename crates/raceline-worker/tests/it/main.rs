@@ -1,6 +1,8 @@
 //! Worker processes end to end: this very binary is the template and the workers.
 
 #[cfg(test)]
+mod caller;
+#[cfg(test)]
 mod child;
 #[cfg(test)]
 mod errored;

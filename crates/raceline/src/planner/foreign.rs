@@ -7,7 +7,10 @@ use raceline_exec::{BatchShape, Operator, PoolShape, WorkerShape};
 use raceline_plan::lambda;
 use raceline_plan::{OnError, UdfBody, UdfKind, UdfSpec, UdfWorkers};
 use raceline_relational::CompiledOperator;
-use raceline_worker::{ErroredRows, ProcessOperator, ProcessSpec};
+use raceline_worker::{
+    CallerDesk, CallerOperator, CallerSpec, ErroredBatches, ErroredRows, ProcessOperator,
+    ProcessSpec,
+};
 
 use crate::session::Session;
 
@@ -30,8 +33,16 @@ pub(super) enum Lane {
     },
     /// In worker processes.
     Process,
+    /// In the thread that waits for the run.
+    Caller,
     /// In this process.
     Native,
+}
+
+/// Where what functions fail for goes; `None` lets the first of it end the run.
+pub(super) struct Errored {
+    pub(super) rows: Option<Arc<dyn ErroredRows>>,
+    pub(super) batches: Option<Arc<dyn ErroredBatches>>,
 }
 
 /// The lane of `udf` over input of `schema` (when known), and why, for people.
@@ -42,6 +53,7 @@ pub(super) fn choose_lane(
 ) -> (Lane, String) {
     let program = match &udf.body {
         UdfBody::Native(_) => return (Lane::Native, "native".into()),
+        UdfBody::Caller(_) => return (Lane::Caller, "caller: it is debugged".into()),
         UdfBody::Foreign { .. } if !session.options().compile_functions => {
             return (Lane::Process, "process: the compiler is off".into());
         }
@@ -68,11 +80,13 @@ pub(super) fn choose_lane(
 
 /// Whether two neighbouring functions run in one worker, one after the other. They do not when
 /// the second would never see batches as large as it asks for, nor when one is timed, makes several
-/// calls at once, keeps to a rate, or goes on after a row that fails.
+/// calls at once, keeps to a rate, or goes on after a row that fails. Those that are debugged share
+/// the calling thread in the same way.
 pub(super) fn share_a_worker(first: &UdfSpec, second: &UdfSpec) -> bool {
     let narrows =
         matches!((first.batch_rows, second.batch_rows), (Some(few), Some(rows)) if few < rows);
-    !first.stateful
+    is_debugged(first) == is_debugged(second)
+        && !first.stateful
         && !second.stateful
         && !narrows
         && first.call_timeout.or(second.call_timeout).is_none()
@@ -86,11 +100,38 @@ pub(super) fn share_a_worker(first: &UdfSpec, second: &UdfSpec) -> bool {
         && first.restarts_max == second.restarts_max
 }
 
+/// Whether the thread that waits for the run calls `udf`.
+fn is_debugged(udf: &UdfSpec) -> bool {
+    matches!(udf.body, UdfBody::Caller(_))
+}
+
+/// `functions`, one after the other in the thread that waits for the run, whose desk is `desk`.
+pub(super) fn caller_operator(
+    desk: &mut CallerDesk,
+    functions: &[Arc<UdfSpec>],
+    errored: Errored,
+) -> Arc<dyn Operator> {
+    let chain = functions.iter().filter_map(|udf| match &udf.body {
+        UdfBody::Caller(function) => Some(Arc::clone(function)),
+        UdfBody::Foreign { .. } | UdfBody::Native(_) => None,
+    });
+    let (name, chain, input) = (chain_name(functions), chain.collect(), unit_shape(functions));
+    let Errored { rows: errored, batches: errored_batches } = errored;
+    let spec = CallerSpec { name, chain, input, errored, errored_batches };
+    Arc::new(CallerOperator::new(desk, spec))
+}
+
+/// What a stage of these functions is called.
+pub(super) fn chain_name(functions: &[Arc<UdfSpec>]) -> Arc<str> {
+    let names: Vec<_> = functions.iter().map(|udf| udf.label()).collect();
+    names.join(" -> ").into()
+}
+
 /// `udf` as expressions, with a worker for the batches that they cannot do.
 pub(super) fn compiled_operator(
     session: &Session,
     udf: &Arc<UdfSpec>,
-    errored: Option<Arc<dyn ErroredRows>>,
+    errored: Errored,
 ) -> Arc<dyn Operator> {
     let fallback = process_operator(session, std::slice::from_ref(udf), errored);
     Arc::new(CompiledOperator::new(Arc::clone(udf), fallback))
@@ -101,18 +142,17 @@ pub(super) fn compiled_operator(
 pub(super) fn process_operator(
     session: &Session,
     functions: &[Arc<UdfSpec>],
-    errored: Option<Arc<dyn ErroredRows>>,
+    errored: Errored,
 ) -> Arc<dyn Operator> {
-    let names: Vec<_> = functions.iter().map(|udf| udf.label()).collect();
     let chain = functions.iter().filter_map(|udf| match &udf.body {
         UdfBody::Foreign { payload, .. } => Some(Arc::clone(payload)),
-        UdfBody::Native(_) => None,
+        UdfBody::Caller(_) | UdfBody::Native(_) => None,
     });
     let first = &functions[0];
     let UdfWorkers { start, least, .. } = first.workers;
     let in_flight_max = first.workers.in_flight_max.or(batches_ahead(first));
     let spec = ProcessSpec {
-        name: names.join(" -> ").into(),
+        name: chain_name(functions),
         chain: chain.collect(),
         pool: PoolShape {
             resources: first.resources.clone(),
@@ -124,7 +164,8 @@ pub(super) fn process_operator(
         restarts_max: first.restarts_max,
         call_timeout: first.call_timeout,
         is_rate_limited: functions.iter().any(|udf| udf.is_rate_limited),
-        errored,
+        errored: errored.rows,
+        errored_batches: errored.batches,
     };
     let template = Arc::clone(session.template());
     Arc::new(ProcessOperator::new(Arc::new(move || template.get()), spec))

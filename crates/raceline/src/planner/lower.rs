@@ -17,9 +17,9 @@ use raceline_relational::{
     AggregateRegion, FileReader, FilterOperator, ProjectOperator, SortRegion, infer_schema,
 };
 use raceline_types::{Failure, InternalError, unite_schemas};
-use raceline_worker::ErroredRows;
+use raceline_worker::{CallerDesk, ErroredBatches, ErroredRows};
 
-use super::foreign::{self, Lane};
+use super::foreign::{self, Errored, Lane};
 use crate::letters::{Keeper, SplitLabels, StageErrors};
 use crate::native::NativeOperator;
 use crate::region::{LimitRegion, RepartitionRegion, UnionRegion};
@@ -27,6 +27,7 @@ use crate::session::Session;
 use crate::source::{
     FileSource, LabelledSource, MemorySource, RangeSource, StoredSource, range_schema,
 };
+use crate::tolerance::{Tolerance, TolerantSource};
 use crate::unite::UniteOperator;
 
 /// Splits of a source in memory for each CPU, so that uneven work evens out.
@@ -46,22 +47,33 @@ pub(crate) struct Lowered {
     pub(crate) lanes: Vec<String>,
     /// Functions that go on after rows that they fail for.
     pub(crate) errors: Vec<Arc<StageErrors>>,
+    /// Where functions that are debugged leave their work.
+    pub(crate) desk: Option<CallerDesk>,
+    /// What it may lose.
+    pub(crate) tolerance: Tolerance,
 }
 
-/// Lowers `plan`, which the rules have been over.
-pub(crate) async fn lower(session: &Session, plan: &Arc<Node>) -> Result<Lowered, Failure> {
+/// Lowers `plan`, which the rules have been over and of which `errored_batches_max` batches may fail.
+pub(crate) async fn lower(
+    session: &Session,
+    plan: &Arc<Node>,
+    errored_batches_max: u64,
+) -> Result<Lowered, Failure> {
     let mut lowering = Lowering {
         session,
         graph: Graph::new(),
         stages: Vec::new(),
         lanes: Vec::new(),
         errors: Vec::new(),
+        desk: None,
+        tolerance: Tolerance::new(errored_batches_max, session.template().lines()),
         labels: keeps_letters(plan).then(Vec::new),
     };
     let Flow { open, schema } = lowering.node(plan).await?;
     let root = lowering.seal(open);
-    let Lowering { session: _, graph, stages, lanes, errors, labels: _ } = lowering;
-    Ok(Lowered { graph, root, schema, stages, lanes, errors })
+    let Lowering { session: _, graph, stages, lanes, errors, desk, tolerance, labels: _ } =
+        lowering;
+    Ok(Lowered { graph, root, schema, stages, lanes, errors, desk, tolerance })
 }
 
 /// Whether a function of `plan` keeps the rows that it fails for.
@@ -95,6 +107,8 @@ struct Lowering<'a> {
     stages: Vec<String>,
     lanes: Vec<String>,
     errors: Vec<Arc<StageErrors>>,
+    desk: Option<CallerDesk>,
+    tolerance: Tolerance,
     /// Labels of the splits of each source so far, where letters want them.
     labels: Option<Vec<Arc<SplitLabels>>>,
 }
@@ -122,7 +136,7 @@ impl Lowering<'_> {
                     }
                     // A function that is compiled takes none of it, but the data may decide that.
                     udf.resources.fits_into(self.session.resources(), &udf.label())?;
-                    Ok(self.udf(flow, udf, errored))
+                    self.udf(flow, udf, errored)
                 }
                 Node::Limit { input, rows } => {
                     if let Node::Sort { input, keys } = input.as_ref() {
@@ -165,6 +179,10 @@ impl Lowering<'_> {
                 let (source, schema) = self.files(scan).await?;
                 (Arc::new(source), Some(schema))
             }
+        };
+        let source: Arc<dyn raceline_exec::Source> = match self.tolerance.of_stage(source.name()) {
+            Some(tolerance) => Arc::new(TolerantSource { source, tolerance }),
+            None => source,
         };
         let source = self.labelled(source);
         Ok(Flow { open: Open::Fragment { source, fused: Vec::new() }, schema })
@@ -260,28 +278,32 @@ impl Lowering<'_> {
         flow: Flow,
         udf: &Arc<UdfSpec>,
         errored: Option<Arc<dyn ErroredRows>>,
-    ) -> Flow {
+    ) -> Result<Flow, Failure> {
         let (lane, text) = foreign::choose_lane(self.session, udf, flow.schema.as_deref());
         self.lanes.push(format!("{}: {text}", udf.label()));
-        match (lane, &udf.body) {
+        if matches!(lane, Lane::Caller) && self.desk.is_none() {
+            self.desk = Some(self.session.caller_desk()?);
+        }
+        Ok(match (lane, &udf.body) {
             (Lane::Native, UdfBody::Native(function)) => {
                 let operator = Arc::new(NativeOperator::new(Arc::clone(udf), Arc::clone(function)));
                 let schema = flow.schema.clone().filter(|_| udf.kind.keeps_schema());
                 if udf.batch_rows.is_none() && operator.pool() == PoolShape::inline() {
-                    return self.inline(flow, operator, schema);
+                    return Ok(self.inline(flow, operator, schema));
                 }
                 let input = self.seal(flow.open);
                 Flow { open: Open::Stage { input, operator, fused: Vec::new() }, schema }
             }
             (Lane::Compiled { schema }, _) => {
+                let errored = Errored { rows: errored, batches: self.tolerance_of(udf.label()) };
                 let operator = foreign::compiled_operator(self.session, udf, errored);
                 self.inline(flow, operator, schema)
             }
-            (Lane::Native | Lane::Process, _) => {
+            (Lane::Native | Lane::Process | Lane::Caller, _) => {
                 let schema = flow.schema.clone().filter(|_| udf.kind.keeps_schema());
                 Flow { open: self.foreign(flow.open, udf, errored), schema }
             }
-        }
+        })
     }
 
     /// `udf` behind the functions that already run in the same worker, or in a new stage.
@@ -303,6 +325,26 @@ impl Lowering<'_> {
                 Open::Foreign { input, functions: vec![Arc::clone(udf)], errored }
             }
         }
+    }
+
+    /// What runs `functions`, one after the other.
+    fn chain_operator(
+        &mut self,
+        functions: &[Arc<UdfSpec>],
+        errored: Option<Arc<dyn ErroredRows>>,
+    ) -> Arc<dyn Operator> {
+        let name = foreign::chain_name(functions);
+        let errored = Errored { rows: errored, batches: self.tolerance_of(name) };
+        match (&functions[0].body, &mut self.desk) {
+            (UdfBody::Caller(_), Some(desk)) => foreign::caller_operator(desk, functions, errored),
+            _ => foreign::process_operator(self.session, functions, errored),
+        }
+    }
+
+    /// What takes the batches that functions of a stage fail for.
+    fn tolerance_of(&self, stage: impl Into<Arc<str>>) -> Option<Arc<dyn ErroredBatches>> {
+        let tolerance = self.tolerance.of_stage(stage.into())?;
+        Some(tolerance)
     }
 
     async fn sort(
@@ -407,7 +449,7 @@ impl Lowering<'_> {
                 Open::Stage { input, operator: first, fused }
             }
             Open::Foreign { input, functions, errored } => {
-                let first = foreign::process_operator(self.session, &functions, errored);
+                let first = self.chain_operator(&functions, errored);
                 Open::Stage { input, operator: first, fused: vec![operator] }
             }
             Open::Sealed(input) => Open::Stage { input, operator, fused: Vec::new() },
@@ -427,7 +469,7 @@ impl Lowering<'_> {
                 self.graph.operator(input, operator, fused)
             }
             Open::Foreign { input, functions, errored } => {
-                let operator = foreign::process_operator(self.session, &functions, errored);
+                let operator = self.chain_operator(&functions, errored);
                 self.stages.push(operator.name().to_string());
                 self.graph.operator(input, operator, Vec::new())
             }

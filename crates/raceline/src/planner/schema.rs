@@ -15,6 +15,6 @@ pub(crate) async fn schema(
     session: &Session,
     plan: &Arc<Node>,
 ) -> Result<Option<SchemaRef>, Failure> {
-    let plan = super::optimize(plan);
-    Ok(lower(session, &plan).await?.schema)
+    let plan = super::optimize(plan, false);
+    Ok(lower(session, &plan, 0).await?.schema)
 }

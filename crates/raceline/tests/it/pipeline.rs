@@ -6,7 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch};
 use arrow::datatypes::Int64Type;
 use arrow::error::ArrowError;
-use raceline::{ErrorKind, Projection, SessionOptions, SortKey, col, lit};
+use raceline::{
+    CallerLoader, Dataset, ErrorKind, Projection, Session, SessionOptions, SortKey, UdfBody,
+    UdfSpec, col, lit,
+};
+use raceline_worker::{Answer, CallerFailure, CallerRuntime};
 
 use crate::{ints, session};
 
@@ -93,6 +97,52 @@ fn a_request_beyond_the_session_is_refused_at_once() {
     let failure = dataset.udf(wide).collect().unwrap_err();
     assert_eq!(failure.kind(), ErrorKind::Resource);
     assert!(failure.render().contains("num_cpus"), "{}", failure.render());
+}
+
+/// `dataset` behind a function of which a session knows nothing but that it calls it itself.
+fn called(dataset: &Dataset) -> Dataset {
+    let plan = dataset.map_batches("called", double);
+    let raceline::Node::Udf { udf, .. } = plan.plan().as_ref() else { panic!("no function") };
+    dataset.udf(UdfSpec { body: UdfBody::Caller(Arc::new(())), ..udf.as_ref().clone() })
+}
+
+/// Calls `double` in the thread that waits.
+struct Doubles(Option<RecordBatch>);
+
+impl CallerRuntime for Doubles {
+    fn begin(&mut self, input: RecordBatch) -> Result<(), CallerFailure> {
+        self.0 = Some(input);
+        Ok(())
+    }
+
+    fn next(&mut self) -> Result<Option<Answer>, CallerFailure> {
+        Ok(self.0.take().map(|input| Answer::Rows(double(&input).unwrap())))
+    }
+}
+
+#[test]
+fn a_function_runs_in_the_thread_that_waits_for_the_run() {
+    let home = std::thread::current().id();
+    let caller: CallerLoader = Arc::new(move |_| {
+        assert_eq!(std::thread::current().id(), home);
+        Ok(Box::new(Doubles(None)))
+    });
+    let options = SessionOptions { caller: Some(caller), ..SessionOptions::default() };
+    let session = Session::new(options).unwrap();
+    let twice = called(&called(&session.range(1000)).map_batches("double", double));
+    let expected: Vec<_> = (0..1000).map(|id| id * 8).collect();
+    assert_eq!(ints(&twice.collect().unwrap(), "id"), expected);
+    assert_eq!(twice.count().unwrap(), 1000);
+}
+
+#[test]
+fn a_session_that_cannot_call_functions_says_so() {
+    let failure = called(&session().range(3)).collect().unwrap_err();
+    assert_eq!(
+        failure.render(),
+        "this session cannot call foreign functions in the thread that waits for them\n  \
+         hint: set `SessionOptions::caller`"
+    );
 }
 
 #[test]

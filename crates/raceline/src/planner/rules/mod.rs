@@ -9,9 +9,10 @@ use std::sync::Arc;
 
 use raceline_plan::Node;
 
-/// The plan that is run: all rules applied, in order.
-pub(crate) fn optimize(plan: &Arc<Node>) -> Arc<Node> {
-    let plan = limit::push_limits(plan);
+/// The plan that is run: all rules applied, in order. Where batches `may_fail` and the run goes on,
+/// functions do not keep the number of rows, and limits stay where they are.
+pub(crate) fn optimize(plan: &Arc<Node>, may_fail: bool) -> Arc<Node> {
+    let plan = if may_fail { Arc::clone(plan) } else { limit::push_limits(plan) };
     let plan = filter::push_filters(&plan);
     projection::prune_columns(&plan)
 }

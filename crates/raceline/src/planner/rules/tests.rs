@@ -41,7 +41,7 @@ fn limit(input: Arc<Node>, rows: u64) -> Arc<Node> {
 use datafusion::logical_expr::Expr;
 
 fn check(before: &Arc<Node>, after: &[&str]) {
-    assert_eq!(optimize(before).to_string().lines().collect::<Vec<_>>(), after);
+    assert_eq!(optimize(before, false).to_string().lines().collect::<Vec<_>>(), after);
 }
 
 #[test]
@@ -101,6 +101,14 @@ fn a_limit_goes_below_projections_but_not_below_filters() {
         &limit(filter(scan(), col("a").gt(lit(3))), 5),
         &["Limit(5)", "+- ReadParquet(t.parquet, filter=a > Int32(3))"],
     );
+}
+
+#[test]
+fn a_limit_stays_where_batches_may_fail() {
+    let plan = limit(select(scan(), &["b"]), 5);
+    let optimized = optimize(&plan, true).to_string();
+    let expected = ["Limit(5)", "+- Select(b)", "   +- ReadParquet(t.parquet, columns=[b])"];
+    assert_eq!(optimized.lines().collect::<Vec<_>>(), expected);
 }
 
 #[test]
