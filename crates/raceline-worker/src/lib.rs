@@ -40,7 +40,7 @@ pub use error::{Exit, UdfError, WorkerError};
 pub use errored::{ErroredRow, ErroredRows};
 pub use fork::{ForkRequest, TemplateLoop};
 pub use gpus::{declare_gpus, find_gpus};
-pub use operator::{ProcessOperator, ProcessSpec, TemplateSource};
+pub use operator::{NoteBatchRows, ProcessOperator, ProcessSpec, RowCosts, TemplateSource};
 pub use output::LineSink;
 pub use template::{Launcher, Template};
 pub use user_error::UserError;

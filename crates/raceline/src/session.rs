@@ -13,6 +13,7 @@ use raceline_relational::{Engine, EngineOptions};
 use raceline_types::{Failure, Resources};
 use raceline_worker::{GpuLedger, Launcher, declare_gpus, find_gpus};
 
+use crate::batching::BatchSizes;
 use crate::dataset::Dataset;
 use crate::letters::LetterFolder;
 use crate::life::Life;
@@ -85,6 +86,7 @@ struct Shared {
     screen: Screen,
     gpus: OnceLock<Arc<GpuLedger>>,
     letters: Arc<LetterFolder>,
+    batch_sizes: BatchSizes,
 }
 
 impl Session {
@@ -122,8 +124,18 @@ impl Session {
         let parent = options.spill_folder.clone().unwrap_or_else(std::env::temp_dir);
         let letters = Arc::new(LetterFolder::new(parent));
         let life = Life::new();
-        let shared =
-            Shared { life, options, machine, stores, engine, template, screen, gpus, letters };
+        let shared = Shared {
+            life,
+            options,
+            machine,
+            stores,
+            engine,
+            template,
+            screen,
+            gpus,
+            letters,
+            batch_sizes: BatchSizes::default(),
+        };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -239,6 +251,11 @@ impl Session {
             }
         };
         drop(self.shared.machine.io().spawn_blocking(start));
+    }
+
+    /// What earlier runs found out about batch sizes.
+    pub(crate) fn batch_sizes(&self) -> &BatchSizes {
+        &self.shared.batch_sizes
     }
 
     /// The template process, which is started at first need.

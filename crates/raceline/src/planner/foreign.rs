@@ -7,8 +7,10 @@ use raceline_exec::{BatchShape, Operator, PoolShape, WorkerShape};
 use raceline_plan::lambda;
 use raceline_plan::{OnError, UdfBody, UdfKind, UdfSpec, UdfWorkers};
 use raceline_relational::CompiledOperator;
-use raceline_worker::{ErroredRows, ProcessOperator, ProcessSpec};
+use raceline_types::Batch;
+use raceline_worker::{ErroredRows, NoteBatchRows, ProcessOperator, ProcessSpec, RowCosts};
 
+use crate::batching::{Batching, LearnedSize};
 use crate::session::Session;
 
 /// Rows of a unit of work when row functions come before a batch function, so that crossing
@@ -42,6 +44,9 @@ pub(super) fn choose_lane(
         UdfBody::Foreign { .. } if udf.stateful => {
             return (Lane::Process, "process: constructed once a worker".into());
         }
+        UdfBody::Foreign { .. } if udf.batch_limits.is_weighed() => {
+            return (Lane::Process, "process: its batches are cut by weight".into());
+        }
         UdfBody::Foreign { program: Err(reason), .. } => {
             return (Lane::Process, format!("process: {reason}"));
         }
@@ -61,14 +66,22 @@ pub(super) fn choose_lane(
 }
 
 /// Whether two neighbouring functions run in one worker, one after the other. They do not when
-/// the second would never see batches as large as it asks for, nor when one is timed or goes on
-/// after a row that fails.
+/// the batches of the second would not be cut as it asks, nor when one is timed or goes on after a
+/// row that fails.
 pub(super) fn share_a_worker(first: &UdfSpec, second: &UdfSpec) -> bool {
-    let narrows =
-        matches!((first.batch_rows, second.batch_rows), (Some(few), Some(rows)) if few < rows);
+    let cuts = match second.batch_rows {
+        _ if second.batch_limits.is_dynamic() => false,
+        None => true,
+        Some(rows) => match first.kind {
+            UdfKind::Map | UdfKind::Key => true,
+            UdfKind::MapBatches if first.batch_limits.is_dynamic() => false,
+            UdfKind::MapBatches => first.batch_rows.is_some_and(|first| first % rows == 0),
+            UdfKind::Filter | UdfKind::FlatMap => false,
+        },
+    };
     !first.stateful
         && !second.stateful
-        && !narrows
+        && cuts
         && first.call_timeout.or(second.call_timeout).is_none()
         && [first, second].iter().all(|udf| udf.on_error == OnError::Raise)
         && first.resources == second.resources
@@ -101,6 +114,11 @@ pub(super) fn process_operator(
     });
     let first = &functions[0];
     let UdfWorkers { start, least, in_flight_max } = first.workers;
+    let Batching { mut shape, cost } = unit_batching(functions);
+    let learned = matches!(shape, BatchShape::Fastest(_)).then(|| session.batch_sizes().of(first));
+    if let Some(rows) = learned.as_ref().and_then(LearnedSize::rows) {
+        shape = BatchShape::Fastest(rows);
+    }
     let spec = ProcessSpec {
         name: names.join(" -> ").into(),
         chain: chain.collect(),
@@ -109,7 +127,10 @@ pub(super) fn process_operator(
             concurrency_max: first.concurrency_max,
             workers: Some(WorkerShape { start, least, in_flight_max }),
         },
-        input: unit_shape(functions),
+        input: shape,
+        note_batch_rows: learned
+            .map(|size| -> NoteBatchRows { Arc::new(move |rows| size.note(rows)) }),
+        costs: cost.map(|cost| -> RowCosts { Arc::new(move |batch: &Batch| cost.of(&batch.data)) }),
         gpus: session.gpus(),
         restarts_max: first.restarts_max,
         call_timeout: first.call_timeout,
@@ -121,12 +142,13 @@ pub(super) fn process_operator(
 
 /// How the input of a chain is cut: exactly to the first batch size, when the functions before
 /// it keep the number of rows.
-fn unit_shape(functions: &[Arc<UdfSpec>]) -> BatchShape {
+fn unit_batching(functions: &[Arc<UdfSpec>]) -> Batching {
     let keeps_rows = |udf: &Arc<UdfSpec>| matches!(udf.kind, UdfKind::Map | UdfKind::Key);
     let before = functions.iter().take_while(|udf| keeps_rows(udf)).count();
-    match functions.get(before).and_then(|udf| udf.batch_rows) {
-        None => BatchShape::AsIs,
-        Some(rows) if before == 0 => BatchShape::Rows(rows),
-        Some(rows) => BatchShape::Rows(rows * UNIT_ROWS.div_ceil(rows)),
-    }
+    let shape = match functions.get(before).map(|udf| udf.batch_rows) {
+        _ if before == 0 => return Batching::of(&functions[0]),
+        Some(Some(rows)) => BatchShape::Rows(rows * UNIT_ROWS.div_ceil(rows)),
+        Some(None) | None => BatchShape::AsIs,
+    };
+    Batching { shape, cost: None }
 }
