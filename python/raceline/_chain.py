@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from raceline import _function, _rows
+from raceline import _function, _rows, _tensors
 from raceline._exceptions import pack
 from raceline._function import FunctionError, UserFunction
 from raceline._native import WorkerBatch, value_to_batches
 
 # Frames of these files lie between the engine and the user's functions.
-_OWN_FILES = (__file__, _function.__file__, _rows.__file__, _rows.LOOP_FILE)
+_OWN_FILES = (__file__, _function.__file__, _rows.__file__, _rows.LOOP_FILE, _tensors.__file__)
 
 # Characters of a message or traceback that an error shows.
 _TEXT_MAX = 1 << 16
@@ -122,6 +122,8 @@ class _BatchFunction:
         match self._called.call.batch_format:
             case "numpy" | "default":
                 return batch.numpy(writable=not self._called.call.zero_copy_batch)
+            case "torch":
+                return _tensors.to_torch(batch, writable=not self._called.call.zero_copy_batch)
             case "pandas":
                 from raceline import _frames
 
@@ -136,11 +138,14 @@ class _BatchFunction:
     def _batches(self, value: Any, verb: str) -> list[WorkerBatch]:
         if value is None:
             raise self._called.complaint(f"{verb} None for a batch", "did you forget `return`?")
-        if isinstance(value, (list, tuple, str, bytes, int, float, np.ndarray, np.generic)):
+        is_array = isinstance(value, (np.ndarray, np.generic)) or _tensors.is_tensor(value)
+        if is_array or isinstance(value, (list, tuple, str, bytes, int, float)):
             raise self._called.complaint(
                 f"{verb} `{type(value).__name__}` for a batch, not a dict of columns",
                 'wrap it: `{"data": values}`, with one value a row',
             )
+        if isinstance(value, dict):
+            value = _tensors.without_tensors(value)
         return value_to_batches(value)
 
 
