@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from raceline import _function, _pace, _rows
+from raceline import _function, _pace, _rows, _tensors
 from raceline._exceptions import pack
 from raceline._function import (
     FunctionError,
@@ -38,6 +38,7 @@ _OWN_FILES = (
     _pace.__file__,
     _rows.__file__,
     _rows.LOOP_FILE,
+    _tensors.__file__,
     str(Path(__file__).with_name("_async.py")),
     str(Path(__file__).with_name("_async_call.py")),
 )
@@ -190,6 +191,8 @@ class BatchFunction:
         match self._called.call.batch_format:
             case "numpy" | "default":
                 return batch.numpy(writable=not self._called.call.zero_copy_batch)
+            case "torch":
+                return _tensors.to_torch(batch, writable=not self._called.call.zero_copy_batch)
             case "pandas":
                 from raceline import _frames
 
@@ -209,13 +212,16 @@ class BatchFunction:
         """
         if value is None:
             raise self._called.complaint(f"{verb} None for a batch", "did you forget `return`?")
-        if isinstance(value, (list, tuple, str, bytes, int, float, np.ndarray, np.generic)):
+        is_array = isinstance(value, (np.ndarray, np.generic)) or _tensors.is_tensor(value)
+        if is_array or isinstance(value, (list, tuple, str, bytes, int, float)):
             raise self._called.complaint(
                 f"{verb} `{type(value).__name__}` for a batch, not a dict of columns",
                 'wrap it: `{"data": values}`, with one value a row',
             )
         if (hint := async_hint(value)) is not None:
             raise self._called.complaint(f"{verb} `{type(value).__name__}` for a batch", hint)
+        if isinstance(value, dict):
+            value = _tensors.without_tensors(value)
         return value_to_batches(value)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
+import sys
 from typing import Any
 
 
@@ -15,4 +17,19 @@ def optional(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise ImportError(f'{name} is not installed: pip install "raceline[{name}]"') from error
+        raise ImportError(_advice(name)) from error
+
+
+def require(name: str) -> None:
+    """Checks that such a package is there, without importing it.
+
+    Raises:
+        ImportError: It is not installed; says how to install it.
+    """
+    is_loaded = sys.modules.get(name) is not None
+    if not is_loaded and (name in sys.modules or importlib.util.find_spec(name) is None):
+        raise ImportError(_advice(name))
+
+
+def _advice(name: str) -> str:
+    return f'{name} is not installed: pip install "raceline[{name}]"'

@@ -27,9 +27,9 @@ class Call(NamedTuple):
 
     Attributes:
         batch_size: Rows of a batch; ``None`` takes batches as they come.
-        batch_format: ``"numpy"`` (also ``"default"``), ``"pandas"``, ``"pyarrow"``; ``None`` is
-            Arrow as it is.
-        zero_copy_batch: Whether NumPy columns may be read-only views.
+        batch_format: ``"numpy"`` (also ``"default"``), ``"pandas"``, ``"pyarrow"``, ``"torch"``;
+            ``None`` is Arrow as it is.
+        zero_copy_batch: Whether arrays and tensors may be views of memory that is read-only.
         row_is_value: On batches of one column, the row is its value.
         key_column: Name of the column that a key function makes.
         goes_on: Whether a row that the function fails for is reported, and the others go on.

@@ -497,7 +497,8 @@ class Fine:
         ),
         (
             lambda rows: rows.map_batches(len, batch_format="polars"),
-            'there is no batch format `\'polars\'`\n  hint: pass "numpy", "pandas" or "pyarrow"',
+            "there is no batch format `'polars'`\n"
+            '  hint: pass "numpy", "pandas", "pyarrow" or "torch"',
         ),
         (lambda rows: rows.filter(), "pass exactly one of `fn` and `expr`"),
         (lambda rows: rows.filter(len, expr="a > 1"), "pass exactly one of `fn` and `expr`"),

@@ -19,6 +19,12 @@ pub enum ExecError {
         #[source]
         source: ArrowError,
     },
+    /// A row whose cost cannot be added up.
+    #[error("a row costs `{cost}`")]
+    Cost {
+        /// What it costs; `null` where that is missing.
+        cost: String,
+    },
     /// The threads of a runtime could not be started.
     #[error("the `{name}` threads could not be started")]
     Runtime {
@@ -40,6 +46,7 @@ impl Diagnostic for ExecError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Cancelled => ErrorKind::Cancelled,
+            Self::Cost { .. } => ErrorKind::Plan,
             Self::Join { .. } | Self::Runtime { .. } | Self::StillRunning { .. } => {
                 ErrorKind::Resource
             }
@@ -49,6 +56,11 @@ impl Diagnostic for ExecError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Cancelled => None,
+            Self::Cost { .. } => Some(
+                "batches can be cut by finite numbers of at least 0: leave such rows out before, \
+                 or compute another cost"
+                    .to_owned(),
+            ),
             Self::Join { .. } => Some("ask for a smaller `batch_size`".to_owned()),
             Self::Runtime { .. } => {
                 Some("raise the limit on threads, or start with fewer `num_cpus`".to_owned())

@@ -65,7 +65,7 @@ pub(crate) fn cut(batch: Batch, target_bytes: u64) -> Vec<Morsel<Batch>> {
     let rows = batch.rows();
     let pieces = usize::try_from(bytes.div_ceil(target_bytes.max(1))).unwrap_or(usize::MAX);
     if pieces <= 1 || rows <= 1 {
-        return vec![Morsel { item: batch, first_row: 0, rows, bytes }];
+        return vec![Morsel { item: batch, first_row: 0, rows, bytes, weights: Vec::new() }];
     }
     let piece_rows = rows.div_ceil(pieces);
     (0..rows)
@@ -73,7 +73,7 @@ pub(crate) fn cut(batch: Batch, target_bytes: u64) -> Vec<Morsel<Batch>> {
         .map(|first| {
             let item = batch.slice(first, piece_rows.min(rows - first));
             let bytes = bytes / rows as u64 * item.rows() as u64 + CARRY_BYTES;
-            Morsel { first_row: 0, rows: item.rows(), bytes, item }
+            Morsel { first_row: 0, rows: item.rows(), bytes, item, weights: Vec::new() }
         })
         .collect()
 }
@@ -109,7 +109,7 @@ mod tests {
     }
 
     fn part(item: Batch, first_row: usize, rows: usize) -> Morsel<Batch> {
-        Morsel { item, first_row, rows, bytes: 0 }
+        Morsel { item, first_row, rows, bytes: 0, weights: Vec::new() }
     }
 
     fn message(parts: Vec<Morsel<Batch>>) -> String {

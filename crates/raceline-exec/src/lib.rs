@@ -17,6 +17,7 @@ mod scheduler;
 mod shell;
 mod snapshot;
 mod source;
+mod weigh;
 mod work;
 
 pub use emit::Emit;
@@ -24,7 +25,7 @@ pub use error::ExecError;
 pub use execution::{Execution, ExecutionHandle, ExecutionOptions, Waited, execute};
 pub use graph::{Graph, NodeId};
 pub use machine::{Machine, MachineOptions};
-pub use operator::{BatchShape, Operator, PoolShape, Seat, WorkerShape};
+pub use operator::{BatchBounds, BatchShape, Operator, PoolShape, Seat, WorkerShape};
 pub use region::{PortStream, Region};
 pub use snapshot::{Snapshot, StageSnapshot, StageState, WorkTimes};
 pub use source::{Source, SplitReader};

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use arrow::array::Float64Array;
 use async_trait::async_trait;
 use raceline_types::{Batch, Failure, Resources};
 
@@ -10,7 +11,7 @@ use crate::emit::Emit;
 use crate::snapshot::WorkTimes;
 
 /// How an operator wants its input cut.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum BatchShape {
     /// As it comes.
     AsIs,
@@ -18,6 +19,26 @@ pub enum BatchShape {
     Rows(usize),
     /// At least this many rows: neighbouring small batches are joined, none is cut.
     AtLeastRows(usize),
+    /// As many rows as stay within bounds, across batch and split borders.
+    Within(BatchBounds),
+    /// As many rows as turn out to be fastest, to begin with this many. There are fewer where
+    /// bytes would be many, where nothing runs, and at the end, so that all workers have some.
+    Fastest(usize),
+}
+
+/// Bounds of a batch, all of which hold at the same time.
+///
+/// Consecutive rows are gathered until a bound is reached or the next row would exceed one. A row
+/// that exceeds one by itself is a batch by itself. So where batches end depends on the rows alone,
+/// and not on how they came.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct BatchBounds {
+    /// Most rows, at least 1.
+    pub rows_max: Option<usize>,
+    /// Most bytes, as [`raceline_types::row_bytes`] weighs rows.
+    pub bytes_max: Option<u64>,
+    /// Most of what [`Operator::row_costs`] tells of each row, added up in order.
+    pub cost_max: Option<f64>,
 }
 
 /// How many batches of an operator may run at once and what each of them takes.
@@ -127,6 +148,19 @@ pub trait Operator: fmt::Debug + Send + Sync + 'static {
 
     /// How its input is to be cut.
     fn input(&self) -> BatchShape;
+
+    /// What each row costs, where [`BatchBounds::cost_max`] bounds that; by default nothing. The
+    /// graph refuses costs that are missing, negative or not finite.
+    ///
+    /// # Errors
+    /// What cannot be told of these rows, or of rows of their columns.
+    fn row_costs(&self, input: &Batch) -> Result<Float64Array, Failure> {
+        Ok(Float64Array::from_value(0.0, input.rows()))
+    }
+
+    /// Told before `close` which number of rows turned out to be fastest, where
+    /// [`BatchShape::Fastest`] is asked for.
+    fn note_batch_rows(&self, _rows: usize) {}
 
     /// Told once before `open`: no more than `workers_max` workers (at least 1) can ever run at
     /// once, so an operator that starts workers by itself keeps no more than that.

@@ -32,7 +32,10 @@
 
 mod assign;
 mod budget;
+mod climb;
+mod cutter;
 mod edge;
+mod pace;
 mod pool;
 mod report;
 #[cfg(test)]
@@ -48,6 +51,7 @@ use raceline_types::Resources;
 use crate::operator::Seat;
 
 use self::budget::Budget;
+pub(crate) use self::cutter::RowWeight;
 pub(crate) use self::edge::Morsel;
 use self::edge::{Edge, Order};
 pub(crate) use self::pool::PoolPlan;
@@ -182,7 +186,7 @@ impl<T: Clone> Scheduler<T> {
         }
         let order = if limits.preserve_order { Order::Input } else { Order::Arrival };
         let stage = |(plan, (consumer, shape))| Stage::new(plan, consumer, Edge::new(order, shape));
-        Self {
+        let mut scheduler = Self {
             stages: plans.into_iter().zip(consumers).map(stage).collect(),
             root,
             budget: Budget::new(limits.queue_bytes),
@@ -194,7 +198,11 @@ impl<T: Clone> Scheduler<T> {
             now: Duration::ZERO,
             finished: false,
             importance: Vec::new(),
+        };
+        for stage in 0..scheduler.stages.len() {
+            scheduler.keep_pace(stage, None);
         }
+        scheduler
     }
 
     /// Whether a failure of the stage would be the execution's: nobody needs a stage that was
@@ -309,6 +317,7 @@ impl<T: Clone> Scheduler<T> {
             return;
         }
         let running = stage.works.get_mut(&work.ordinal).expect("only running work has outputs");
+        running.clock.stop(self.now);
         let phase = std::mem::replace(&mut running.phase, Phase::NeedsBytes(output));
         match phase {
             Phase::Active => {
@@ -325,13 +334,15 @@ impl<T: Clone> Scheduler<T> {
 
     fn end_work(&mut self, work: WorkId, outcome: Outcome) {
         let stage = &mut self.stages[work.stage];
-        let ended = stage.works.remove(&work.ordinal).expect("work ends once");
+        let mut ended = stage.works.remove(&work.ordinal).expect("work ends once");
         let ran = matches!(ended.phase, Phase::Active);
         let now = self.now;
+        ended.clock.stop(now);
         let next = stage.pool.as_mut().and_then(|pool| pool.end(work.ordinal, now));
         let next = next.and_then(|next| stage.works.get_mut(&next));
         if let Some(next) = next.filter(|next| matches!(next.phase, Phase::Behind)) {
             // Its worker is at it by now, with the same tokens.
+            next.clock.go(now);
             next.phase = if ran { Phase::Active } else { Phase::NeedsTokens };
         } else if ran {
             stage.active -= 1;
@@ -341,6 +352,8 @@ impl<T: Clone> Scheduler<T> {
         let dropped = stage.edge.end_lane(work.ordinal);
         self.free_queued(work.stage, dropped);
         self.free(work.stage, ended.input_bytes + ended.permit_bytes);
+        let time = ended.clock.time().filter(|_| outcome == Outcome::Done);
+        self.keep_pace(work.stage, time.map(|time| (ended.rows, time)));
     }
 
     fn charge(&mut self, stage: usize, bytes: u64) {

@@ -26,6 +26,7 @@ use crate::port::Port;
 use crate::scheduler::{Action, Event, Limits, Morsel, Outcome, Scheduler, WorkId};
 use crate::snapshot::Snapshot;
 use crate::source::Source;
+use crate::weigh::Scale;
 use crate::work::{self, Input, guard};
 
 /// An operator's `close` that takes longer is abandoned.
@@ -38,6 +39,8 @@ pub(crate) struct Shell {
     names: Vec<Arc<str>>,
     root: usize,
     target_batch_bytes: u64,
+    /// What weighs the output of each stage, where its consumer wants that.
+    scales: Vec<Option<Scale>>,
     began: Instant,
     cancels: Vec<CancellationToken>,
     /// Splits that each listing may still find.
@@ -102,6 +105,7 @@ impl Shell {
         let shell = Arc::new(Self {
             machine,
             names: nodes.iter().map(Node::name).collect(),
+            scales: Scale::of_outputs(&nodes),
             nodes: nodes.into_iter().map(Arc::new).collect(),
             root,
             target_batch_bytes: limits.target_batch_bytes,
@@ -134,6 +138,11 @@ impl Shell {
 
     pub(crate) fn target_batch_bytes(&self) -> u64 {
         self.target_batch_bytes
+    }
+
+    /// What weighs the output of `stage`, where its consumer wants that.
+    pub(crate) fn scale(&self, stage: usize) -> Option<&Scale> {
+        self.scales[stage].as_ref()
     }
 
     pub(crate) fn is_cancelled(&self, stage: usize) -> bool {
@@ -449,6 +458,10 @@ impl Shell {
     }
 
     async fn close(self: Arc<Self>, stage: usize) {
+        let batch_rows = self.lock().scheduler.batch_rows(stage);
+        if let Some(rows) = batch_rows {
+            self.nodes[stage].chain[0].note_batch_rows(rows);
+        }
         let closing = self.nodes[stage].chain.iter().map(|operator| {
             let close = AssertUnwindSafe(async { operator.close().await }).catch_unwind();
             tokio::time::timeout(CLOSE_WAIT_MAX, close)

@@ -69,6 +69,8 @@ pub struct StageSnapshot {
     pub workers: u64,
     /// Rows that a function failed for and that were left out.
     pub errored_rows: u64,
+    /// Rows of a batch that were fastest so far, where that is looked for.
+    pub batch_rows: Option<u64>,
     /// Time that its work ran, summed over concurrent work.
     pub busy: Duration,
     /// From its first start to its end (or to now).

@@ -88,7 +88,11 @@ struct Outlet {
 
 impl Outlet {
     async fn queue(&self, batch: Batch) -> Result<(), Failure> {
-        for piece in cut(batch, self.shell.target_batch_bytes()) {
+        for mut piece in cut(batch, self.shell.target_batch_bytes()) {
+            if let Some(scale) = self.shell.scale(self.id.stage) {
+                let weights = scale.weigh(&piece.item)?;
+                piece = piece.weighed(weights);
+            }
             if self.shell.is_cancelled(self.id.stage) {
                 return Err(ExecError::Cancelled.into());
             }

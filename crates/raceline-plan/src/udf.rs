@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::record_batch::RecordBatch;
+use datafusion_expr::Expr;
 use raceline_types::{Failure, Resources};
 
 use crate::lambda::Program;
@@ -46,6 +47,42 @@ pub enum BatchFormat {
     Pandas,
     /// A `pyarrow.Table`.
     Arrow,
+    /// A dict of column name to `torch.Tensor`.
+    Torch,
+}
+
+/// How batches are cut beside by rows. Each batch holds one row at least.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BatchLimits {
+    /// As many rows as turn out to be fastest, where there are no bounds.
+    pub fastest: bool,
+    /// Most bytes of its rows.
+    pub bytes_max: Option<u64>,
+    /// Most of what its rows cost.
+    pub cost: Option<CostLimit>,
+}
+
+impl BatchLimits {
+    /// Whether where a batch ends is not known from the number of rows alone.
+    #[must_use]
+    pub fn is_dynamic(&self) -> bool {
+        self.fastest || self.is_weighed()
+    }
+
+    /// Whether rows count for more than one.
+    #[must_use]
+    pub fn is_weighed(&self) -> bool {
+        self.bytes_max.is_some() || self.cost.is_some()
+    }
+}
+
+/// A bound on what the rows of a batch cost.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CostLimit {
+    /// What a row costs: a number of at least 0.
+    pub cost: Expr,
+    /// Most of a batch; finite and positive.
+    pub most: f64,
 }
 
 /// A function of this process: a Rust closure.
@@ -110,6 +147,8 @@ pub struct UdfSpec {
     pub stateful: bool,
     /// Rows of a batch; `None` takes batches as they come.
     pub batch_rows: Option<usize>,
+    /// How batches are cut beside by rows.
+    pub batch_limits: BatchLimits,
     /// How a batch function sees its batch.
     pub batch_format: BatchFormat,
     /// What one worker takes.

@@ -8,12 +8,13 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use raceline::{
-    BatchFormat, CsvReadOptions, FileFormat, FileScan, ImageReadOptions, JsonReadOptions, OnError,
-    PartitionStyle, Resources, SaveMode, ScanRequest, TextReadOptions, UdfBody, UdfKind, UdfSpec,
-    UdfWorkers, WriteFormat, WriteSpec,
+    BatchFormat, BatchLimits, CostLimit, CsvReadOptions, FileFormat, FileScan, ImageReadOptions,
+    JsonReadOptions, OnError, PartitionStyle, Resources, SaveMode, ScanRequest, TextReadOptions,
+    UdfBody, UdfKind, UdfSpec, UdfWorkers, WriteFormat, WriteSpec,
 };
 
 use crate::caller::Given;
+use crate::expr::Expr;
 use crate::lambda::program_from_py;
 
 /// Rows that are looked at to find the types of CSV columns.
@@ -112,6 +113,7 @@ pub(crate) fn read_udf(options: &Bound<'_, PyDict>) -> PyResult<UdfSpec> {
         None | Some("numpy" | "default") => BatchFormat::Numpy,
         Some("pandas") => BatchFormat::Pandas,
         Some("pyarrow") => BatchFormat::Arrow,
+        Some("torch") => BatchFormat::Torch,
         Some(other) => return Err(unknown("batch format", other)),
     };
     let program = match options.get_item("program")? {
@@ -131,6 +133,11 @@ pub(crate) fn read_udf(options: &Bound<'_, PyDict>) -> PyResult<UdfSpec> {
         body,
         stateful: optional(options, "stateful")?.unwrap_or(false),
         batch_rows: optional(options, "batch_size")?,
+        batch_limits: BatchLimits {
+            fastest: optional(options, "batch_fastest")?.unwrap_or(false),
+            bytes_max: optional(options, "batch_bytes")?,
+            cost: cost_limit(options)?,
+        },
         batch_format,
         resources: udf_resources(options)?,
         concurrency_max: optional(options, "concurrency_max")?,
@@ -154,6 +161,11 @@ pub(crate) fn read_udf(options: &Bound<'_, PyDict>) -> PyResult<UdfSpec> {
         },
         errored_rows_max: optional(options, "max_errored_rows")?,
     })
+}
+
+fn cost_limit(options: &Bound<'_, PyDict>) -> PyResult<Option<CostLimit>> {
+    let Some(cost) = optional::<PyRef<'_, Expr>>(options, "batch_by")? else { return Ok(None) };
+    Ok(Some(CostLimit { cost: cost.get().clone(), most: required(options, "batch_cost")? }))
 }
 
 fn udf_resources(options: &Bound<'_, PyDict>) -> PyResult<Resources> {

@@ -42,6 +42,14 @@ pub enum RelationalError {
         /// What it is.
         data_type: DataType,
     },
+    /// A cost of rows that is no number.
+    #[error("cost `{expr}` is of type `{data_type}`, not a number")]
+    NotANumber {
+        /// The cost.
+        expr: String,
+        /// What it is.
+        data_type: DataType,
+    },
     /// An expression that does not fit the types of its columns.
     #[error("expression `{expr}` does not fit its columns")]
     Expression {
@@ -138,6 +146,7 @@ impl Diagnostic for RelationalError {
             Self::Options { .. }
             | Self::DuplicateColumn { .. }
             | Self::NotBoolean { .. }
+            | Self::NotANumber { .. }
             | Self::Expression { .. }
             | Self::Evaluate { .. }
             | Self::Value { .. }
@@ -166,6 +175,7 @@ impl Diagnostic for RelationalError {
             }
             Self::DuplicateColumn { .. } => "give each output column a name of its own",
             Self::NotBoolean { .. } => "compare the value with something",
+            Self::NotANumber { .. } => "cast it, or make a column of the costs first",
             Self::Expression { .. } => "cast the columns to types that go together",
             Self::Evaluate { .. } | Self::Value { .. } => "filter such values out first",
             Self::AggregateType { .. } => "cast the column first, or aggregate another one",

@@ -6,6 +6,7 @@
 
 mod aggregate;
 mod compiled;
+mod cost;
 mod engine;
 mod error;
 mod filter;
@@ -21,6 +22,7 @@ mod sort;
 
 pub use aggregate::AggregateRegion;
 pub use compiled::{CompiledOperator, Evaluation, evaluate_program};
+pub use cost::RowCost;
 pub use engine::{Engine, EngineOptions};
 pub use error::{FileError, RelationalError};
 pub use filter::FilterOperator;

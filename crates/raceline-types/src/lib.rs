@@ -10,6 +10,7 @@ mod id;
 mod lookahead;
 mod memory;
 mod resources;
+mod row_bytes;
 mod split;
 mod unite;
 
@@ -24,5 +25,6 @@ pub use id::{PartitionId, SplitId, StageId};
 pub use lookahead::{LOOKAHEAD_BYTES, Lookahead};
 pub use memory::{array_sliced_bytes, batch_sliced_bytes};
 pub use resources::{NANOS_PER_UNIT, ResourceError, Resources};
+pub use row_bytes::row_bytes;
 pub use split::Split;
 pub use unite::{UniteError, conform, unite_batches, unite_schemas};

@@ -6,7 +6,7 @@ use arrow_array::{Array, ArrayRef, GenericByteViewArray, OffsetSizeTrait, Record
 use arrow_schema::DataType;
 
 /// A view of at most so many bytes holds its value itself.
-const INLINE_BYTES: u32 = 12;
+pub(crate) const INLINE_BYTES: u32 = 12;
 
 /// Bytes of the rows of `batch`: every buffer at its sliced size, so that a slice of a large
 /// batch weighs what it holds and not what it keeps alive.

@@ -46,7 +46,7 @@ pub use error::{Exit, UdfError, WorkerError};
 pub use errored::{ErroredBatches, ErroredRow, ErroredRows};
 pub use fork::{ForkRequest, TemplateLoop};
 pub use gpus::{declare_gpus, find_gpus};
-pub use operator::{ProcessOperator, ProcessSpec, TemplateSource};
+pub use operator::{NoteBatchRows, ProcessOperator, ProcessSpec, RowCosts, TemplateSource};
 pub use output::LineSink;
 pub use segment::RateGate;
 pub use template::{Launcher, Template};

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow::array::Float64Array;
 use async_trait::async_trait;
 use raceline_exec::{BatchShape, Emit, Operator, PoolShape, Seat, WorkTimes};
 use raceline_types::{Batch, Failure};
@@ -18,6 +19,12 @@ use crate::replay::{Answers, Discard, Replay};
 use crate::template::Template;
 use crate::worker::CallFailure;
 
+/// Tells what each row of a batch costs.
+pub type RowCosts = Arc<dyn Fn(&Batch) -> Result<Float64Array, Failure> + Send + Sync>;
+
+/// Takes a number of rows of a batch.
+pub type NoteBatchRows = Arc<dyn Fn(usize) + Send + Sync>;
+
 /// What a process operator runs and how.
 #[derive(Clone)]
 pub struct ProcessSpec {
@@ -29,6 +36,10 @@ pub struct ProcessSpec {
     pub pool: PoolShape,
     /// How the input is cut.
     pub input: BatchShape,
+    /// What each row of the input costs, where `input` bounds that.
+    pub costs: Option<RowCosts>,
+    /// Takes the number of rows that was fastest, where `input` asks to find that.
+    pub note_batch_rows: Option<NoteBatchRows>,
     /// The session's GPUs. Each worker holds its share for as long as it lives and sees it as
     /// `CUDA_VISIBLE_DEVICES`.
     pub gpus: Arc<GpuLedger>,
@@ -238,6 +249,16 @@ impl Operator for ProcessOperator {
         self.spec.input
     }
 
+    fn row_costs(&self, input: &Batch) -> Result<Float64Array, Failure> {
+        costs_of(self.spec.costs.as_ref(), input)
+    }
+
+    fn note_batch_rows(&self, rows: usize) {
+        if let Some(note) = &self.spec.note_batch_rows {
+            note(rows);
+        }
+    }
+
     fn limit_workers(&self, workers_max: usize) {
         self.pool.limit(workers_max);
     }
@@ -285,10 +306,15 @@ impl Operator for ProcessOperator {
     }
 }
 
+/// What each row of `input` costs; nothing where that is not said.
+pub(crate) fn costs_of(costs: Option<&RowCosts>, input: &Batch) -> Result<Float64Array, Failure> {
+    costs.map_or_else(|| Ok(Float64Array::from_value(0.0, input.rows())), |costs| costs(input))
+}
+
 impl fmt::Debug for ProcessSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, chain, pool, input, gpus: _, restarts_max, .. } = self;
-        let Self { call_timeout, is_rate_limited, errored, errored_batches, .. } = self;
+        let Self { name, chain, pool, input, restarts_max, call_timeout, .. } = self;
+        let Self { is_rate_limited, errored, errored_batches, .. } = self;
         f.debug_struct("ProcessSpec")
             .field("name", name)
             .field("functions", &chain.len())

@@ -9,8 +9,8 @@ use arrow::record_batch::RecordBatch;
 use datafusion::logical_expr::Expr;
 use raceline_exec::Snapshot;
 use raceline_plan::{
-    Aggregate, AggregateKind, BatchFormat, Node, OnError, Projection, SortKey, Source, UdfBody,
-    UdfKind, UdfSpec, UdfWorkers, WriteSpec,
+    Aggregate, AggregateKind, BatchFormat, BatchLimits, Node, OnError, Projection, SortKey, Source,
+    UdfBody, UdfKind, UdfSpec, UdfWorkers, WriteSpec,
 };
 use raceline_types::{Failure, InternalError, Resources, unite_batches};
 
@@ -113,6 +113,7 @@ impl Dataset {
             body: UdfBody::Native(Arc::new(Closure { name: name.to_owned(), function })),
             stateful: false,
             batch_rows: None,
+            batch_limits: BatchLimits::default(),
             batch_format: BatchFormat::Arrow,
             resources: Resources {
                 cpu_nanos: raceline_types::NANOS_PER_UNIT,

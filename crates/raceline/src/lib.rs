@@ -15,6 +15,7 @@
 //! # }
 //! ```
 
+mod batching;
 mod dataset;
 mod explain;
 mod letters;
@@ -39,9 +40,10 @@ pub use pending::Pending;
 pub use progress::ProgressMode;
 pub use raceline_exec::{Snapshot, StageSnapshot, StageState, WorkTimes};
 pub use raceline_plan::{
-    Aggregate, AggregateKind, BatchFormat, CsvReadOptions, FileFormat, FileScan, ImageReadOptions,
-    JsonReadOptions, Node, OnError, PartitionStyle, Projection, SaveMode, ScanRequest, SortKey,
-    TextReadOptions, UdfBody, UdfKind, UdfSpec, UdfWorkers, WriteFormat, WriteSpec,
+    Aggregate, AggregateKind, BatchFormat, BatchLimits, CostLimit, CsvReadOptions, FileFormat,
+    FileScan, ImageReadOptions, JsonReadOptions, Node, OnError, PartitionStyle, Projection,
+    SaveMode, ScanRequest, SortKey, TextReadOptions, UdfBody, UdfKind, UdfSpec, UdfWorkers,
+    WriteFormat, WriteSpec,
 };
 pub use raceline_types::{
     Diagnostic, ErrorKind, Failure, Place, ResourceError, Resources, unite_batches,

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::BooleanArray;
+use arrow::array::{BooleanArray, Float64Array};
 use arrow::compute::filter_record_batch;
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
@@ -12,6 +12,8 @@ use raceline_exec::{BatchShape, Emit, Operator, PoolShape};
 use raceline_plan::{NativeFunction, UdfKind, UdfSpec};
 use raceline_types::{Batch, Diagnostic, ErrorKind, Failure};
 use thiserror::Error;
+
+use crate::batching::Batching;
 
 /// A closure that did not keep to what its kind asks for.
 #[derive(Debug, Error)]
@@ -52,12 +54,14 @@ where
 pub(crate) struct NativeOperator {
     udf: Arc<UdfSpec>,
     function: Arc<dyn NativeFunction>,
+    batching: Batching,
 }
 
 impl NativeOperator {
     /// `function`, which is the body of `udf`.
     pub(crate) fn new(udf: Arc<UdfSpec>, function: Arc<dyn NativeFunction>) -> Self {
-        Self { udf, function }
+        let batching = Batching::of(&udf);
+        Self { udf, function, batching }
     }
 
     fn keep(&self, input: &RecordBatch, answer: &RecordBatch) -> Result<RecordBatch, Failure> {
@@ -93,7 +97,14 @@ impl Operator for NativeOperator {
     }
 
     fn input(&self) -> BatchShape {
-        self.udf.batch_rows.map_or(BatchShape::AsIs, BatchShape::Rows)
+        self.batching.shape
+    }
+
+    fn row_costs(&self, input: &Batch) -> Result<Float64Array, Failure> {
+        match &self.batching.cost {
+            Some(cost) => cost.of(&input.data),
+            None => Ok(Float64Array::from_value(0.0, input.rows())),
+        }
     }
 
     async fn run(&self, input: Batch, out: &mut dyn Emit) -> Result<(), Failure> {

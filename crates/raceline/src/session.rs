@@ -15,6 +15,7 @@ use raceline_worker::{CallerDesk, CallerLoader, GpuLedger, Launcher, declare_gpu
 
 use thiserror::Error;
 
+use crate::batching::BatchSizes;
 use crate::dataset::Dataset;
 use crate::letters::LetterFolder;
 use crate::life::Life;
@@ -106,6 +107,7 @@ struct Shared {
     screen: Screen,
     gpus: OnceLock<Arc<GpuLedger>>,
     letters: Arc<LetterFolder>,
+    batch_sizes: BatchSizes,
 }
 
 impl Session {
@@ -143,8 +145,18 @@ impl Session {
         let parent = options.spill_folder.clone().unwrap_or_else(std::env::temp_dir);
         let letters = Arc::new(LetterFolder::new(parent));
         let life = Life::new();
-        let shared =
-            Shared { life, options, machine, stores, engine, template, screen, gpus, letters };
+        let shared = Shared {
+            life,
+            options,
+            machine,
+            stores,
+            engine,
+            template,
+            screen,
+            gpus,
+            letters,
+            batch_sizes: BatchSizes::default(),
+        };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -266,6 +278,11 @@ impl Session {
             }
         };
         drop(self.shared.machine.io().spawn_blocking(start));
+    }
+
+    /// What earlier runs found out about batch sizes.
+    pub(crate) fn batch_sizes(&self) -> &BatchSizes {
+        &self.shared.batch_sizes
     }
 
     /// The template process, which is started at first need.

@@ -57,6 +57,9 @@ fn stage_text(text: &mut String, number: usize, stage: &StageSnapshot) -> std::f
             HumanCount(stage.errored_rows)
         )?;
     }
+    if let Some(rows) = stage.batch_rows {
+        writeln!(text, "  fastest batches so far: {} rows", HumanCount(rows))?;
+    }
     writeln!(
         text,
         "  time: {} elapsed, {} busy, {} rows/s",
@@ -100,6 +103,7 @@ pub(crate) mod sample {
             queued_bytes: 0,
             workers: 0,
             errored_rows: 0,
+            batch_rows: None,
             busy: Duration::from_millis(3_500),
             elapsed: Duration::from_secs(2),
             times: None,
@@ -135,6 +139,14 @@ mod tests {
              left out by `max_errored_blocks`: 1,000 of Map\n\
              run so far: 2.0s, at most 5.00 MiB queued\n"
         );
+    }
+
+    #[test]
+    fn stats_tell_which_batches_were_fastest() {
+        let mut stage = sample::stage("MapBatches(embed)", StageState::Running);
+        stage.batch_rows = Some(2048);
+        let text = stats_text(&sample::snapshot(vec![stage]));
+        assert_eq!(text.lines().nth(3), Some("  fastest batches so far: 2,048 rows"));
     }
 
     #[test]

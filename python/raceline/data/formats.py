@@ -1,11 +1,11 @@
-"""Batches as NumPy, pandas and PyArrow objects."""
+"""Batches as NumPy, pandas, PyArrow and torch objects."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from raceline import _frames
-from raceline._optional import optional
+from raceline import _frames, _tensors
+from raceline._optional import optional, require
 from raceline.errors import PlanError
 
 if TYPE_CHECKING:
@@ -24,21 +24,23 @@ __all__ = [
 ]
 
 #: How a batch is seen. ``"default"`` is NumPy, None is PyArrow.
-BatchFormat = Literal["default", "numpy", "pandas", "pyarrow"] | None
+BatchFormat = Literal["default", "numpy", "pandas", "pyarrow", "torch"] | None
 
 _NORMAL = {
     "default": "numpy",
     "numpy": "numpy",
     "pandas": "pandas",
     "pyarrow": "pyarrow",
+    "torch": "torch",
     None: "pyarrow",
 }
 
 
 def normal_batch_format(batch_format: BatchFormat) -> str:
-    """``numpy``, ``pandas`` or ``pyarrow``.
+    """``numpy``, ``pandas``, ``pyarrow`` or ``torch``.
 
     Raises:
+        ImportError: It is ``torch``, which is not installed.
         PlanError: There is no such format.
 
     Example:
@@ -48,8 +50,10 @@ def normal_batch_format(batch_format: BatchFormat) -> str:
     if not isinstance(batch_format, str | None) or batch_format not in _NORMAL:
         raise PlanError(
             f"there is no batch format `{batch_format!r}`",
-            hint='pass "numpy", "pandas" or "pyarrow"',
+            hint='pass "numpy", "pandas", "pyarrow" or "torch"',
         )
+    if batch_format == "torch":
+        require("torch")
     return _NORMAL[batch_format]
 
 
@@ -60,12 +64,15 @@ def convert_batch(batch: Batch, batch_format: str, *, writable: bool = False) ->
         batch: The batch.
         batch_format: The format.
         writable: Whether NumPy arrays must be writable; views of the engine's memory are not.
+            Tensors always are.
 
     Raises:
-        ImportError: pandas or pyarrow is needed and not installed.
+        ImportError: pandas, pyarrow or torch is needed and not installed.
     """
     if batch_format == "numpy":
         return batch.numpy(writable=writable)
+    if batch_format == "torch":
+        return _tensors.to_torch(batch, writable=True)
     if batch_format == "pandas":
         return _frames.to_pandas(batch)
     return _frames.to_arrow(batch)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -13,10 +14,12 @@ from raceline._udf import Call, Given, Kind, dumps, function_name, is_callable_c
 from raceline.data._arguments import whole_number
 from raceline.data.calls import Calls, is_async
 from raceline.data.compute import ComputeStrategy, Concurrency, WorkerCount
+from raceline.data.expressions import Expr, col
 from raceline.data.formats import BatchFormat, normal_batch_format
 from raceline.errors import PlanError
 
 if TYPE_CHECKING:
+    from raceline import _native
     from raceline._lambda import Translation
 
 __all__ = ["Arguments", "Batching", "Demand", "Faults", "OnError", "UserFunction"]
@@ -99,8 +102,11 @@ class Batching:
 
     size: int | Literal["auto"] | None = None
     format: BatchFormat = "numpy"
-    zero_copy: bool = True
+    zero_copy: bool | None = None
     timeout_s: float | None = None
+    bytes_max: int | None = None
+    by: Expr | str | None = None
+    cost: float | None = None
 
     def timeout(self) -> float | None:
         """Seconds that a worker may take for a batch; None sets no limit.
@@ -119,8 +125,62 @@ class Batching:
             )
         return float(limit)
 
+    def may_be_views(self) -> bool:
+        """Whether the function may get views of the engine's memory.
+
+        By default it does, but for tensors, which would let it write there.
+        """
+        return self.format != "torch" if self.zero_copy is None else bool(self.zero_copy)
+
+    def bounds(self) -> dict[str, Any]:
+        """The bounds of a batch as the engine takes them.
+
+        Raises:
+            PlanError: A bound is no number of the right kind, or what it bounds is not told.
+        """
+        hint = "pass None to set no bound"
+        if self.bytes_max is not None:
+            whole_number("batch_bytes", self.bytes_max, 1, hint=hint)
+        if (self.by is None) != (self.cost is None):
+            raise PlanError(
+                "`batch_by` and `batch_cost` go together",
+                hint='for example `batch_by="tokens", batch_cost=4096`',
+            )
+        is_auto = self.size == "auto"
+        if is_auto and (self.bytes_max is not None or self.by is not None):
+            raise PlanError(
+                '`batch_size="auto"` goes with no other bound',
+                hint="leave it out: `batch_bytes` and `batch_cost` bound a batch by themselves",
+            )
+        return {
+            "batch_fastest": is_auto,
+            "batch_size": self.rows(),
+            "batch_bytes": self.bytes_max,
+            "batch_by": self._cost_of_a_row(),
+            "batch_cost": self._cost_of_a_batch(),
+        }
+
+    def _cost_of_a_row(self) -> _native.Expr | None:
+        if self.by is None:
+            return None
+        if not isinstance(self.by, Expr | str):
+            raise PlanError(
+                f"`batch_by` must be a column's name or an expression, got `{self.by!r}`",
+                hint='for example `batch_by="tokens"` or `batch_by=col("tokens") + 2`',
+            )
+        return (col(self.by) if isinstance(self.by, str) else self.by)._native
+
+    def _cost_of_a_batch(self) -> float | None:
+        most = self.cost
+        if most is None:
+            return None
+        is_number = isinstance(most, int | float) and not isinstance(most, bool)
+        if not is_number or not 0 < most <= sys.float_info.max:
+            raise PlanError(f"`batch_cost` must be a positive number, got `{most!r}`")
+        return float(most)
+
     def rows(self) -> int | None:
-        """Rows of a batch; None takes them as they come.
+        """Rows of a batch; None is what the engine cuts or finds.
 
         Raises:
             PlanError: The size is no int of at least 1.
@@ -155,15 +215,15 @@ class UserFunction:
             self.demand.compute, self.demand.concurrency, stateful=stateful
         )
         at_once = self._at_once(workers)
-        batch_rows, batch_format = self.batching.rows(), normal_batch_format(self.batching.format)
-        call = self._call(batch_rows, translation, at_once)
+        bounds, batch_format = self.batching.bounds(), normal_batch_format(self.batching.format)
+        call = self._call(bounds["batch_size"], translation, at_once)
         options = {
             "kind": self.kind,
             "name": self.name,
             "program": translation.program,
             "decline": translation.decline,
             "stateful": stateful,
-            "batch_size": batch_rows,
+            **bounds,
             "batch_format": batch_format,
             "num_cpus": self.demand.num_cpus,
             "num_gpus": self.demand.num_gpus,
@@ -261,7 +321,7 @@ class UserFunction:
             fn_constructor_kwargs=dict(self.arguments.constructor_kwargs or {}),
             batch_size=batch_rows,
             batch_format=normal_batch_format(self.batching.format),
-            zero_copy_batch=self.batching.zero_copy,
+            zero_copy_batch=self.batching.may_be_views(),
             row_is_value=translation.row_is_value,
             goes_on=self.faults.on_error != "raise",
             max_concurrency=at_once,

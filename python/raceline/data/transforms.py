@@ -298,9 +298,12 @@ class FunctionTransforms(Handle):
         fn: Callable[..., Any],
         *,
         batch_size: int | Literal["auto"] | None = None,
+        batch_bytes: int | None = None,
+        batch_by: Expr | str | None = None,
+        batch_cost: float | None = None,
         compute: Compute = None,
         batch_format: BatchFormat = "default",
-        zero_copy_batch: bool = True,
+        zero_copy_batch: bool | None = None,
         fn_args: Sequence[Any] | None = None,
         fn_kwargs: Mapping[str, Any] | None = None,
         fn_constructor_args: Sequence[Any] | None = None,
@@ -323,16 +326,27 @@ class FunctionTransforms(Handle):
 
         Args:
             fn: Gets a batch; returns a dict of columns of equal lengths (lists or arrays), a
-                ``pandas.DataFrame``, a ``pyarrow.Table``, or a generator of these. It is never
-                called with an empty batch.
-            batch_size: Rows of a batch, the last one maybe fewer; None and ``"auto"`` take
-                batches as the engine cuts them, by bytes.
+                ``pandas.DataFrame``, a ``pyarrow.Table``, or a generator of these. Columns may be
+                torch tensors, on any device. It is never called with an empty batch.
+            batch_size: Rows of a batch, the last one maybe fewer; None takes batches as the
+                engine cuts them, by bytes. Beside another bound, the most rows. With ``"auto"``
+                the engine tries sizes until it has found the fastest, of at most 16 MiB.
+            batch_bytes: Bytes of a batch, at most, as its values take in Arrow memory. Rows are
+                gathered until the next would exceed the bound; a row that exceeds it alone is a
+                batch.
+            batch_by: What a row costs, such as its tokens: a column's name or an expression, of
+                numbers of at least 0.
+            batch_cost: What the rows of a batch cost together, at most; a row that costs more is
+                a batch.
             compute: See the class.
             batch_format: ``"numpy"`` (the default): a dict of column name to array; strings are
                 object arrays, missing values of numbers are NaN. ``"pandas"``: Arrow-backed.
-                ``"pyarrow"`` or None: a table.
+                ``"pyarrow"`` or None: a table. ``"torch"``: a dict of column name to tensor, or
+                array where torch has no tensor for it, as for strings.
             zero_copy_batch: Whether arrays may be read-only views of the engine's memory; False
-                gives arrays that may be written to.
+                gives arrays that may be written to. None, the default, is True, but False for
+                torch: its tensors cannot be read-only, so writing to a view of read-only memory
+                kills the worker.
             fn_args: See the class, as for all that follow.
             fn_kwargs: See the class.
             fn_constructor_args: See the class.
@@ -355,6 +369,7 @@ class FunctionTransforms(Handle):
             rate_limit: See the class.
 
         Raises:
+            ImportError: ``batch_format="torch"``, and torch is not installed.
             PlanError: The function cannot run, or the arguments do not fit it.
 
         Example:
@@ -374,7 +389,15 @@ class FunctionTransforms(Handle):
         arguments = Arguments(fn_args, fn_kwargs, fn_constructor_args, fn_constructor_kwargs)
         demand = Demand(compute, concurrency, num_cpus, num_gpus, memory, resources)
         faults = Faults(max_retries, on_error, max_errored_rows)
-        batching = Batching(batch_size, batch_format, zero_copy_batch, timeout_s)
+        batching = Batching(
+            batch_size,
+            batch_format,
+            zero_copy_batch,
+            timeout_s,
+            batch_bytes,
+            batch_by,
+            batch_cost,
+        )
         calls = Calls(max_concurrency, retry, rate_limit)
         return self._apply(
             UserFunction("map_batches", fn, arguments, demand, batching, faults, calls, debug)

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::edge::Order;
-use super::stage::{Closing, Phase, Stage, StageKind, Standing, Work};
+use super::stage::{Clock, Closing, Phase, Stage, StageKind, Standing, Work};
 use super::{Action, Morsel, Scheduler, WorkId};
 
 /// A permit is at most this many target batches: longer outputs are admitted as they come.
@@ -56,7 +56,7 @@ impl<T: Clone> Scheduler<T> {
         let phase = std::mem::replace(&mut work.phase, Phase::NeedsTokens);
         let Phase::NeedsBytes(output) = phase else { unreachable!("it was matched above") };
         stage.counters.output_rows += output.rows as u64;
-        stage.counters.output_bytes += output.bytes;
+        stage.counters.output_bytes += output.bytes - output.weights_bytes();
         stage.counters.output_batches += 1;
         self.queued_bytes += output.bytes;
         self.queued_bytes_peak = self.queued_bytes_peak.max(self.queued_bytes);
@@ -193,6 +193,7 @@ impl<T: Clone> Scheduler<T> {
                     return;
                 }
                 work.phase = Phase::Active;
+                work.clock.go(self.now);
                 *active += 1;
                 actions.push(Action::Resume { work: WorkId { stage, ordinal } });
             }
@@ -271,7 +272,8 @@ impl<T: Clone> Scheduler<T> {
         let ordinal = this.next_ordinal;
         this.next_ordinal += 1;
         this.edge.open_lane(ordinal);
-        this.counters.input_rows += input.iter().map(|morsel| morsel.rows as u64).sum::<u64>();
+        let rows = input.iter().map(|morsel| morsel.rows).sum();
+        this.counters.input_rows += rows as u64;
         this.counters.first_start.get_or_insert(self.now);
         let (seat, runs) = match (place, &mut this.pool) {
             (Place::Worker(worker), Some(pool)) => {
@@ -282,7 +284,12 @@ impl<T: Clone> Scheduler<T> {
         };
         this.active += u64::from(runs);
         let phase = if runs { Phase::Active } else { Phase::Behind };
-        this.works.insert(ordinal, Work { phase, input_bytes, permit_bytes });
+        let mut clock = Clock::default();
+        if runs {
+            clock.go(self.now);
+        }
+        this.works.insert(ordinal, Work { phase, input_bytes, permit_bytes, rows, clock });
+        self.keep_pace(stage, None);
         actions.push(Action::Start { work: WorkId { stage, ordinal }, input, seat });
     }
 

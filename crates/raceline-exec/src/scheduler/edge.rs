@@ -6,10 +6,11 @@
 
 use std::collections::VecDeque;
 
+use super::cutter::{Cutter, RowWeight};
 use crate::operator::BatchShape;
 
 /// A run of rows of an item that the scheduler never looks into.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Morsel<T> {
     /// What holds the rows.
     pub item: T,
@@ -17,8 +18,24 @@ pub(crate) struct Morsel<T> {
     pub first_row: usize,
     /// Number of rows.
     pub rows: usize,
-    /// What the rows weigh.
+    /// What the rows weigh, and `weights`.
     pub bytes: u64,
+    /// What each row weighs, on the way to a consumer whose batches have bounds; else empty.
+    pub weights: Vec<RowWeight>,
+}
+
+impl<T> Morsel<T> {
+    /// Bytes of the weights themselves.
+    pub(crate) fn weights_bytes(&self) -> u64 {
+        size_of_val(&*self.weights) as u64
+    }
+
+    /// With what each row weighs.
+    pub(crate) fn weighed(mut self, weights: Vec<RowWeight>) -> Self {
+        self.weights = weights;
+        self.bytes += self.weights_bytes();
+        self
+    }
 }
 
 impl<T: Clone> Morsel<T> {
@@ -27,13 +44,30 @@ impl<T: Clone> Morsel<T> {
         assert!(0 < rows && rows < self.rows, "a cut leaves rows on both sides");
         let share = u128::from(self.bytes) * rows as u128 / self.rows as u128;
         let bytes = u64::try_from(share).expect("a share of a u64 is a u64");
-        let front = Self { item: self.item.clone(), first_row: self.first_row, rows, bytes };
+        let (item, first_row) = (self.item.clone(), self.first_row);
+        let front = Self { item, first_row, rows, bytes, weights: Vec::new() };
         self.first_row += rows;
         self.rows -= rows;
         self.bytes -= bytes;
         front
     }
 }
+
+/// How a consumer is at present that wants the batches that are fastest.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    /// Rows of a batch.
+    pub rows: usize,
+    /// Most bytes of a batch of more than one row, about.
+    pub bytes_max: u64,
+    /// Batches that it can work on at once; at least 1.
+    pub workers: usize,
+    /// It works on nothing.
+    pub is_idle: bool,
+}
+
+/// Of the rows of a batch, the part that one has at least at the end.
+const LAST_PART: usize = 8;
 
 /// In which order a queue hands on what different pieces of work put out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,12 +91,18 @@ pub(crate) struct Edge<T> {
     order: Order,
     /// How the consumer wants its input; `None`: whole batches, one at a time, on demand.
     shape: Option<BatchShape>,
+    /// Where its input ends a batch, where that depends on what rows weigh.
+    cutter: Option<Cutter>,
+    /// How large its batches are, where it wants the fastest.
+    pace: Pace,
     /// Lowest ordinal that has not ended.
     head: u64,
     /// Lanes of `head`, `head + 1`, …
     lanes: VecDeque<Lane<T>>,
     ready: VecDeque<Morsel<T>>,
     ready_rows: usize,
+    /// Bytes of a row, about.
+    row_bytes: u64,
     queued_bytes: u64,
     units_taken: u64,
     /// The producer will start no more work and all of it has ended.
@@ -73,13 +113,20 @@ pub(crate) struct Edge<T> {
 
 impl<T: Clone> Edge<T> {
     pub(crate) fn new(order: Order, shape: Option<BatchShape>) -> Self {
+        let cutter = match shape {
+            Some(BatchShape::Within(bounds)) => Some(Cutter::new(bounds)),
+            _ => None,
+        };
         Self {
             order,
             shape,
+            cutter,
+            pace: Pace { rows: 1, bytes_max: u64::MAX, workers: 1, is_idle: true },
             head: 0,
             lanes: VecDeque::new(),
             ready: VecDeque::new(),
             ready_rows: 0,
+            row_bytes: 1,
             queued_bytes: 0,
             units_taken: 0,
             complete: false,
@@ -140,27 +187,65 @@ impl<T: Clone> Edge<T> {
     }
 
     /// An empty morsel only tells the schema: where batches are joined the first one is enough.
-    fn make_ready(&mut self, morsel: Morsel<T>) -> u64 {
+    fn make_ready(&mut self, mut morsel: Morsel<T>) -> u64 {
         let joins = !matches!(self.shape, None | Some(BatchShape::AsIs));
         if joins && morsel.rows == 0 && (self.units_taken > 0 || !self.ready.is_empty()) {
             self.queued_bytes -= morsel.bytes;
             return morsel.bytes;
         }
+        let mut used_up = 0;
+        if let Some(cutter) = &mut self.cutter {
+            assert_eq!(morsel.weights.len(), morsel.rows, "each row is weighed");
+            used_up = morsel.weights_bytes();
+            cutter.take_in(&std::mem::take(&mut morsel.weights));
+            morsel.bytes -= used_up;
+            self.queued_bytes -= used_up;
+        }
+        if morsel.rows > 0 {
+            self.row_bytes = (morsel.bytes / morsel.rows as u64).max(1);
+        }
         self.ready_rows += morsel.rows;
         self.ready.push_back(morsel);
-        0
+        used_up
+    }
+
+    /// Takes in how the consumer is.
+    pub(crate) fn set_pace(&mut self, pace: Pace) {
+        self.pace = pace;
+    }
+
+    /// How many rows have about so many bytes; at least 1.
+    pub(crate) fn rows_of(&self, bytes: u64) -> usize {
+        usize::try_from(bytes / self.row_bytes).unwrap_or(usize::MAX).max(1)
+    }
+
+    /// Rows of the next batch of the fastest; the last rows are shared among the workers.
+    fn fastest_rows(&self) -> usize {
+        let rows = self.pace.rows.min(self.rows_of(self.pace.bytes_max));
+        let share = self.ready_rows.div_ceil(self.pace.workers);
+        if self.complete { rows.min(share.max(rows.div_ceil(LAST_PART))) } else { rows }
     }
 
     /// Whether the consumer finds something to work on.
     pub(crate) fn has_unit(&self) -> bool {
+        let rest = self.complete && (self.ready_rows > 0 || self.units_taken == 0);
         match self.shape {
             _ if self.ready.is_empty() => false,
             None | Some(BatchShape::AsIs) => true,
             Some(BatchShape::Rows(rows) | BatchShape::AtLeastRows(rows)) => {
-                let rest = self.complete && (self.ready_rows > 0 || self.units_taken == 0);
                 rest || self.ready_rows >= rows.max(1)
             }
+            Some(BatchShape::Within(_)) => rest || self.whole_units() > 0,
+            Some(BatchShape::Fastest(_)) => {
+                let hungry = self.pace.is_idle && self.ready_rows > 0;
+                rest || hungry || self.ready_rows >= self.fastest_rows()
+            }
         }
+    }
+
+    /// Units within bounds that no further row belongs to.
+    fn whole_units(&self) -> usize {
+        self.cutter.as_ref().map_or(0, Cutter::whole)
     }
 
     /// How many units the consumer finds, about.
@@ -169,6 +254,10 @@ impl<T: Clone> Edge<T> {
             None | Some(BatchShape::AsIs) => self.ready.len(),
             Some(BatchShape::Rows(rows) | BatchShape::AtLeastRows(rows)) => {
                 (self.ready_rows / rows.max(1)).max(usize::from(self.has_unit()))
+            }
+            Some(BatchShape::Within(_)) => self.whole_units().max(usize::from(self.has_unit())),
+            Some(BatchShape::Fastest(_)) => {
+                (self.ready_rows / self.fastest_rows()).max(usize::from(self.has_unit()))
             }
         }
     }
@@ -185,6 +274,8 @@ impl<T: Clone> Edge<T> {
             None | Some(BatchShape::AsIs) => (0, false),
             Some(BatchShape::AtLeastRows(rows)) => (rows.max(1), false),
             Some(BatchShape::Rows(rows)) => (rows.max(1), true),
+            Some(BatchShape::Within(_)) => (self.cutter.as_mut().map_or(0, Cutter::next), true),
+            Some(BatchShape::Fastest(_)) => (self.fastest_rows(), true),
         };
         let mut missing = rows.min(self.ready_rows);
         if missing == 0 {
@@ -218,6 +309,9 @@ impl<T: Clone> Edge<T> {
     pub(crate) fn clear(&mut self) -> u64 {
         self.ready.clear();
         self.ready_rows = 0;
+        if let Some(cutter) = &mut self.cutter {
+            cutter.clear();
+        }
         for lane in &mut self.lanes {
             lane.morsels.clear();
         }

@@ -32,6 +32,7 @@ impl<T: Clone> Scheduler<T> {
                 queued_bytes: stage.edge.queued_bytes(),
                 workers: 0,
                 errored_rows: 0,
+                batch_rows: self.batch_rows(index).map(|rows| rows as u64),
                 busy: counters.busy,
                 elapsed: begin.map_or(Duration::ZERO, |begin| end.saturating_sub(begin)),
             }

@@ -4,14 +4,16 @@
 //! When nothing can happen any more and the scheduler has not finished, it has stalled. The
 //! failing seed is printed; run it alone with `RACELINE_SEED=<seed>`.
 
+mod cutting;
 mod timed;
 mod workers;
-mod world;
+pub(super) mod world;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
+use self::cutting::Units;
 use self::workers::Workers;
 use self::world::{Job, Rng, Rows, World, multiply};
 use super::*;
@@ -62,6 +64,7 @@ struct Sim<'a> {
     started: Vec<u64>,
     /// Rows of the latest unit of stages that are cut to a number of rows.
     last_unit: BTreeMap<usize, usize>,
+    units: Units,
     /// Workers that found no device.
     refused: u32,
     root: RootState,
@@ -90,6 +93,7 @@ impl<'a> Sim<'a> {
             closed: vec![0; stages],
             started: vec![0; stages],
             last_unit: BTreeMap::new(),
+            units: Units::default(),
             refused: 0,
             root: RootState::Idle,
             output: vec![],
@@ -233,9 +237,8 @@ impl<'a> Sim<'a> {
         }
         if let Some(rows) = actor.outputs.pop_front() {
             actor.waits = true;
-            let bytes = rows.len() as u64 * self.world.row_bytes + 1;
-            self.batch_bytes_max = self.batch_bytes_max.max(bytes);
-            let output = Morsel { first_row: 0, rows: rows.len(), bytes, item: rows };
+            let output = cutting::output(self.world, work.stage, rows);
+            self.batch_bytes_max = self.batch_bytes_max.max(output.bytes);
             return Event::Emitted { work, output };
         }
         if let Some(reading) = &mut actor.region {
@@ -315,6 +318,7 @@ impl<'a> Sim<'a> {
             let last = self.last_unit.insert(work.stage, rows.len());
             assert!(rows.len() <= most && last.is_none_or(|last| last == most));
         }
+        self.units.check(self.world, work, &rows);
         let mut region = None;
         let reading = |ports, held, missing| Reading { ports, asked: false, held, missing };
         let outputs: VecDeque<Rows> = match &self.world.jobs[work.stage] {

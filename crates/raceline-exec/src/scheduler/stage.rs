@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::climb::Climb;
 use super::edge::{Edge, Morsel};
 use super::pool::{Pool, PoolPlan};
 use super::tokens::Ask;
 use crate::operator::BatchShape;
 
 /// What kind of work a stage does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum StageKind {
     /// Splits, found over time.
     Source,
@@ -56,6 +57,38 @@ pub(crate) struct Work<T> {
     pub input_bytes: u64,
     /// Bytes granted for outputs to come.
     pub permit_bytes: u64,
+    /// Rows of its input.
+    pub rows: usize,
+    pub clock: Clock,
+}
+
+/// How long a piece of work ran, without the time in which it waited.
+#[derive(Debug, Default)]
+pub(crate) struct Clock {
+    since: Option<Duration>,
+    ran: Duration,
+    /// Some of the time is not known.
+    misses: bool,
+}
+
+impl Clock {
+    /// It runs from `now` on.
+    pub(crate) fn go(&mut self, now: Duration) {
+        self.since.get_or_insert(now);
+    }
+
+    /// It stopped running at `now`.
+    pub(crate) fn stop(&mut self, now: Duration) {
+        match self.since.take() {
+            Some(since) => self.ran += now.saturating_sub(since),
+            None => self.misses = true,
+        }
+    }
+
+    /// How long it ran in all, where that is known.
+    pub(crate) fn time(&self) -> Option<Duration> {
+        (!self.misses).then_some(self.ran)
+    }
 }
 
 /// Whether a stage still counts.
@@ -105,6 +138,8 @@ pub(crate) struct Stage<T> {
     pub edge: Edge<T>,
     pub works: BTreeMap<u64, Work<T>>,
     pub pool: Option<Pool>,
+    /// The search for its batch size, where it wants that.
+    pub climb: Option<Climb>,
     pub next_ordinal: u64,
     /// Splits that were found and not started.
     pub splits_waiting: usize,
@@ -128,6 +163,10 @@ impl<T: Clone> Stage<T> {
             edge,
             works: BTreeMap::new(),
             pool: plan.pool.clone().map(Pool::new),
+            climb: match plan.kind {
+                StageKind::Operator(BatchShape::Fastest(rows)) => Some(Climb::new(rows)),
+                _ => None,
+            },
             next_ordinal: 0,
             splits_waiting: 0,
             opening: plan.opens,

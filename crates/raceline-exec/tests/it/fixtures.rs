@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use arrow::array::{AsArray, Int64Array};
+use arrow::array::{AsArray, Float64Array, Int64Array};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
@@ -127,6 +127,7 @@ pub(crate) enum Does {
 pub(crate) struct Each {
     pub(crate) does: Does,
     pub(crate) shape: BatchShape,
+    pub(crate) cost: fn(i64) -> Option<f64>,
     pub(crate) pool: PoolShape,
     pub(crate) opened: AtomicUsize,
     pub(crate) closed: AtomicUsize,
@@ -142,6 +143,7 @@ impl Each {
         Self {
             does,
             shape: BatchShape::AsIs,
+            cost: |_| Some(0.0),
             pool: PoolShape::inline(),
             opened: AtomicUsize::new(0),
             closed: AtomicUsize::new(0),
@@ -155,6 +157,10 @@ impl Each {
 
     pub(crate) fn cut(self, shape: BatchShape) -> Self {
         Self { shape, ..self }
+    }
+
+    pub(crate) fn costing(self, cost: fn(i64) -> Option<f64>) -> Self {
+        Self { cost, ..self }
     }
 
     pub(crate) fn pooled(self, pool: PoolShape) -> Self {
@@ -209,6 +215,10 @@ impl Operator for Each {
 
     fn input(&self) -> BatchShape {
         self.shape
+    }
+
+    fn row_costs(&self, input: &Batch) -> Result<Float64Array, Failure> {
+        Ok(values(input).into_iter().map(self.cost).collect())
     }
 
     fn limit_workers(&self, workers_max: usize) {

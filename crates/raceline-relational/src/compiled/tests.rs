@@ -8,7 +8,7 @@ use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use async_trait::async_trait;
 use raceline_exec::{BatchShape, Emit, Operator, PoolShape};
 use raceline_plan::lambda::{BinaryOp, CompareOp, Constant, Instruction, Program};
-use raceline_plan::{BatchFormat, OnError, UdfBody, UdfKind, UdfSpec, UdfWorkers};
+use raceline_plan::{BatchFormat, BatchLimits, OnError, UdfBody, UdfKind, UdfSpec, UdfWorkers};
 use raceline_types::{Batch, Failure, InternalError, Resources, Span, SplitId};
 
 use super::*;
@@ -97,6 +97,7 @@ fn udf(kind: UdfKind, program: Result<Program, &str>) -> Arc<UdfSpec> {
         body: UdfBody::Foreign { payload: Arc::from([]), program },
         stateful: false,
         batch_rows: None,
+        batch_limits: BatchLimits::default(),
         batch_format: BatchFormat::Numpy,
         resources: Resources::default(),
         concurrency_max: None,

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
+use arrow::array::Float64Array;
 use async_trait::async_trait;
 use raceline_exec::{BatchShape, Emit, ExecError, Operator, PoolShape, WorkTimes};
 use raceline_types::{Batch, Failure, InternalError, Resources};
@@ -15,6 +16,7 @@ use crate::child::Answer;
 use crate::error::UdfError;
 use crate::errored::{ErroredBatches, ErroredRow, ErroredRows, raised};
 use crate::ledger::TimeLedger;
+use crate::operator::{RowCosts, costs_of};
 
 /// What a caller operator runs and how.
 pub struct CallerSpec {
@@ -24,6 +26,8 @@ pub struct CallerSpec {
     pub chain: Vec<Arc<dyn Any + Send + Sync>>,
     /// How the input is cut.
     pub input: BatchShape,
+    /// What each row of the input costs, where `input` bounds that.
+    pub costs: Option<RowCosts>,
     /// Where the rows go that the function fails for; `None` lets the first one end the run.
     pub errored: Option<Arc<dyn ErroredRows>>,
     /// What takes batches that the functions fail for; `None` lets the first one end the run.
@@ -43,6 +47,7 @@ pub struct CallerSpec {
 pub struct CallerOperator {
     name: Arc<str>,
     input: BatchShape,
+    costs: Option<RowCosts>,
     errored: Option<Arc<dyn ErroredRows>>,
     errored_batches: Option<Arc<dyn ErroredBatches>>,
     stage: usize,
@@ -54,10 +59,10 @@ impl CallerOperator {
     /// An operator of `spec`, whose run has `desk`.
     #[must_use]
     pub fn new(desk: &mut CallerDesk, spec: CallerSpec) -> Self {
-        let CallerSpec { name, chain, input, errored, errored_batches } = spec;
+        let CallerSpec { name, chain, input, costs, errored, errored_batches } = spec;
         let (stage, errands) = desk.add(chain);
         let ledger = TimeLedger::default();
-        Self { name, input, errored, errored_batches, stage, errands, ledger }
+        Self { name, input, costs, errored, errored_batches, stage, errands, ledger }
     }
 
     async fn ask(&self, order: Order) -> Result<Reply, Failure> {
@@ -93,6 +98,10 @@ impl Operator for CallerOperator {
 
     fn input(&self) -> BatchShape {
         self.input
+    }
+
+    fn row_costs(&self, input: &Batch) -> Result<Float64Array, Failure> {
+        costs_of(self.costs.as_ref(), input)
     }
 
     async fn run(&self, input: Batch, out: &mut dyn Emit) -> Result<(), Failure> {

@@ -64,6 +64,7 @@ fn operator(desk: &mut CallerDesk, function: &'static str) -> Arc<CallerOperator
         chain: vec![function],
         input: BatchShape::AsIs,
         errored: None,
+        costs: None,
         errored_batches: None,
     };
     Arc::new(CallerOperator::new(desk, spec))

@@ -50,6 +50,8 @@ pub(crate) fn spec(function: &str) -> ProcessSpec {
         chain: vec![function.as_bytes().into()],
         pool: PoolShape::inline(),
         input: BatchShape::AsIs,
+        costs: None,
+        note_batch_rows: None,
         gpus: GpuLedger::numbered(0),
         restarts_max: 1,
         call_timeout: None,

@@ -6,12 +6,14 @@ use arrow::datatypes::{Schema, SchemaRef};
 use raceline_exec::{BatchShape, Operator, PoolShape, WorkerShape};
 use raceline_plan::lambda;
 use raceline_plan::{OnError, UdfBody, UdfKind, UdfSpec, UdfWorkers};
-use raceline_relational::CompiledOperator;
+use raceline_relational::{CompiledOperator, RowCost};
+use raceline_types::Batch;
 use raceline_worker::{
-    CallerDesk, CallerOperator, CallerSpec, ErroredBatches, ErroredRows, ProcessOperator,
-    ProcessSpec,
+    CallerDesk, CallerOperator, CallerSpec, ErroredBatches, ErroredRows, NoteBatchRows,
+    ProcessOperator, ProcessSpec, RowCosts,
 };
 
+use crate::batching::{Batching, LearnedSize};
 use crate::session::Session;
 
 /// Rows of a unit of work when row functions come before a batch function, so that crossing
@@ -60,6 +62,9 @@ pub(super) fn choose_lane(
         UdfBody::Foreign { .. } if udf.stateful => {
             return (Lane::Process, "process: constructed once a worker".into());
         }
+        UdfBody::Foreign { .. } if udf.batch_limits.is_weighed() => {
+            return (Lane::Process, "process: its batches are cut by weight".into());
+        }
         UdfBody::Foreign { program: Err(reason), .. } => {
             return (Lane::Process, format!("process: {reason}"));
         }
@@ -79,16 +84,24 @@ pub(super) fn choose_lane(
 }
 
 /// Whether two neighbouring functions run in one worker, one after the other. They do not when
-/// the second would never see batches as large as it asks for, nor when one is timed, makes several
+/// the batches of the second would not be cut as it asks, nor when one is timed, makes several
 /// calls at once, keeps to a rate, or goes on after a row that fails. Those that are debugged share
 /// the calling thread in the same way.
 pub(super) fn share_a_worker(first: &UdfSpec, second: &UdfSpec) -> bool {
-    let narrows =
-        matches!((first.batch_rows, second.batch_rows), (Some(few), Some(rows)) if few < rows);
+    let cuts = match second.batch_rows {
+        _ if second.batch_limits.is_dynamic() => false,
+        None => true,
+        Some(rows) => match first.kind {
+            UdfKind::Map | UdfKind::Key => true,
+            UdfKind::MapBatches if first.batch_limits.is_dynamic() => false,
+            UdfKind::MapBatches => first.batch_rows.is_some_and(|first| first % rows == 0),
+            UdfKind::Filter | UdfKind::FlatMap => false,
+        },
+    };
     is_debugged(first) == is_debugged(second)
         && !first.stateful
         && !second.stateful
-        && !narrows
+        && cuts
         && first.call_timeout.or(second.call_timeout).is_none()
         && first.calls_at_once.or(second.calls_at_once).is_none()
         && !first.is_rate_limited
@@ -115,9 +128,11 @@ pub(super) fn caller_operator(
         UdfBody::Caller(function) => Some(Arc::clone(function)),
         UdfBody::Foreign { .. } | UdfBody::Native(_) => None,
     });
-    let (name, chain, input) = (chain_name(functions), chain.collect(), unit_shape(functions));
+    let (name, chain) = (chain_name(functions), chain.collect());
+    let Batching { shape: input, cost } = unit_batching(functions);
+    let costs = cost.map(row_costs);
     let Errored { rows: errored, batches: errored_batches } = errored;
-    let spec = CallerSpec { name, chain, input, errored, errored_batches };
+    let spec = CallerSpec { name, chain, input, costs, errored, errored_batches };
     Arc::new(CallerOperator::new(desk, spec))
 }
 
@@ -151,6 +166,11 @@ pub(super) fn process_operator(
     let first = &functions[0];
     let UdfWorkers { start, least, .. } = first.workers;
     let in_flight_max = first.workers.in_flight_max.or(batches_ahead(first));
+    let Batching { mut shape, cost } = unit_batching(functions);
+    let learned = matches!(shape, BatchShape::Fastest(_)).then(|| session.batch_sizes().of(first));
+    if let Some(rows) = learned.as_ref().and_then(LearnedSize::rows) {
+        shape = BatchShape::Fastest(rows);
+    }
     let spec = ProcessSpec {
         name: chain_name(functions),
         chain: chain.collect(),
@@ -159,7 +179,10 @@ pub(super) fn process_operator(
             concurrency_max: first.concurrency_max,
             workers: Some(WorkerShape { start, least, in_flight_max }),
         },
-        input: unit_shape(functions),
+        input: shape,
+        note_batch_rows: learned
+            .map(|size| -> NoteBatchRows { Arc::new(move |rows| size.note(rows)) }),
+        costs: cost.map(row_costs),
         gpus: session.gpus(),
         restarts_max: first.restarts_max,
         call_timeout: first.call_timeout,
@@ -171,6 +194,10 @@ pub(super) fn process_operator(
     Arc::new(ProcessOperator::new(Arc::new(move || template.get()), spec))
 }
 
+fn row_costs(cost: Arc<RowCost>) -> RowCosts {
+    Arc::new(move |batch: &Batch| cost.of(&batch.data))
+}
+
 /// Batches that a worker of `udf` may have, where more than the usual are of use.
 fn batches_ahead(udf: &UdfSpec) -> Option<usize> {
     let calls = udf.calls_at_once?;
@@ -180,18 +207,19 @@ fn batches_ahead(udf: &UdfSpec) -> Option<usize> {
 
 /// How the input of a chain is cut: exactly to the first batch size, when the functions before
 /// it keep the number of rows.
-fn unit_shape(functions: &[Arc<UdfSpec>]) -> BatchShape {
+fn unit_batching(functions: &[Arc<UdfSpec>]) -> Batching {
     if let Some(calls) = functions[0].calls_at_once
         && functions[0].kind != UdfKind::MapBatches
     {
         // Each of them keeps all calls busy.
-        return BatchShape::AtLeastRows(calls);
+        return Batching { shape: BatchShape::AtLeastRows(calls), cost: None };
     }
     let keeps_rows = |udf: &Arc<UdfSpec>| matches!(udf.kind, UdfKind::Map | UdfKind::Key);
     let before = functions.iter().take_while(|udf| keeps_rows(udf)).count();
-    match functions.get(before).and_then(|udf| udf.batch_rows) {
-        None => BatchShape::AsIs,
-        Some(rows) if before == 0 => BatchShape::Rows(rows),
-        Some(rows) => BatchShape::Rows(rows * UNIT_ROWS.div_ceil(rows)),
-    }
+    let shape = match functions.get(before).map(|udf| udf.batch_rows) {
+        _ if before == 0 => return Batching::of(&functions[0]),
+        Some(Some(rows)) => BatchShape::Rows(rows * UNIT_ROWS.div_ceil(rows)),
+        Some(None) | None => BatchShape::AsIs,
+    };
+    Batching { shape, cost: None }
 }

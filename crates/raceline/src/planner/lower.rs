@@ -8,7 +8,7 @@ use arrow::datatypes::{Field, SchemaRef};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use raceline_connect::{BinaryReader, FileColumns, FileSink, ImageReader, Listing, TextReader};
-use raceline_exec::{Graph, NodeId, Operator, PoolShape, Region, SplitReader};
+use raceline_exec::{BatchShape, Graph, NodeId, Operator, PoolShape, Region, SplitReader};
 use raceline_plan::{
     Aggregate, FileFormat, FileScan, FileSplit, Node, OnError, Projection, SortKey, Source,
     UdfBody, UdfSpec, WriteSpec,
@@ -20,6 +20,7 @@ use raceline_types::{Failure, InternalError, unite_schemas};
 use raceline_worker::{CallerDesk, ErroredBatches, ErroredRows};
 
 use super::foreign::{self, Errored, Lane};
+use crate::batching::Batching;
 use crate::letters::{Keeper, SplitLabels, StageErrors};
 use crate::native::NativeOperator;
 use crate::region::{LimitRegion, RepartitionRegion, UnionRegion};
@@ -131,6 +132,9 @@ impl Lowering<'_> {
                     let sources = self.labels.as_ref().map_or(0, Vec::len);
                     let flow = self.node(input).await?;
                     let errored = self.errors_of(udf, sources);
+                    if let Some(schema) = &flow.schema {
+                        Batching::of(udf).check(schema)?;
+                    }
                     if udf.resources.gpu_nanos > 0 {
                         self.find_gpus().await?;
                     }
@@ -288,7 +292,7 @@ impl Lowering<'_> {
             (Lane::Native, UdfBody::Native(function)) => {
                 let operator = Arc::new(NativeOperator::new(Arc::clone(udf), Arc::clone(function)));
                 let schema = flow.schema.clone().filter(|_| udf.kind.keeps_schema());
-                if udf.batch_rows.is_none() && operator.pool() == PoolShape::inline() {
+                if operator.input() == BatchShape::AsIs && operator.pool() == PoolShape::inline() {
                     return Ok(self.inline(flow, operator, schema));
                 }
                 let input = self.seal(flow.open);

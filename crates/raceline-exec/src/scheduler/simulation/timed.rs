@@ -270,7 +270,7 @@ impl Line {
 
 /// A unit comes out of `work`.
 fn emitted(work: WorkId) -> Event<u64> {
-    let output = Morsel { item: work.ordinal, first_row: 0, rows: 1, bytes: 1 };
+    let output = Morsel { item: work.ordinal, first_row: 0, rows: 1, bytes: 1, weights: vec![] };
     Event::Emitted { work, output }
 }
 

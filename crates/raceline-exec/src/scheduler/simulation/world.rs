@@ -5,13 +5,14 @@ use std::rc::Rc;
 use raceline_types::{NANOS_PER_UNIT, Resources};
 
 use super::super::*;
+use super::cutting;
 use crate::operator::BatchShape;
 
 /// Ids of rows.
 pub(super) type Rows = Rc<[u64]>;
 
 /// The generator of Steele, Lea and Flood (2014), known as splitmix64.
-pub(super) struct Rng(pub(super) u64);
+pub(in super::super) struct Rng(pub(in super::super) u64);
 
 impl Rng {
     pub(super) fn next(&mut self) -> u64 {
@@ -22,11 +23,11 @@ impl Rng {
         z ^ (z >> 31)
     }
 
-    pub(super) fn below(&mut self, bound: usize) -> usize {
+    pub(in super::super) fn below(&mut self, bound: usize) -> usize {
         usize::try_from(self.next() % bound as u64).unwrap()
     }
 
-    pub(super) fn chance(&mut self, percent: u64) -> bool {
+    pub(in super::super) fn chance(&mut self, percent: u64) -> bool {
         self.next() % 100 < percent
     }
 
@@ -165,8 +166,10 @@ impl World {
 
     pub(super) fn add_operator(&mut self, rng: &mut Rng, input: usize) -> usize {
         let rows = 1 + rng.below(50);
-        let shape =
-            rng.pick(&[BatchShape::AsIs, BatchShape::Rows(rows), BatchShape::AtLeastRows(rows)]);
+        let within = BatchShape::Within(cutting::random_bounds(rng, rows));
+        let (exact, joined) = (BatchShape::Rows(rows), BatchShape::AtLeastRows(rows));
+        let fastest = BatchShape::Fastest(rows);
+        let shape = rng.pick(&[BatchShape::AsIs, exact, joined, within, fastest]);
         let job = Job::Multiply { salt: rng.next(), cut: 1 + rng.below(30) };
         self.add(rng, StageKind::Operator(shape), vec![input], job)
     }
@@ -200,6 +203,13 @@ impl World {
         let unit = |plan: &StagePlan| match plan.kind {
             StageKind::Operator(BatchShape::Rows(rows) | BatchShape::AtLeastRows(rows)) => {
                 rows as u64 * (self.row_bytes + 1)
+            }
+            // Of the row that tells that a unit is whole, the weight is gone by then.
+            StageKind::Operator(BatchShape::Within(bounds)) => {
+                (bounds.rows_max.unwrap() as u64 + 1) * (self.row_bytes + 1)
+            }
+            StageKind::Operator(BatchShape::Fastest(_)) => {
+                3 * self.limits.target_batch_bytes + self.row_bytes + 1
             }
             _ => 0,
         };
