@@ -18,5 +18,7 @@ pub use scan::{
     CsvReadOptions, FileFormat, FileScan, FileSplit, ImageReadOptions, JsonReadOptions,
     PartitionStyle, ScanRequest, TextReadOptions,
 };
-pub use udf::{BatchFormat, NativeFunction, OnError, UdfBody, UdfKind, UdfSpec, UdfWorkers};
+pub use udf::{
+    BatchFormat, NativeFunction, OnError, Passed, UdfBody, UdfColumns, UdfKind, UdfSpec, UdfWorkers,
+};
 pub use write::{SaveMode, WriteFormat, WriteSpec};

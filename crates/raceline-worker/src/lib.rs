@@ -15,6 +15,7 @@
 //! also when they are busy, and shared memory has no name.
 
 mod child;
+mod crossing;
 mod device;
 mod error;
 mod errored;
@@ -35,6 +36,7 @@ mod wire;
 mod worker;
 
 pub use child::{Answer, Runtime, Stopped, serve};
+pub use crossing::Crossing;
 pub use device::GpuLedger;
 pub use error::{Exit, UdfError, WorkerError};
 pub use errored::{ErroredRow, ErroredRows};

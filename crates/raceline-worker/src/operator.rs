@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use raceline_exec::{BatchShape, Emit, Operator, PoolShape, Seat};
 use raceline_types::{Batch, Failure};
 
+use crate::crossing::Crossing;
 use crate::device::GpuLedger;
 use crate::error::WorkerError;
 use crate::errored::{ErroredRow, ErroredRows};
@@ -41,6 +42,9 @@ pub struct ProcessSpec {
     /// Where the rows go that the function fails for; `None` lets the first one end the run. The
     /// chain is one function then, which was told to go on after a row that fails.
     pub errored: Option<Arc<dyn ErroredRows>>,
+    /// What of a batch goes to the worker; `None` is all of it. Rows that the function fails for
+    /// are whole either way.
+    pub crossing: Option<Arc<dyn Crossing>>,
 }
 
 /// Finds the session's template, or starts it. Called when a worker is started.
@@ -272,7 +276,7 @@ impl Operator for ProcessOperator {
 
 impl fmt::Debug for ProcessSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, chain, pool, input, gpus: _, restarts_max, call_timeout, errored } = self;
+        let Self { name, chain, pool, input, restarts_max, call_timeout, errored, .. } = self;
         f.debug_struct("ProcessSpec")
             .field("name", name)
             .field("functions", &chain.len())
@@ -281,6 +285,7 @@ impl fmt::Debug for ProcessSpec {
             .field("restarts_max", restarts_max)
             .field("call_timeout", call_timeout)
             .field("errored", errored)
+            .field("crossing", &self.crossing)
             .finish_non_exhaustive()
     }
 }

@@ -10,7 +10,7 @@ use datafusion::logical_expr::Expr;
 use raceline_exec::Snapshot;
 use raceline_plan::{
     Aggregate, AggregateKind, BatchFormat, Node, OnError, Projection, SortKey, Source, UdfBody,
-    UdfKind, UdfSpec, UdfWorkers, WriteSpec,
+    UdfColumns, UdfKind, UdfSpec, UdfWorkers, WriteSpec,
 };
 use raceline_types::{Failure, InternalError, Resources, unite_batches};
 
@@ -122,6 +122,7 @@ impl Dataset {
             call_timeout: None,
             on_error: OnError::Raise,
             errored_rows_max: None,
+            columns: UdfColumns::default(),
         })
     }
 

@@ -15,6 +15,7 @@
 //! # }
 //! ```
 
+mod crossing;
 mod dataset;
 mod explain;
 mod letters;
@@ -39,8 +40,9 @@ pub use progress::ProgressMode;
 pub use raceline_exec::{Snapshot, StageSnapshot, StageState};
 pub use raceline_plan::{
     Aggregate, AggregateKind, BatchFormat, CsvReadOptions, FileFormat, FileScan, ImageReadOptions,
-    JsonReadOptions, Node, OnError, PartitionStyle, Projection, SaveMode, ScanRequest, SortKey,
-    TextReadOptions, UdfBody, UdfKind, UdfSpec, UdfWorkers, WriteFormat, WriteSpec,
+    JsonReadOptions, Node, OnError, PartitionStyle, Passed, Projection, SaveMode, ScanRequest,
+    SortKey, TextReadOptions, UdfBody, UdfColumns, UdfKind, UdfSpec, UdfWorkers, WriteFormat,
+    WriteSpec,
 };
 pub use raceline_types::{
     Diagnostic, ErrorKind, Failure, Place, ResourceError, Resources, unite_batches,

@@ -8,7 +8,7 @@ use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use async_trait::async_trait;
 use raceline_exec::{BatchShape, Emit, Operator, PoolShape};
 use raceline_plan::lambda::{BinaryOp, CompareOp, Constant, Instruction, Program};
-use raceline_plan::{BatchFormat, OnError, UdfBody, UdfKind, UdfSpec, UdfWorkers};
+use raceline_plan::{BatchFormat, OnError, UdfBody, UdfColumns, UdfKind, UdfSpec, UdfWorkers};
 use raceline_types::{Batch, Failure, InternalError, Resources, Span, SplitId};
 
 use super::*;
@@ -105,6 +105,7 @@ fn udf(kind: UdfKind, program: Result<Program, &str>) -> Arc<UdfSpec> {
         call_timeout: None,
         on_error: OnError::Raise,
         errored_rows_max: None,
+        columns: UdfColumns::default(),
     })
 }
 

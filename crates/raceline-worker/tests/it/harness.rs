@@ -54,6 +54,7 @@ pub(crate) fn spec(function: &str) -> ProcessSpec {
         restarts_max: 1,
         call_timeout: None,
         errored: None,
+        crossing: None,
     }
 }
 

@@ -9,6 +9,7 @@ use raceline_plan::{OnError, UdfBody, UdfKind, UdfSpec, UdfWorkers};
 use raceline_relational::CompiledOperator;
 use raceline_worker::{ErroredRows, ProcessOperator, ProcessSpec};
 
+use crate::crossing::LiveColumns;
 use crate::session::Session;
 
 /// Rows of a unit of work when row functions come before a batch function, so that crossing
@@ -114,6 +115,7 @@ pub(super) fn process_operator(
         restarts_max: first.restarts_max,
         call_timeout: first.call_timeout,
         errored,
+        crossing: LiveColumns::of_chain(functions),
     };
     let template = Arc::clone(session.template());
     Arc::new(ProcessOperator::new(Arc::new(move || template.get()), spec))

@@ -20,6 +20,7 @@ use raceline_types::{Failure, InternalError, unite_schemas};
 use raceline_worker::ErroredRows;
 
 use super::foreign::{self, Lane};
+use crate::crossing::{check_declared, columns_text};
 use crate::letters::{Keeper, SplitLabels, StageErrors};
 use crate::native::NativeOperator;
 use crate::region::{LimitRegion, RepartitionRegion, UnionRegion};
@@ -122,6 +123,7 @@ impl Lowering<'_> {
                     }
                     // A function that is compiled takes none of it, but the data may decide that.
                     udf.resources.fits_into(self.session.resources(), &udf.label())?;
+                    check_declared(udf, flow.schema.as_ref())?;
                     Ok(self.udf(flow, udf, errored))
                 }
                 Node::Limit { input, rows } => {
@@ -262,7 +264,8 @@ impl Lowering<'_> {
         errored: Option<Arc<dyn ErroredRows>>,
     ) -> Flow {
         let (lane, text) = foreign::choose_lane(self.session, udf, flow.schema.as_deref());
-        self.lanes.push(format!("{}: {text}", udf.label()));
+        let columns = if matches!(lane, Lane::Process) { columns_text(udf) } else { String::new() };
+        self.lanes.push(format!("{}: {text}{columns}", udf.label()));
         match (lane, &udf.body) {
             (Lane::Native, UdfBody::Native(function)) => {
                 let operator = Arc::new(NativeOperator::new(Arc::clone(udf), Arc::clone(function)));
@@ -444,8 +447,17 @@ fn file_columns(
 ) -> Result<FileColumns, Failure> {
     let partitions: Vec<_> =
         first.partition_values.iter().map(|(column, _)| Arc::clone(column)).collect();
-    let projection = scan.request.projection.as_deref();
-    Ok(FileColumns::new(content, &partitions, scan.include_paths, projection)?)
+    let columns = |projection: Option<&[String]>| {
+        FileColumns::new(content.clone(), &partitions, scan.include_paths, projection)
+    };
+    let named = scan.request.projection.as_deref();
+    let Some(wanted) = &scan.request.wanted else { return Ok(columns(named)?) };
+    columns(named)?;
+    let all = columns(None)?;
+    let names = all.schema().fields().iter().map(|field| field.name().clone());
+    let is_asked_for =
+        |name: &String| wanted.contains(name) || named.is_some_and(|named| named.contains(name));
+    Ok(columns(Some(&names.filter(is_asked_for).collect::<Vec<_>>()))?)
 }
 
 fn stage_name(first: &str, fused: &[Arc<dyn Operator>]) -> String {
