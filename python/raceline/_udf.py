@@ -30,6 +30,7 @@ class Call(NamedTuple):
         row_is_value: On batches of one column, the row is its value.
         key_column: Name of the column that a key function makes.
         goes_on: Whether a row that the function fails for is reported, and the others go on.
+        reads: The columns that the user says it reads; it gets no others.
     """
 
     fn_args: Sequence[Any] = ()
@@ -42,6 +43,7 @@ class Call(NamedTuple):
     row_is_value: bool = False
     key_column: str = "key"
     goes_on: bool = False
+    reads: frozenset[str] | None = None
 
 
 class Header(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -137,6 +137,7 @@ class UserFunction:
     demand: Demand = field(default_factory=Demand)
     batching: Batching = field(default_factory=Batching)
     faults: Faults = field(default_factory=Faults)
+    reads: Sequence[str] | None = None
 
     def native_options(self, translation: Translation) -> dict[str, Any]:
         """The function as the engine takes it, with what :meth:`translated` gave.
@@ -148,13 +149,15 @@ class UserFunction:
         workers = WorkerCount.resolve(
             self.demand.compute, self.demand.concurrency, stateful=stateful
         )
+        columns = self._columns(translation)
         batch_rows, batch_format = self.batching.rows(), normal_batch_format(self.batching.format)
         return {
             "kind": self.kind,
             "name": self.name,
             "payload": self._payload(batch_rows, batch_format, translation),
-            "program": translation.program,
-            "decline": translation.decline,
+            # The engine would see all columns, and the function is to see those of `reads`.
+            "program": translation.program if self.reads is None else None,
+            "decline": translation.decline if self.reads is None else "`reads` is given",
             "stateful": stateful,
             "batch_size": batch_rows,
             "batch_format": batch_format,
@@ -170,7 +173,43 @@ class UserFunction:
             "timeout_s": self.batching.timeout(),
             "on_error": self.faults.on_error,
             "max_errored_rows": self.faults.max_errored_rows,
+            **columns,
         }
+
+    def _columns(self, translation: Translation) -> dict[str, Any]:
+        """The columns that the function looks at and hands on, as the engine takes them."""
+        if self.reads is not None:
+            return {"reads": self._declared(translation), "reads_declared": True}
+        if translation.row_is_value:
+            return {}
+        from raceline._liveness import live_columns
+
+        batch_format = normal_batch_format(self.batching.format)
+        found = live_columns(self.kind, self.fn, *self.arguments.of_calls(), batch_format)
+        return {
+            "reads": None if found.reads is None else set(found.reads),
+            "passes": list(found.passes) or None,
+            "passes_others": found.passes_others,
+        }
+
+    def _declared(self, translation: Translation) -> set[str]:
+        """The columns that the user says the function reads."""
+        reads = self.reads
+        if isinstance(reads, (str, bytes)) or not isinstance(reads, Iterable):
+            raise PlanError(
+                f"`reads` must be a list of columns, got `{reads!r}`",
+                hint='for example `reads=["text"]`',
+            )
+        names = list(reads)
+        for name in names:
+            if not isinstance(name, str):
+                raise PlanError(f"`reads` names columns, got `{name!r}`")
+        if translation.row_is_value and self.kind != "map_batches":
+            raise PlanError(
+                f"`reads` does not fit `{self.name}`, which uses its row as a value",
+                hint="use the row as a dict: `row[name]`",
+            )
+        return set(names)
 
     @property
     def name(self) -> str:
@@ -239,6 +278,7 @@ class UserFunction:
                 zero_copy_batch=self.batching.zero_copy,
                 row_is_value=translation.row_is_value,
                 goes_on=self.faults.on_error != "raise",
+                reads=None if self.reads is None else frozenset(self.reads),
             )
         except TypeError as error:
             raise PlanError(str(error)) from error

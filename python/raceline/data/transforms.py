@@ -44,6 +44,10 @@ class FunctionTransforms(Handle):
       alone: ``"raise"`` ends the run, ``"skip"`` leaves the row out and counts it, and
       ``"dead_letter"`` leaves it out and keeps it for ``dead_letters()``.
     * ``max_errored_rows``: with the last two, one more such row ends the run; None sets no limit.
+    * ``reads``: the columns that the function looks at, which must exist; it gets no others, as if
+      they had been selected (``filter`` keeps whole rows). Without it they are found by a look at
+      the function where that is certain, and columns that it does not look at are then neither
+      read from files nor sent to workers. ``explain()`` says which were found.
     * ``fn_args``, ``fn_kwargs``: passed to each call, after the row or batch.
     * ``fn_constructor_args``, ``fn_constructor_kwargs``: passed to the constructor of a class.
 
@@ -84,6 +88,7 @@ class FunctionTransforms(Handle):
         max_retries: int = 3,
         on_error: OnError = "raise",
         max_errored_rows: int | None = None,
+        reads: Sequence[str] | None = None,
     ) -> Self:
         """Turns each row into one row.
 
@@ -104,6 +109,7 @@ class FunctionTransforms(Handle):
             max_retries: See the class.
             on_error: See the class.
             max_errored_rows: See the class.
+            reads: See the class.
 
         Raises:
             PlanError: The function cannot run, or the arguments do not fit it.
@@ -118,7 +124,7 @@ class FunctionTransforms(Handle):
         arguments = Arguments(fn_args, fn_kwargs, fn_constructor_args, fn_constructor_kwargs)
         demand = Demand(compute, concurrency, num_cpus, num_gpus, memory, resources)
         faults = Faults(max_retries, on_error, max_errored_rows)
-        return self._apply(UserFunction("map", fn, arguments, demand, faults=faults))
+        return self._apply(UserFunction("map", fn, arguments, demand, faults=faults, reads=reads))
 
     def flat_map(
         self,
@@ -137,6 +143,7 @@ class FunctionTransforms(Handle):
         max_retries: int = 3,
         on_error: OnError = "raise",
         max_errored_rows: int | None = None,
+        reads: Sequence[str] | None = None,
     ) -> Self:
         """Turns each row into any number of rows.
 
@@ -155,6 +162,7 @@ class FunctionTransforms(Handle):
             max_retries: See the class.
             on_error: See the class.
             max_errored_rows: See the class.
+            reads: See the class.
 
         Raises:
             PlanError: The function cannot run, or the arguments do not fit it.
@@ -167,7 +175,9 @@ class FunctionTransforms(Handle):
         arguments = Arguments(fn_args, fn_kwargs, fn_constructor_args, fn_constructor_kwargs)
         demand = Demand(compute, concurrency, num_cpus, num_gpus, memory, resources)
         faults = Faults(max_retries, on_error, max_errored_rows)
-        return self._apply(UserFunction("flat_map", fn, arguments, demand, faults=faults))
+        return self._apply(
+            UserFunction("flat_map", fn, arguments, demand, faults=faults, reads=reads)
+        )
 
     def filter(
         self,
@@ -187,6 +197,7 @@ class FunctionTransforms(Handle):
         max_retries: int = 3,
         on_error: OnError = "raise",
         max_errored_rows: int | None = None,
+        reads: Sequence[str] | None = None,
     ) -> Self:
         """Keeps the rows for which a function or an expression is true.
 
@@ -207,6 +218,7 @@ class FunctionTransforms(Handle):
             max_retries: See the class.
             on_error: See the class.
             max_errored_rows: See the class.
+            reads: See the class.
 
         Raises:
             PlanError: Not exactly one of ``fn`` and ``expr`` is given, the function cannot run,
@@ -228,8 +240,10 @@ class FunctionTransforms(Handle):
         demand = Demand(compute, concurrency, num_cpus, num_gpus, memory, resources)
         faults = Faults(max_retries, on_error, max_errored_rows)
         if fn is not None:
-            return self._apply(UserFunction("filter", fn, arguments, demand, faults=faults))
-        if (arguments, demand, faults) != (Arguments(), Demand(), Faults()):
+            return self._apply(
+                UserFunction("filter", fn, arguments, demand, faults=faults, reads=reads)
+            )
+        if (arguments, demand, faults, reads) != (Arguments(), Demand(), Faults(), None):
             raise PlanError("`expr` runs without Python: the other arguments need `fn`")
         if isinstance(expr, str):
             expr = parse_predicate(expr)
@@ -261,6 +275,7 @@ class FunctionTransforms(Handle):
         on_error: OnError = "raise",
         max_errored_rows: int | None = None,
         timeout_s: float | None = None,
+        reads: Sequence[str] | None = None,
     ) -> Self:
         """Turns each batch of rows into one or more batches.
 
@@ -291,6 +306,7 @@ class FunctionTransforms(Handle):
             timeout_s: Seconds that a worker may take for one batch, at most; the time in which
                 its output waits for the stages behind it does not count. A worker that takes
                 longer is killed, as if it had died. None sets no limit.
+            reads: See the class.
 
         Raises:
             PlanError: The function cannot run, or the arguments do not fit it.
@@ -313,7 +329,9 @@ class FunctionTransforms(Handle):
         demand = Demand(compute, concurrency, num_cpus, num_gpus, memory, resources)
         faults = Faults(max_retries, on_error, max_errored_rows)
         batching = Batching(batch_size, batch_format, zero_copy_batch, timeout_s)
-        return self._apply(UserFunction("map_batches", fn, arguments, demand, batching, faults))
+        return self._apply(
+            UserFunction("map_batches", fn, arguments, demand, batching, faults, reads)
+        )
 
     def _apply(self, function: UserFunction) -> Self:
         """The dataset after a function."""
