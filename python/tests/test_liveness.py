@@ -267,6 +267,29 @@ def test_a_broken_column_is_not_read(tmp_path, capsys):
     assert "columns=[a]" in text
 
 
+@pytest.mark.parametrize("form", ["parquet", "csv"])
+def test_rows_are_counted_when_no_column_is_looked_at(form, tmp_path, monkeypatch):
+    made = raceline.range(10).map_batches(lambda batch: {**batch, "b": batch["id"]})
+    getattr(made, f"write_{form}")(str(tmp_path / "t"))
+
+    def rows():
+        return getattr(raceline.data, f"read_{form}")(str(tmp_path / "t"))
+
+    def one(row):
+        return {"n": 1}
+
+    for of_rows in (
+        lambda: rows().map(one),
+        lambda: rows().limit(7).map(one),
+        lambda: rows().repartition(3).map(one),
+        lambda: rows().filter(lambda row: True).map(one),
+        lambda: rows().map(lambda row: row).map_batches(lambda b: {"n": [1, 1]}, batch_size=4),
+        lambda: rows().map_batches(lambda b: {"n": [1]}, batch_size=3),
+        lambda: rows().map_batches(lambda b: {"n": [1]}, batch_size=3, batch_format="pyarrow"),
+    ):
+        same_in_both(monkeypatch, of_rows)
+
+
 def test_images_are_not_decoded_for_their_paths(tmp_path):
     (tmp_path / "broken.png").write_bytes(b"no image")
     dataset = raceline.data.read_images(str(tmp_path), include_paths=True)

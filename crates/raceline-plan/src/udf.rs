@@ -158,8 +158,8 @@ impl UdfSpec {
         format!("{:?}({})", self.kind, self.name)
     }
 
-    /// The only columns that decide what it computes; `None` is any. A row that it fails for must
-    /// not be left out of what is handed on beside it.
+    /// The only columns that decide what it computes; `None` is any. A function that hands on its
+    /// row but leaves rows out gets all of it, as nothing tells which rows its answer has.
     #[must_use]
     pub fn reads(&self) -> Option<&BTreeSet<String>> {
         let adds_to_rows = self.columns.passes == Passed::Others;

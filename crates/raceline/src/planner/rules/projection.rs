@@ -122,11 +122,14 @@ fn needed_below_projection(projection: &Projection, needed: &Needed) -> Needed {
         Projection::With { name, expr } => {
             // The column itself stays needed: whether it is there decides its position.
             let is_read = expr.column_refs().iter().any(|column| column.name() == name);
-            let below = needed.as_ref().filter(|_| !is_read).map(|columns| {
-                columns.map(|columns| columns.iter().filter(|one| *one != name).cloned().collect())
-            });
-            let below = if is_read { needed.clone() } else { below };
-            plus_columns_of(below, expr)
+            let without = |columns: &BTreeSet<String>| {
+                columns.iter().filter(|one| *one != name).cloned().collect()
+            };
+            let below = needed.clone();
+            plus_columns_of(
+                if is_read { below } else { below.map(|columns| columns.map(without)) },
+                expr,
+            )
         }
     }
 }
