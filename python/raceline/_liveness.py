@@ -72,11 +72,13 @@ class Liveness(NamedTuple):
         passes_others: Whether its output has all others, in their places, with what it adds
             behind them.
         passes: Output columns and the input columns that they are.
+        only_written: Those that it reads only in that what they were is replaced.
     """
 
     reads: frozenset[str] | None
     passes_others: bool = False
     passes: tuple[tuple[str, str], ...] = ()
+    only_written: frozenset[str] = frozenset()
 
 
 ANY = Liveness(None)
@@ -147,7 +149,12 @@ def _judged(kind: Kind, use: Use, code: CodeType, batch_format: str | None) -> L
             if kind == "map" and (use.removes or not all(m.row_is_first for m in with_row)):
                 raise Opaque
             made = {key for made in with_row for key in made.keys}
-            return Liveness(frozenset(reads | use.seen | made), passes_others=True)
+            written = (use.writes | made) - use.reads - use.seen
+            return Liveness(
+                frozenset(reads | use.seen | made),
+                passes_others=True,
+                only_written=frozenset(written),
+            )
         passes = _passed(use) if is_mapping else {}
         return Liveness(
             frozenset(reads | use.seen - set(passes.values())), False, (*passes.items(),)

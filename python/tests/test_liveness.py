@@ -402,4 +402,4 @@ def test_people_are_told(capsys):
     ).filter(opaque_keys, reads=["m"]).explain()
     lines = capsys.readouterr().out.splitlines()
     endings = [line.rsplit("; reads ", 1)[1] for line in lines if "; reads " in line]
-    assert endings == ["n, text; passes all others", "n; passes id", "m"]
+    assert endings == ["text; passes all others", "n; passes id", "m"]

@@ -112,6 +112,8 @@ pub struct UdfColumns {
     /// It reads, writes and removes these and no others; which of them there are is not known.
     /// `None` is any.
     pub reads: Option<BTreeSet<String>>,
+    /// Those of `reads` that it writes and nothing else; this is for people.
+    pub only_written: BTreeSet<String>,
     /// Whether the user said so: then it gets no others, and these must exist.
     pub declared: bool,
     /// What it hands on; never declared.

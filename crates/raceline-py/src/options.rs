@@ -147,6 +147,7 @@ pub(crate) fn read_udf(options: &Bound<'_, PyDict>) -> PyResult<UdfSpec> {
         errored_rows_max: optional(options, "max_errored_rows")?,
         columns: UdfColumns {
             reads: optional(options, "reads")?,
+            only_written: optional(options, "only_written")?.unwrap_or_default(),
             declared: optional(options, "reads_declared")?.unwrap_or(false),
             passes: match optional::<Vec<(String, String)>>(options, "passes")? {
                 Some(named) => Passed::Named(named),

@@ -367,16 +367,17 @@ pub(crate) fn columns_text(udf: &UdfSpec) -> String {
     let Some(reads) = udf.reads() else { return String::new() };
     let names =
         |names: Vec<&String>| names.into_iter().map(String::as_str).collect::<Vec<_>>().join(", ");
-    let reads = match reads.len() {
+    let read: Vec<_> = reads.difference(&udf.columns.only_written).collect();
+    let reads = match read.len() {
         0 => "; reads no column".to_owned(),
-        _ => format!("; reads {}", names(reads.iter().collect())),
+        _ => format!("; reads {}", names(read)),
     };
     match &udf.columns.passes {
         _ if udf.kind == UdfKind::Filter => reads,
         Passed::Nothing => reads,
         Passed::Others => format!("{reads}; passes all others"),
-        Passed::Named(named) => {
-            format!("{reads}; passes {}", names(named.iter().map(|(_, input)| input).collect()))
+        Passed::Named(pairs) => {
+            format!("{reads}; passes {}", names(pairs.iter().map(|(_, input)| input).collect()))
         }
     }
 }

@@ -188,6 +188,7 @@ class UserFunction:
         found = live_columns(self.kind, self.fn, *self.arguments.of_calls(), batch_format)
         return {
             "reads": None if found.reads is None else set(found.reads),
+            "only_written": set(found.only_written),
             "passes": list(found.passes) or None,
             "passes_others": found.passes_others,
         }

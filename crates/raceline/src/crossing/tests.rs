@@ -1,3 +1,5 @@
+//! What is sent, what an answer becomes, and what people are told.
+
 use arrow::array::{Float32Array, Int32Array, Int64Array, StringArray};
 use raceline_plan::{UdfBody, UdfColumns, UdfWorkers};
 use raceline_types::Resources;
@@ -20,7 +22,7 @@ fn udf(kind: UdfKind, reads: Option<&[&str]>, passes: Passed) -> Arc<UdfSpec> {
         call_timeout: None,
         on_error: OnError::Raise,
         errored_rows_max: None,
-        columns: UdfColumns { reads, declared: false, passes },
+        columns: UdfColumns { reads, passes, ..UdfColumns::default() },
     })
 }
 
@@ -104,7 +106,7 @@ fn columns_that_stay_come_back_in_their_places_as_python_would_return_them() {
     assert_eq!(names(&live.sent(&input()).unwrap()), ["b", "d"]);
     let text = |text: &str| Arc::new(StringArray::from(vec![text; 2])) as ArrayRef;
     let nulls = Arc::new(NullArray::new(2)) as ArrayRef;
-    let columns = [("b", text("B")), ("d", nulls.clone()), ("new", text("n"))];
+    let columns = [("b", text("B")), ("d", Arc::clone(&nulls)), ("new", text("n"))];
     let answer = RecordBatch::try_from_iter_with_nullable(
         columns.into_iter().map(|(name, column)| (name, column, true)),
     );
@@ -155,5 +157,8 @@ fn people_are_told_what_is_read_and_passed() {
     assert_eq!(text(UdfKind::Map, Some(&[]), Passed::Nothing), "; reads no column");
     assert_eq!(text(UdfKind::Filter, Some(&["b", "a"]), Passed::Nothing), "; reads a, b");
     assert_eq!(text(UdfKind::Map, Some(&["a"]), Passed::Others), "; reads a; passes all others");
+    let mut adds = udf(UdfKind::Map, Some(&["a", "b"]), Passed::Others).as_ref().clone();
+    adds.columns.only_written = ["b".to_owned()].into();
+    assert_eq!(columns_text(&adds), "; reads a; passes all others");
     assert_eq!(text(UdfKind::Map, Some(&["a"]), pairs(&[("x", "c")])), "; reads a; passes c");
 }

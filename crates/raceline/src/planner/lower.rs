@@ -187,17 +187,17 @@ impl Lowering<'_> {
                 (Arc::new(reader), schema)
             }
             FileFormat::Text(options) => {
-                let columns = file_columns(scan, &first, TextReader::content())?;
+                let columns = file_columns(scan, &first, &TextReader::content())?;
                 let schema = Arc::clone(columns.schema());
                 (Arc::new(TextReader::new(Arc::clone(stores), options.clone(), columns)), schema)
             }
             FileFormat::Binary => {
-                let columns = file_columns(scan, &first, BinaryReader::content())?;
+                let columns = file_columns(scan, &first, &BinaryReader::content())?;
                 let schema = Arc::clone(columns.schema());
                 (Arc::new(BinaryReader::new(Arc::clone(stores), columns)), schema)
             }
             FileFormat::Image(options) => {
-                let columns = file_columns(scan, &first, ImageReader::content(options)?)?;
+                let columns = file_columns(scan, &first, &ImageReader::content(options)?)?;
                 let schema = Arc::clone(columns.schema());
                 (Arc::new(ImageReader::new(Arc::clone(stores), options, columns)?), schema)
             }
@@ -443,20 +443,21 @@ impl Lowering<'_> {
 fn file_columns(
     scan: &FileScan,
     first: &FileSplit,
-    content: Field,
+    content: &Field,
 ) -> Result<FileColumns, Failure> {
     let partitions: Vec<_> =
         first.partition_values.iter().map(|(column, _)| Arc::clone(column)).collect();
     let columns = |projection: Option<&[String]>| {
         FileColumns::new(content.clone(), &partitions, scan.include_paths, projection)
     };
-    let named = scan.request.projection.as_deref();
-    let Some(wanted) = &scan.request.wanted else { return Ok(columns(named)?) };
-    columns(named)?;
+    let projection = scan.request.projection.as_deref();
+    let chosen = columns(projection)?;
+    let Some(wanted) = &scan.request.wanted else { return Ok(chosen) };
+    let is_asked_for = |name: &String| {
+        wanted.contains(name) || projection.is_some_and(|projection| projection.contains(name))
+    };
     let all = columns(None)?;
     let names = all.schema().fields().iter().map(|field| field.name().clone());
-    let is_asked_for =
-        |name: &String| wanted.contains(name) || named.is_some_and(|named| named.contains(name));
     Ok(columns(Some(&names.filter(is_asked_for).collect::<Vec<_>>()))?)
 }
 
