@@ -124,6 +124,8 @@ class UserFunction:
                 function = _with_arguments(function, call.fn_args, call.fn_kwargs or {})
             elif call.fn_kwargs:
                 function = functools.partial(function, **call.fn_kwargs)
+            if call.reads is not None:
+                function = _with_hint(function, call.reads)
         except BaseException as error:
             raise FunctionError(name) from error
         return cls(kind, name, function, call, loop)
@@ -152,3 +154,20 @@ def _new_loop() -> asyncio.AbstractEventLoop:
 
 def _with_arguments(fn: Function, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Function:
     return lambda argument: fn(argument, *args, **kwargs)
+
+
+def _with_hint(fn: Function, reads: frozenset[str]) -> Function:
+    """The function; a column that it lacks, as it was not declared, is told of."""
+
+    def call(argument: Any) -> Any:
+        try:
+            return fn(argument)
+        except KeyError as error:
+            name = error.args[0] if error.args else None
+            if isinstance(name, str) and name not in reads:
+                error.add_note(
+                    f"  hint: the function gets the columns of `reads` only: add `{name}`"
+                )
+            raise
+
+    return call

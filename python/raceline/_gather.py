@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from raceline._function import FunctionError, UserFunction
-from raceline._native import RowCollector
+from raceline._native import RowCollector, WorkerBatch
 from raceline._rows import Check, no_truth
-
-if TYPE_CHECKING:
-    from raceline._native import WorkerBatch
 
 # An output: rows, and bytes as they are estimated.
 _ROWS_MAX = 1 << 17
@@ -138,6 +135,9 @@ class _Flags:
         self._flags.append(False)
 
     def take(self, *, is_last: bool) -> list[WorkerBatch | FunctionError]:
+        if self._batch.wants_flags:
+            flags, self._flags = self._flags, []
+            return [WorkerBatch.of_flags(flags)] if flags else []
         part = self._batch.slice(self._first, len(self._flags)).filter(self._flags)
         self._first += len(self._flags)
         self._flags = []

@@ -118,6 +118,9 @@ class _Loop:
             if failure is not None:
                 flags.append(False)
                 yield failure
+        if batch.wants_flags:
+            yield WorkerBatch.of_flags(flags)
+            return
         output = batch.filter(flags)
         if output.num_rows > 0 or self._key is None:
             yield self._with_keys(output, keys)

@@ -38,6 +38,7 @@ class Call(NamedTuple):
         timeout_s: How long one call of an async function may take.
         retry: How often a call that raises is made again.
         rate_limit: How fast calls are made.
+        reads: The columns that the user says it reads; it gets no others.
     """
 
     fn_args: Sequence[Any] = ()
@@ -54,6 +55,7 @@ class Call(NamedTuple):
     timeout_s: float | None = None
     retry: Retry | None = None
     rate_limit: RateLimit | None = None
+    reads: frozenset[str] | None = None
 
 
 class Given(NamedTuple):

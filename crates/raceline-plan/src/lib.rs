@@ -19,7 +19,7 @@ pub use scan::{
     PartitionStyle, ScanRequest, TextReadOptions,
 };
 pub use udf::{
-    BatchFormat, BatchLimits, CostLimit, NativeFunction, OnError, UdfBody, UdfKind, UdfSpec,
-    UdfWorkers,
+    BatchFormat, BatchLimits, CostLimit, NativeFunction, OnError, Passed, UdfBody, UdfColumns,
+    UdfKind, UdfSpec, UdfWorkers,
 };
 pub use write::{SaveMode, WriteFormat, WriteSpec};

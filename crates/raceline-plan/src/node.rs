@@ -210,7 +210,7 @@ impl fmt::Display for Source {
             Self::Stored { name, rows, .. } => write!(f, "{name}({rows} rows)"),
             Self::Files(scan) => {
                 write!(f, "{}({}", scan.format.read_name(), scan.paths.join(", "))?;
-                if let Some(columns) = &scan.request.projection {
+                if let Some(columns) = scan.request.columns() {
                     write!(f, ", columns=[{}]", columns.join(", "))?;
                 }
                 if let Some(predicate) = &scan.request.predicate {

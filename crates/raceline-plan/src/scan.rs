@@ -1,6 +1,6 @@
 //! File scans: what to read, what to leave out, and the pieces it is read in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -112,11 +112,29 @@ pub struct FileScan {
 pub struct ScanRequest {
     /// Columns, in output order; `None` is all.
     pub projection: Option<Vec<String>>,
+    /// With `Some`, also these columns, those of them that there are; then all come in the order
+    /// of the files, and a file with a column that the scan does not know is still an error.
+    pub wanted: Option<BTreeSet<String>>,
     /// Rows to keep; an over-approximation: the plan filters again unless the source says that
     /// it did so exactly.
     pub predicate: Option<Expr>,
     /// At most this many rows in all.
     pub limit: Option<u64>,
+}
+
+impl ScanRequest {
+    /// Names of the columns that are asked for; `None` is all.
+    #[must_use]
+    pub fn columns(&self) -> Option<Vec<&str>> {
+        let named = self.projection.iter().flatten();
+        match &self.wanted {
+            None => self.projection.as_ref().map(|_| named.map(String::as_str).collect()),
+            Some(wanted) => {
+                let all: BTreeSet<&str> = named.chain(wanted).map(String::as_str).collect();
+                Some(all.into_iter().collect())
+            }
+        }
+    }
 }
 
 /// A piece of a file: the payload of the splits of a file scan.

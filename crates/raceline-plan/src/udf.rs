@@ -1,6 +1,7 @@
 //! User-defined functions in a plan.
 
 use std::any::Any;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -134,6 +135,32 @@ pub struct UdfWorkers {
     pub in_flight_max: Option<usize>,
 }
 
+/// Columns that a function hands on as they are, without looking at them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Passed {
+    /// None, as far as is known.
+    #[default]
+    Nothing,
+    /// All that it does not read, in their places; what it adds comes behind them.
+    Others,
+    /// An output column and the input column that it is, for each.
+    Named(Vec<(String, String)>),
+}
+
+/// What is known of the columns that a function looks at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UdfColumns {
+    /// It reads, writes and removes these and no others; which of them there are is not known.
+    /// `None` is any.
+    pub reads: Option<BTreeSet<String>>,
+    /// Those of `reads` that it writes and nothing else; this is for people.
+    pub only_written: BTreeSet<String>,
+    /// Whether the user said so: then it gets no others, and these must exist.
+    pub declared: bool,
+    /// What it hands on; never declared.
+    pub passes: Passed,
+}
+
 /// A user-defined function as it stands in a plan.
 #[derive(Clone, Debug)]
 pub struct UdfSpec {
@@ -169,6 +196,8 @@ pub struct UdfSpec {
     pub on_error: OnError,
     /// One more such row ends the run; `None` sets no limit.
     pub errored_rows_max: Option<u64>,
+    /// The columns that it looks at.
+    pub columns: UdfColumns,
 }
 
 impl UdfSpec {
@@ -176,6 +205,14 @@ impl UdfSpec {
     #[must_use]
     pub fn label(&self) -> String {
         format!("{:?}({})", self.kind, self.name)
+    }
+
+    /// The only columns that decide what it computes; `None` is any. A function that hands on its
+    /// row but leaves rows out gets all of it, as nothing tells which rows its answer has.
+    #[must_use]
+    pub fn reads(&self) -> Option<&BTreeSet<String>> {
+        let adds_to_rows = self.columns.passes == Passed::Others;
+        self.columns.reads.as_ref().filter(|_| !adds_to_rows || self.on_error == OnError::Raise)
     }
 }
 

@@ -9,8 +9,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use raceline::{
     BatchFormat, BatchLimits, CostLimit, CsvReadOptions, FileFormat, FileScan, ImageReadOptions,
-    JsonReadOptions, OnError, PartitionStyle, Resources, SaveMode, ScanRequest, TextReadOptions,
-    UdfBody, UdfKind, UdfSpec, UdfWorkers, WriteFormat, WriteSpec,
+    JsonReadOptions, OnError, PartitionStyle, Passed, Resources, SaveMode, ScanRequest,
+    TextReadOptions, UdfBody, UdfColumns, UdfKind, UdfSpec, UdfWorkers, WriteFormat, WriteSpec,
 };
 
 use crate::caller::Given;
@@ -63,7 +63,7 @@ pub(crate) fn read_scan(options: &Bound<'_, PyDict>) -> PyResult<FileScan> {
         include_paths: optional(options, "include_paths")?.unwrap_or(false),
         extensions: optional(options, "extensions")?,
         schema: None,
-        request: ScanRequest { projection, predicate: None, limit: None },
+        request: ScanRequest { projection, ..ScanRequest::default() },
     })
 }
 
@@ -160,6 +160,16 @@ pub(crate) fn read_udf(options: &Bound<'_, PyDict>) -> PyResult<UdfSpec> {
             Some(other) => return Err(unknown("error policy", other)),
         },
         errored_rows_max: optional(options, "max_errored_rows")?,
+        columns: UdfColumns {
+            reads: optional(options, "reads")?,
+            only_written: optional(options, "only_written")?.unwrap_or_default(),
+            declared: optional(options, "reads_declared")?.unwrap_or(false),
+            passes: match optional::<Vec<(String, String)>>(options, "passes")? {
+                Some(named) => Passed::Named(named),
+                None if optional(options, "passes_others")?.unwrap_or(false) => Passed::Others,
+                None => Passed::Nothing,
+            },
+        },
     })
 }
 

@@ -20,6 +20,12 @@ pub const OBJECT_EXTENSION_NAME: &str = "raceline.object";
 /// Field metadata key that marks the one column of a dataset of plain values.
 pub const PLAIN_VALUE_KEY: &str = "raceline:plain_value";
 
+/// Field metadata key of a column that stands for another one.
+const STAND_IN_KEY: &str = "raceline:stand_in";
+
+/// Schema metadata key of a batch of which filters are to say which rows stay.
+pub const FLAGS_KEY: &str = "raceline:flags";
+
 /// Name of the one column of a dataset of plain values.
 pub const PLAIN_VALUE_COLUMN: &str = "item";
 
@@ -243,6 +249,20 @@ pub fn plain_value_field(field: &Field) -> Field {
     let mut metadata = field.metadata().clone();
     metadata.insert(PLAIN_VALUE_KEY.to_owned(), "true".to_owned());
     field.clone().with_name(PLAIN_VALUE_COLUMN).with_metadata(metadata)
+}
+
+/// A field `name` of nulls that stands for a column which a function hands on and does not look
+/// at, so that the column need not cross to the function's worker.
+#[must_use]
+pub fn stand_in_field(name: &str) -> Field {
+    let metadata = HashMap::from([(STAND_IN_KEY.to_owned(), "true".to_owned())]);
+    Field::new(name, DataType::Null, true).with_metadata(metadata)
+}
+
+/// Whether `field` was made by [`stand_in_field`].
+#[must_use]
+pub fn is_stand_in_field(field: &Field) -> bool {
+    field.metadata().contains_key(STAND_IN_KEY)
 }
 
 /// Whether a dataset of this schema holds plain values: its rows are the values themselves and

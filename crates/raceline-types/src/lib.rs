@@ -17,9 +17,9 @@ mod unite;
 pub use batch::{Batch, Span};
 pub use error::{Diagnostic, ErrorKind, Failure, InternalError, Place, nearest_names};
 pub use extension::{
-    OBJECT_EXTENSION_NAME, PLAIN_VALUE_COLUMN, PLAIN_VALUE_KEY, TensorType, column_type_name,
-    holds_objects, is_object_field, is_plain_value_schema, object_field, plain_value_field,
-    without_objects,
+    FLAGS_KEY, OBJECT_EXTENSION_NAME, PLAIN_VALUE_COLUMN, PLAIN_VALUE_KEY, TensorType,
+    column_type_name, holds_objects, is_object_field, is_plain_value_schema, is_stand_in_field,
+    object_field, plain_value_field, stand_in_field, without_objects,
 };
 pub use id::{PartitionId, SplitId, StageId};
 pub use lookahead::{LOOKAHEAD_BYTES, Lookahead};

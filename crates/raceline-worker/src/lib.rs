@@ -16,6 +16,7 @@
 
 mod caller;
 mod child;
+mod crossing;
 mod device;
 mod error;
 mod errored;
@@ -41,6 +42,7 @@ pub use caller::{
     Interruption,
 };
 pub use child::{Answer, Caller, Runtime, Stopped, serve};
+pub use crossing::Crossing;
 pub use device::GpuLedger;
 pub use error::{Exit, UdfError, WorkerError};
 pub use errored::{ErroredBatches, ErroredRow, ErroredRows};

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use raceline_exec::{BatchShape, Emit, Operator, PoolShape, Seat, WorkTimes};
 use raceline_types::{Batch, Failure};
 
+use crate::crossing::Crossing;
 use crate::device::GpuLedger;
 use crate::error::WorkerError;
 use crate::errored::{ErroredBatches, ErroredRow, ErroredRows, row_of_split};
@@ -56,6 +57,9 @@ pub struct ProcessSpec {
     pub errored: Option<Arc<dyn ErroredRows>>,
     /// What takes batches that the functions fail for; `None` lets the first one end the run.
     pub errored_batches: Option<Arc<dyn ErroredBatches>>,
+    /// What of a batch goes to the worker; `None` is all of it. Rows that the function fails for
+    /// are whole either way.
+    pub crossing: Option<Arc<dyn Crossing>>,
 }
 
 /// Finds the session's template, or starts it. Called when a worker is started.
@@ -314,7 +318,7 @@ pub(crate) fn costs_of(costs: Option<&RowCosts>, input: &Batch) -> Result<Float6
 impl fmt::Debug for ProcessSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, chain, pool, input, restarts_max, call_timeout, .. } = self;
-        let Self { is_rate_limited, errored, errored_batches, .. } = self;
+        let Self { is_rate_limited, errored, errored_batches, crossing, .. } = self;
         f.debug_struct("ProcessSpec")
             .field("name", name)
             .field("functions", &chain.len())
@@ -325,6 +329,7 @@ impl fmt::Debug for ProcessSpec {
             .field("is_rate_limited", is_rate_limited)
             .field("errored", errored)
             .field("errored_batches", errored_batches)
+            .field("crossing", crossing)
             .finish_non_exhaustive()
     }
 }

@@ -128,7 +128,11 @@ impl Worker {
     /// of the calls. A dropped send leaves the worker in the middle of it: drop the worker then.
     pub(crate) async fn call(&self, input: &Batch) -> Result<(), CallFailure> {
         let start = Instant::now();
-        let packed = self.transfer().pack(&input.data);
+        let sent = match &self.spec.crossing {
+            Some(crossing) => &crossing.sent(&input.data).map_err(CallFailure::Raised)?,
+            None => &input.data,
+        };
+        let packed = self.transfer().pack(sent);
         let (batch, file) = packed.map_err(|error| {
             CallFailure::Raised(match error {
                 SendError::Arrow(error) => {
@@ -160,6 +164,7 @@ impl Worker {
     ) -> Result<(), CallFailure> {
         let mut inbox = self.inbox.lock().await;
         let mut is_first = true;
+        let mut answered = 0;
         let mut left = self.spec.call_timeout;
         loop {
             match inbox.receive_within(&mut left).await {
@@ -172,6 +177,14 @@ impl Worker {
                         self.ask_for_more().await.map_err(CallFailure::Broken)?;
                     }
                     is_first = false;
+                    let rows = output.num_rows();
+                    let output = match &self.spec.crossing {
+                        Some(crossing) => crossing
+                            .output(&input.data, answered, output)
+                            .map_err(CallFailure::Broken)?,
+                        None => output,
+                    };
+                    answered += rows;
                     let output = Batch::new(output, input.origin.clone());
                     out.emit(output).await.map_err(CallFailure::Broken)?;
                 }

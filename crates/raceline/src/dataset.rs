@@ -10,7 +10,7 @@ use datafusion::logical_expr::Expr;
 use raceline_exec::Snapshot;
 use raceline_plan::{
     Aggregate, AggregateKind, BatchFormat, BatchLimits, Node, OnError, Projection, SortKey, Source,
-    UdfBody, UdfKind, UdfSpec, UdfWorkers, WriteSpec,
+    UdfBody, UdfColumns, UdfKind, UdfSpec, UdfWorkers, WriteSpec,
 };
 use raceline_types::{Failure, InternalError, Resources, unite_batches};
 
@@ -127,6 +127,7 @@ impl Dataset {
             is_rate_limited: false,
             on_error: OnError::Raise,
             errored_rows_max: None,
+            columns: UdfColumns::default(),
         })
     }
 

@@ -16,6 +16,7 @@
 //! ```
 
 mod batching;
+mod crossing;
 mod dataset;
 mod explain;
 mod letters;
@@ -41,9 +42,9 @@ pub use progress::ProgressMode;
 pub use raceline_exec::{Snapshot, StageSnapshot, StageState, WorkTimes};
 pub use raceline_plan::{
     Aggregate, AggregateKind, BatchFormat, BatchLimits, CostLimit, CsvReadOptions, FileFormat,
-    FileScan, ImageReadOptions, JsonReadOptions, Node, OnError, PartitionStyle, Projection,
-    SaveMode, ScanRequest, SortKey, TextReadOptions, UdfBody, UdfKind, UdfSpec, UdfWorkers,
-    WriteFormat, WriteSpec,
+    FileScan, ImageReadOptions, JsonReadOptions, Node, OnError, PartitionStyle, Passed, Projection,
+    SaveMode, ScanRequest, SortKey, TextReadOptions, UdfBody, UdfColumns, UdfKind, UdfSpec,
+    UdfWorkers, WriteFormat, WriteSpec,
 };
 pub use raceline_types::{
     Diagnostic, ErrorKind, Failure, Place, ResourceError, Resources, unite_batches,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -203,6 +203,7 @@ class UserFunction:
     faults: Faults = field(default_factory=Faults)
     calls: Calls = field(default_factory=Calls)
     debug: bool = False
+    reads: Sequence[str] | None = None
 
     def native_options(self, translation: Translation) -> dict[str, Any]:
         """The function as the engine takes it, with what :meth:`translated` gave.
@@ -217,11 +218,13 @@ class UserFunction:
         at_once = self._at_once(workers)
         bounds, batch_format = self.batching.bounds(), normal_batch_format(self.batching.format)
         call = self._call(bounds["batch_size"], translation, at_once)
+        columns = self._columns(translation)
         options = {
             "kind": self.kind,
             "name": self.name,
-            "program": translation.program,
-            "decline": translation.decline,
+            # The engine would see all columns, and the function is to see those of `reads`.
+            "program": translation.program if self.reads is None else None,
+            "decline": translation.decline if self.reads is None else "`reads` is given",
             "stateful": stateful,
             **bounds,
             "batch_format": batch_format,
@@ -239,6 +242,7 @@ class UserFunction:
             "timeout_s": self.batching.timeout() if at_once is None else None,
             "on_error": self.faults.on_error,
             "max_errored_rows": self.faults.max_errored_rows,
+            **columns,
         }
         if self.is_debugged:
             # It runs in the thread that waits for the run, with what that has.
@@ -252,6 +256,45 @@ class UserFunction:
         """Whether it runs in the thread that waits for the run: an ``async def`` never does."""
         is_asked = self.debug or os.environ.get(_DEBUG_VARIABLE, "0") not in ("", "0")
         return is_asked and not is_async(self.fn)
+
+    def _columns(self, translation: Translation) -> dict[str, Any]:
+        """The columns that the function looks at and hands on, as the engine takes them."""
+        if self.reads is not None:
+            return {"reads": self._declared(translation), "reads_declared": True}
+        limit = self.calls.rate_limit
+        if limit is not None and limit.tokens is not None:
+            return {}  # Tokens are counted in the row or batch that the function gets.
+        if translation.row_is_value or self.is_debugged or is_async(self.fn):
+            return {}
+        from raceline._liveness import live_columns
+
+        batch_format = normal_batch_format(self.batching.format)
+        found = live_columns(self.kind, self.fn, *self.arguments.of_calls(), batch_format)
+        return {
+            "reads": None if found.reads is None else set(found.reads),
+            "only_written": set(found.only_written),
+            "passes": list(found.passes) or None,
+            "passes_others": found.passes_others,
+        }
+
+    def _declared(self, translation: Translation) -> set[str]:
+        """The columns that the user says the function reads."""
+        reads = self.reads
+        if isinstance(reads, (str, bytes)) or not isinstance(reads, Iterable):
+            raise PlanError(
+                f"`reads` must be a list of columns, got `{reads!r}`",
+                hint='for example `reads=["text"]`',
+            )
+        names = list(reads)
+        for name in names:
+            if not isinstance(name, str):
+                raise PlanError(f"`reads` names columns, got `{name!r}`")
+        if translation.row_is_value and self.kind != "map_batches":
+            raise PlanError(
+                f"`reads` does not fit `{self.name}`, which uses its row as a value",
+                hint="use the row as a dict: `row[name]`",
+            )
+        return set(names)
 
     @property
     def name(self) -> str:
@@ -328,6 +371,7 @@ class UserFunction:
             timeout_s=None if at_once is None else self.batching.timeout(),
             retry=self.calls.retry,
             rate_limit=self.calls.rate_limit,
+            reads=None if self.reads is None else frozenset(self.reads),
         )
 
     def _payload(self, call: Call) -> bytes:

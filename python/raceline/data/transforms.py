@@ -55,6 +55,10 @@ class FunctionTransforms(Handle):
     * ``debug``: whether the function runs in the thread that takes the rows, so that breakpoints,
       profilers and ``print`` work as anywhere; without workers, ``compute`` and what a worker takes
       mean nothing. The environment variable ``RACELINE_DEBUG=1`` says it for all functions.
+    * ``reads``: the columns that the function looks at, which must exist; it gets no others, as if
+      they had been selected (``filter`` keeps whole rows). Without it they are found by a look at
+      the function where that is certain, and columns that it does not look at are then neither
+      read from files nor sent to workers. ``explain()`` says which were found.
     * ``fn_args``, ``fn_kwargs``: passed to each call, after the row or batch.
     * ``fn_constructor_args``, ``fn_constructor_kwargs``: passed to the constructor of a class.
 
@@ -104,6 +108,7 @@ class FunctionTransforms(Handle):
         retry: Retry | None = None,
         rate_limit: RateLimit | None = None,
         debug: bool = False,
+        reads: Sequence[str] | None = None,
     ) -> Self:
         """Turns each row into one row.
 
@@ -129,6 +134,7 @@ class FunctionTransforms(Handle):
             retry: See the class.
             rate_limit: See the class.
             debug: See the class.
+            reads: See the class.
 
         Raises:
             PlanError: The function cannot run, or the arguments do not fit it.
@@ -144,7 +150,9 @@ class FunctionTransforms(Handle):
         demand = Demand(compute, concurrency, num_cpus, num_gpus, memory, resources)
         faults = Faults(max_retries, on_error, max_errored_rows)
         timing, calls = Batching(timeout_s=timeout_s), Calls(max_concurrency, retry, rate_limit)
-        return self._apply(UserFunction("map", fn, arguments, demand, timing, faults, calls, debug))
+        return self._apply(
+            UserFunction("map", fn, arguments, demand, timing, faults, calls, debug, reads)
+        )
 
     def flat_map(
         self,
@@ -168,6 +176,7 @@ class FunctionTransforms(Handle):
         retry: Retry | None = None,
         rate_limit: RateLimit | None = None,
         debug: bool = False,
+        reads: Sequence[str] | None = None,
     ) -> Self:
         """Turns each row into any number of rows.
 
@@ -191,6 +200,7 @@ class FunctionTransforms(Handle):
             retry: See the class.
             rate_limit: See the class.
             debug: See the class.
+            reads: See the class.
 
         Raises:
             PlanError: The function cannot run, or the arguments do not fit it.
@@ -205,7 +215,7 @@ class FunctionTransforms(Handle):
         faults = Faults(max_retries, on_error, max_errored_rows)
         timing, calls = Batching(timeout_s=timeout_s), Calls(max_concurrency, retry, rate_limit)
         return self._apply(
-            UserFunction("flat_map", fn, arguments, demand, timing, faults, calls, debug)
+            UserFunction("flat_map", fn, arguments, demand, timing, faults, calls, debug, reads)
         )
 
     def filter(
@@ -231,6 +241,7 @@ class FunctionTransforms(Handle):
         retry: Retry | None = None,
         rate_limit: RateLimit | None = None,
         debug: bool = False,
+        reads: Sequence[str] | None = None,
     ) -> Self:
         """Keeps the rows for which a function or an expression is true.
 
@@ -256,6 +267,7 @@ class FunctionTransforms(Handle):
             retry: See the class.
             rate_limit: See the class.
             debug: See the class.
+            reads: See the class.
 
         Raises:
             PlanError: Not exactly one of ``fn`` and ``expr`` is given, the function cannot run,
@@ -279,10 +291,10 @@ class FunctionTransforms(Handle):
         timing, calls = Batching(timeout_s=timeout_s), Calls(max_concurrency, retry, rate_limit)
         if fn is not None:
             return self._apply(
-                UserFunction("filter", fn, arguments, demand, timing, faults, calls, debug)
+                UserFunction("filter", fn, arguments, demand, timing, faults, calls, debug, reads)
             )
-        given = (arguments, demand, timing, faults, calls, debug)
-        if given != (Arguments(), Demand(), Batching(), Faults(), Calls(), False):
+        given = (arguments, demand, timing, faults, calls, debug, reads)
+        if given != (Arguments(), Demand(), Batching(), Faults(), Calls(), False, None):
             raise PlanError("`expr` runs without Python: the other arguments need `fn`")
         if isinstance(expr, str):
             expr = parse_predicate(expr)
@@ -321,6 +333,7 @@ class FunctionTransforms(Handle):
         retry: Retry | None = None,
         rate_limit: RateLimit | None = None,
         debug: bool = False,
+        reads: Sequence[str] | None = None,
     ) -> Self:
         """Turns each batch of rows into one or more batches.
 
@@ -367,6 +380,7 @@ class FunctionTransforms(Handle):
             max_concurrency: See the class.
             retry: See the class.
             rate_limit: See the class.
+            reads: See the class.
 
         Raises:
             ImportError: ``batch_format="torch"``, and torch is not installed.
@@ -400,7 +414,9 @@ class FunctionTransforms(Handle):
         )
         calls = Calls(max_concurrency, retry, rate_limit)
         return self._apply(
-            UserFunction("map_batches", fn, arguments, demand, batching, faults, calls, debug)
+            UserFunction(
+                "map_batches", fn, arguments, demand, batching, faults, calls, debug, reads
+            )
         )
 
     def _apply(self, function: UserFunction) -> Self:

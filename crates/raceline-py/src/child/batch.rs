@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, BooleanArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::Schema;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict, PyList, PyMapping, PyTuple};
-use raceline_types::is_plain_value_schema;
+use raceline_types::{FLAGS_KEY, is_plain_value_schema};
 
 use crate::capsule::batch_capsules;
 use crate::convert::{self, ConvertError, Kind};
@@ -37,6 +37,12 @@ impl WorkerBatch {
     #[getter]
     fn is_values(&self) -> bool {
         is_plain_value_schema(self.inner.schema_ref())
+    }
+
+    /// Whether filters answer which rows stay, and not the rows.
+    #[getter]
+    fn wants_flags(&self) -> bool {
+        self.inner.schema_ref().metadata().contains_key(FLAGS_KEY)
     }
 
     /// Rows `first` to `first + rows`, cut at the end.
@@ -72,6 +78,14 @@ impl WorkerBatch {
     /// The rows whose flag is true; there is one flag a row.
     fn filter(&self, flags: Vec<bool>) -> PyResult<Self> {
         let inner = filter_record_batch(&self.inner, &BooleanArray::from(flags));
+        Ok(Self { inner: inner.map_err(ConvertError::from)? })
+    }
+
+    /// A batch of one column: the flags themselves.
+    #[staticmethod]
+    fn of_flags(flags: Vec<bool>) -> PyResult<Self> {
+        let flags: ArrayRef = Arc::new(BooleanArray::from(flags));
+        let inner = RecordBatch::try_from_iter([("stays", flags)]);
         Ok(Self { inner: inner.map_err(ConvertError::from)? })
     }
 

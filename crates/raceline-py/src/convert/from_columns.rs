@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch};
+use arrow::array::{Array, ArrayRef, NullArray, RecordBatch};
 use arrow::compute::concat;
 use arrow::datatypes::{Field, Schema};
 use pyo3::intern;
@@ -10,10 +10,13 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyByteArray, PyBytes, PyList, PyMapping, PySequence, PyString, PyTuple};
 
+use raceline_types::stand_in_field;
+
 use super::error::ConvertError;
 use super::from_cells::column_from_cells;
 use super::from_numpy::column_from_array;
 use super::from_rows::{assemble, column_name};
+use super::stand_in::StandIn;
 use crate::capsule::ArrowChunks;
 use crate::numpy::{Memory, numpy_item};
 
@@ -84,6 +87,10 @@ fn column_from_value(
     }
     if value.is_instance(numpy_item(py, &NDARRAY, "ndarray")?)? {
         return column_from_array(name, value, memory);
+    }
+    if let Ok(stand_in) = value.cast_exact::<StandIn>() {
+        let nulls = Arc::new(NullArray::new(stand_in.get().rows));
+        return Ok((stand_in_field(name), nulls));
     }
     if is_of_pandas(value)? {
         let column = frames(py, "column_of")?.call1((value,))?;

@@ -10,6 +10,7 @@ mod from_numpy;
 mod from_rows;
 mod kind;
 mod object;
+mod stand_in;
 mod tensor;
 mod to_cells;
 mod to_numpy;

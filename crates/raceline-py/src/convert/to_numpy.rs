@@ -18,9 +18,10 @@ use arrow::datatypes::{
 };
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PySlice};
-use raceline_types::{TensorType, is_object_field};
+use raceline_types::{TensorType, is_object_field, is_stand_in_field};
 
 use super::error::ConvertError;
+use super::stand_in::StandIn;
 use super::tensor::tensors_to_numpy;
 use super::to_cells::cells;
 use crate::numpy::{array_over, object_array, writable_copy};
@@ -37,6 +38,10 @@ pub(crate) fn batch_to_numpy<'py>(
 ) -> PyResult<Bound<'py, PyDict>> {
     let columns = PyDict::new(py);
     for (field, array) in batch.schema_ref().fields().iter().zip(batch.columns()) {
+        if is_stand_in_field(field) {
+            columns.set_item(field.name(), StandIn { rows: array.len() })?;
+            continue;
+        }
         let mut column = column_to_numpy(py, array, field)?;
         if writable && !column.getattr("flags")?.getattr("writeable")?.is_truthy()? {
             column = writable_copy(&column)?;

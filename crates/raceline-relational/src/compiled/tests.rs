@@ -8,7 +8,9 @@ use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use async_trait::async_trait;
 use raceline_exec::{BatchShape, Emit, Operator, PoolShape};
 use raceline_plan::lambda::{BinaryOp, CompareOp, Constant, Instruction, Program};
-use raceline_plan::{BatchFormat, BatchLimits, OnError, UdfBody, UdfKind, UdfSpec, UdfWorkers};
+use raceline_plan::{
+    BatchFormat, BatchLimits, OnError, UdfBody, UdfColumns, UdfKind, UdfSpec, UdfWorkers,
+};
 use raceline_types::{Batch, Failure, InternalError, Resources, Span, SplitId};
 
 use super::*;
@@ -108,6 +110,7 @@ fn udf(kind: UdfKind, program: Result<Program, &str>) -> Arc<UdfSpec> {
         is_rate_limited: false,
         on_error: OnError::Raise,
         errored_rows_max: None,
+        columns: UdfColumns::default(),
     })
 }
 

@@ -45,8 +45,8 @@ pub(super) struct LeafRequest<'a> {
     pub(super) constants: Vec<(&'a str, Option<&'a str>)>,
     /// At most this many rows.
     pub(super) limit: Option<usize>,
-    /// Whether a column or key of the file that is not needed is an error.
-    pub(super) is_strict: bool,
+    /// All columns that a file may have; `None` is any. Keys of JSON are those that are needed.
+    pub(super) known: Option<&'a SchemaRef>,
 }
 
 /// Batches of a file, each an error instead when it cannot be read.
@@ -55,12 +55,13 @@ pub(super) type Batches = BoxStream<'static, Result<RecordBatch, DataFusionError
 impl LeafRequest<'_> {
     /// Checks that a file with the columns `found` has none that would be lost.
     fn check(&self, found: &Schema) -> Result<(), FileError> {
+        let Some(known) = self.known else { return Ok(()) };
         let is_known = |name: &str| {
-            self.needed.index_of(name).is_ok()
+            known.index_of(name).is_ok()
                 || self.constants.iter().any(|(constant, _)| *constant == name)
         };
         let mut names = found.fields().iter().map(|field| field.name());
-        match names.find(|name| self.is_strict && !is_known(name)) {
+        match names.find(|name| !is_known(name)) {
             Some(column) => Err(FileError::UnknownColumn { column: column.clone() }),
             None => Ok(()),
         }
@@ -191,7 +192,7 @@ impl Target<'_> {
         request: &LeafRequest<'_>,
     ) -> Result<Leaf, DataFusionError> {
         let constants = || request.constants.iter();
-        let strict = match request.is_strict {
+        let strict = match request.known.is_some() {
             true if request.constants.is_empty() => Some(Vec::new()),
             true => {
                 let names: Vec<_> = constants().map(|(name, _)| *name).collect();

@@ -31,7 +31,7 @@ const HIVE_NULL: &str = "__HIVE_DEFAULT_PARTITION__";
 /// predicate row by row (null drops the row), the limit within one split. Row groups and pages
 /// that the predicate rules out are skipped, and files that it rules out by their folders are not
 /// opened. Columns that a file lacks are null; columns and keys of a file that the schema lacks are
-/// an error, unless the request names its columns or the user declared them. Rows come in file
+/// an error, unless the request projects or the user declared them. Rows come in file
 /// order; the spans count the rows that are left. The payload of a split is a `Vec<FileSplit>`.
 pub struct FileReader {
     engine: Arc<Engine>,
@@ -45,7 +45,8 @@ pub struct FileReader {
     predicate: Option<Expr>,
     filter: Option<RowFilter>,
     limit: Option<u64>,
-    is_strict: bool,
+    /// All columns that a file may have; `None` is any.
+    known: Option<SchemaRef>,
 }
 
 impl FileReader {
@@ -57,16 +58,18 @@ impl FileReader {
     pub fn new(engine: Arc<Engine>, scan: &FileScan, schema: SchemaRef) -> Result<Self, Failure> {
         let schema = with_path(schema, scan.include_paths);
         let request = &scan.request;
-        let chosen: Vec<usize> = match &request.projection {
-            Some(names) => names
-                .iter()
-                .map(|name| {
-                    let found = schema.index_of(name);
-                    found.map_err(|_| RelationalError::column_not_found(name, &schema))
-                })
-                .collect::<Result<_, _>>()?,
-            None => (0..schema.fields().len()).collect(),
-        };
+        let named = request.projection.iter().flatten().map(|name| {
+            let found = schema.index_of(name);
+            found.map_err(|_| RelationalError::column_not_found(name, &schema))
+        });
+        let mut chosen: Vec<usize> = named.collect::<Result<_, _>>()?;
+        if let Some(wanted) = &request.wanted {
+            chosen.extend(wanted.iter().filter_map(|name| schema.index_of(name).ok()));
+            chosen.sort_unstable();
+            chosen.dedup();
+        } else if request.projection.is_none() {
+            chosen = (0..schema.fields().len()).collect();
+        }
         let mut needed = chosen.clone();
         if let Some(predicate) = &request.predicate {
             check_columns(predicate, &schema)?;
@@ -80,6 +83,8 @@ impl FileReader {
             Arc::new(Schema::new(fields.collect::<Vec<FieldRef>>()))
         };
         let projection = chosen.iter().filter_map(|at| needed.binary_search(at).ok()).collect();
+        let names_all = request.projection.is_some() && request.wanted.is_none();
+        let is_strict = !names_all && scan.schema.is_none();
         Ok(Self {
             engine,
             format: scan.format.clone(),
@@ -90,7 +95,7 @@ impl FileReader {
             predicate: request.predicate.clone(),
             filter: request.predicate.clone().map(RowFilter::new),
             limit: request.limit,
-            is_strict: request.projection.is_none() && scan.schema.is_none(),
+            known: is_strict.then_some(schema),
         })
     }
 
@@ -120,7 +125,7 @@ impl FileReader {
             predicate: self.predicate.as_ref(),
             constants: constants(file, self.include_paths),
             limit: limit.and_then(|rows| usize::try_from(rows).ok()),
-            is_strict: self.is_strict,
+            known: self.known.as_ref(),
         };
         Leaf::plan(&self.engine, &self.format, file, &request).await
     }

@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::desk::{CallerDesk, Errand, Order, Reply};
 use crate::child::Answer;
+use crate::crossing::Crossing;
 use crate::error::UdfError;
 use crate::errored::{ErroredBatches, ErroredRow, ErroredRows, raised};
 use crate::ledger::TimeLedger;
@@ -32,6 +33,8 @@ pub struct CallerSpec {
     pub errored: Option<Arc<dyn ErroredRows>>,
     /// What takes batches that the functions fail for; `None` lets the first one end the run.
     pub errored_batches: Option<Arc<dyn ErroredBatches>>,
+    /// What of a batch the functions get; `None` is all of it.
+    pub crossing: Option<Arc<dyn Crossing>>,
 }
 
 /// Runs a chain of foreign functions in the thread that waits for the run, by errands at its
@@ -50,6 +53,7 @@ pub struct CallerOperator {
     costs: Option<RowCosts>,
     errored: Option<Arc<dyn ErroredRows>>,
     errored_batches: Option<Arc<dyn ErroredBatches>>,
+    crossing: Option<Arc<dyn Crossing>>,
     stage: usize,
     errands: mpsc::Sender<Errand>,
     ledger: TimeLedger,
@@ -59,10 +63,10 @@ impl CallerOperator {
     /// An operator of `spec`, whose run has `desk`.
     #[must_use]
     pub fn new(desk: &mut CallerDesk, spec: CallerSpec) -> Self {
-        let CallerSpec { name, chain, input, costs, errored, errored_batches } = spec;
+        let CallerSpec { name, chain, input, costs, errored, errored_batches, crossing } = spec;
         let (stage, errands) = desk.add(chain);
         let ledger = TimeLedger::default();
-        Self { name, input, costs, errored, errored_batches, stage, errands, ledger }
+        Self { name, input, costs, errored, errored_batches, crossing, stage, errands, ledger }
     }
 
     async fn ask(&self, order: Order) -> Result<Reply, Failure> {
@@ -105,11 +109,21 @@ impl Operator for CallerOperator {
     }
 
     async fn run(&self, input: Batch, out: &mut dyn Emit) -> Result<(), Failure> {
-        let mut order = Order::Begin(input.data.clone());
+        let mut order = Order::Begin(match &self.crossing {
+            Some(crossing) => crossing.sent(&input.data)?,
+            None => input.data.clone(),
+        });
+        let mut answered = 0;
         loop {
             match self.ask(order).await? {
                 Reply::Answered(None) => return Ok(()),
                 Reply::Answered(Some(Answer::Rows(data))) => {
+                    let rows = data.num_rows();
+                    let data = match &self.crossing {
+                        Some(crossing) => crossing.output(&input.data, answered, data)?,
+                        None => data,
+                    };
+                    answered += rows;
                     out.emit(Batch::new(data, input.origin.clone())).await?;
                 }
                 Reply::Answered(Some(Answer::Errored(error))) => {

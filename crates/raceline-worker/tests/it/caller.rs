@@ -65,6 +65,7 @@ fn operator(desk: &mut CallerDesk, function: &'static str) -> Arc<CallerOperator
         input: BatchShape::AsIs,
         errored: None,
         costs: None,
+        crossing: None,
         errored_batches: None,
     };
     Arc::new(CallerOperator::new(desk, spec))

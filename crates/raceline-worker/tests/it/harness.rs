@@ -58,6 +58,7 @@ pub(crate) fn spec(function: &str) -> ProcessSpec {
         is_rate_limited: false,
         errored: None,
         errored_batches: None,
+        crossing: None,
     }
 }
 

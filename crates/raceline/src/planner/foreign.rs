@@ -14,6 +14,7 @@ use raceline_worker::{
 };
 
 use crate::batching::{Batching, LearnedSize};
+use crate::crossing::LiveColumns;
 use crate::session::Session;
 
 /// Rows of a unit of work when row functions come before a batch function, so that crossing
@@ -132,7 +133,8 @@ pub(super) fn caller_operator(
     let Batching { shape: input, cost } = unit_batching(functions);
     let costs = cost.map(row_costs);
     let Errored { rows: errored, batches: errored_batches } = errored;
-    let spec = CallerSpec { name, chain, input, costs, errored, errored_batches };
+    let crossing = LiveColumns::of_chain(functions);
+    let spec = CallerSpec { name, chain, input, costs, errored, errored_batches, crossing };
     Arc::new(CallerOperator::new(desk, spec))
 }
 
@@ -189,6 +191,7 @@ pub(super) fn process_operator(
         is_rate_limited: functions.iter().any(|udf| udf.is_rate_limited),
         errored: errored.rows,
         errored_batches: errored.batches,
+        crossing: LiveColumns::of_chain(functions),
     };
     let template = Arc::clone(session.template());
     Arc::new(ProcessOperator::new(Arc::new(move || template.get()), spec))

@@ -21,6 +21,7 @@ use raceline_worker::{CallerDesk, ErroredBatches, ErroredRows};
 
 use super::foreign::{self, Errored, Lane};
 use crate::batching::Batching;
+use crate::crossing::{check_declared, columns_text};
 use crate::letters::{Keeper, SplitLabels, StageErrors};
 use crate::native::NativeOperator;
 use crate::region::{LimitRegion, RepartitionRegion, UnionRegion};
@@ -140,6 +141,7 @@ impl Lowering<'_> {
                     }
                     // A function that is compiled takes none of it, but the data may decide that.
                     udf.resources.fits_into(self.session.resources(), &udf.label())?;
+                    check_declared(udf, flow.schema.as_ref())?;
                     self.udf(flow, udf, errored)
                 }
                 Node::Limit { input, rows } => {
@@ -207,17 +209,17 @@ impl Lowering<'_> {
                 (Arc::new(reader), schema)
             }
             FileFormat::Text(options) => {
-                let columns = file_columns(scan, &first, TextReader::content())?;
+                let columns = file_columns(scan, &first, &TextReader::content())?;
                 let schema = Arc::clone(columns.schema());
                 (Arc::new(TextReader::new(Arc::clone(stores), options.clone(), columns)), schema)
             }
             FileFormat::Binary => {
-                let columns = file_columns(scan, &first, BinaryReader::content())?;
+                let columns = file_columns(scan, &first, &BinaryReader::content())?;
                 let schema = Arc::clone(columns.schema());
                 (Arc::new(BinaryReader::new(Arc::clone(stores), columns)), schema)
             }
             FileFormat::Image(options) => {
-                let columns = file_columns(scan, &first, ImageReader::content(options)?)?;
+                let columns = file_columns(scan, &first, &ImageReader::content(options)?)?;
                 let schema = Arc::clone(columns.schema());
                 (Arc::new(ImageReader::new(Arc::clone(stores), options, columns)?), schema)
             }
@@ -284,7 +286,8 @@ impl Lowering<'_> {
         errored: Option<Arc<dyn ErroredRows>>,
     ) -> Result<Flow, Failure> {
         let (lane, text) = foreign::choose_lane(self.session, udf, flow.schema.as_deref());
-        self.lanes.push(format!("{}: {text}", udf.label()));
+        let columns = if matches!(lane, Lane::Process) { columns_text(udf) } else { String::new() };
+        self.lanes.push(format!("{}: {text}{columns}", udf.label()));
         if matches!(lane, Lane::Caller) && self.desk.is_none() {
             self.desk = Some(self.session.caller_desk()?);
         }
@@ -486,12 +489,22 @@ impl Lowering<'_> {
 fn file_columns(
     scan: &FileScan,
     first: &FileSplit,
-    content: Field,
+    content: &Field,
 ) -> Result<FileColumns, Failure> {
     let partitions: Vec<_> =
         first.partition_values.iter().map(|(column, _)| Arc::clone(column)).collect();
+    let columns = |projection: Option<&[String]>| {
+        FileColumns::new(content.clone(), &partitions, scan.include_paths, projection)
+    };
     let projection = scan.request.projection.as_deref();
-    Ok(FileColumns::new(content, &partitions, scan.include_paths, projection)?)
+    let chosen = columns(projection)?;
+    let Some(wanted) = &scan.request.wanted else { return Ok(chosen) };
+    let is_asked_for = |name: &String| {
+        wanted.contains(name) || projection.is_some_and(|projection| projection.contains(name))
+    };
+    let all = columns(None)?;
+    let names = all.schema().fields().iter().map(|field| field.name().clone());
+    Ok(columns(Some(&names.filter(is_asked_for).collect::<Vec<_>>()))?)
 }
 
 fn stage_name(first: &str, fused: &[Arc<dyn Operator>]) -> String {

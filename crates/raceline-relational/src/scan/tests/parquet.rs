@@ -76,6 +76,25 @@ fn only_the_columns_asked_for_are_read_in_their_order() {
 }
 
 #[test]
+fn columns_that_are_wanted_come_in_the_order_of_the_files_and_may_be_missing() {
+    let files = Files::new();
+    let (mut bytes, footer) = file(&table(0..4), 2);
+    for group in 0..2 {
+        spoil(&mut bytes, &footer, group, 1);
+    }
+    let split = [files.put("a.parquet", bytes)];
+    let wanted = |names: &[&str]| Some(names.iter().map(ToString::to_string).collect());
+    let request = ScanRequest { wanted: wanted(&["nowhere", "name", "id"]), ..Default::default() };
+    assert_eq!(names(&files.read(&parquet(request), &split).unwrap()), ["id", "name"]);
+    let request = ScanRequest { wanted: wanted(&["id", "nowhere"]), ..columns(&["name"]) };
+    assert_eq!(names(&files.read(&parquet(request), &split).unwrap()), ["id", "name"]);
+    let request = ScanRequest { wanted: wanted(&["nowhere"]), ..Default::default() };
+    assert_eq!(files.read(&parquet(request), &split).unwrap().num_rows(), 4);
+    let request = ScanRequest { wanted: wanted(&["id"]), ..columns(&["nowhere"]) };
+    assert!(fault(files.read(&parquet(request), &split)).contains("`nowhere`"));
+}
+
+#[test]
 fn row_groups_that_the_predicate_rules_out_are_not_read() {
     let files = Files::new();
     let (mut bytes, footer) = file(&table(0..30), 10);

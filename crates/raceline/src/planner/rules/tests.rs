@@ -2,14 +2,20 @@
 
 use datafusion::logical_expr::{col, lit};
 use raceline_plan::{
-    Aggregate, AggregateKind, FileFormat, FileScan, Projection, ScanRequest, SortKey, Source,
+    Aggregate, AggregateKind, BatchFormat, BatchLimits, CostLimit, FileFormat, FileScan,
+    ImageReadOptions, OnError, Passed, Projection, ScanRequest, SortKey, Source, UdfBody,
+    UdfColumns, UdfKind, UdfSpec, UdfWorkers,
 };
 
 use super::*;
 
 fn scan() -> Arc<Node> {
+    scan_of(FileFormat::Parquet)
+}
+
+fn scan_of(format: FileFormat) -> Arc<Node> {
     Arc::new(Node::Source(Source::Files(Box::new(FileScan {
-        format: FileFormat::Parquet,
+        format,
         paths: vec!["t.parquet".into()],
         storage_options: std::collections::BTreeMap::new(),
         partitions: raceline_plan::PartitionStyle::Hive,
@@ -36,6 +42,32 @@ fn with(input: Arc<Node>, name: &str, expr: Expr) -> Arc<Node> {
 
 fn limit(input: Arc<Node>, rows: u64) -> Arc<Node> {
     Arc::new(Node::Limit { input, rows })
+}
+
+/// A function `f` that reads these columns.
+fn udf(input: Arc<Node>, kind: UdfKind, reads: &[&str], change: fn(&mut UdfSpec)) -> Arc<Node> {
+    let reads = Some(reads.iter().map(ToString::to_string).collect());
+    let mut udf = UdfSpec {
+        name: "f".into(),
+        kind,
+        body: UdfBody::Foreign { payload: Arc::from([]), program: Err("".into()) },
+        stateful: false,
+        batch_rows: None,
+        batch_limits: BatchLimits::default(),
+        batch_format: BatchFormat::Numpy,
+        resources: raceline_types::Resources::default(),
+        concurrency_max: None,
+        workers: UdfWorkers::default(),
+        restarts_max: 0,
+        call_timeout: None,
+        calls_at_once: None,
+        is_rate_limited: false,
+        on_error: OnError::Raise,
+        errored_rows_max: None,
+        columns: UdfColumns { reads, ..UdfColumns::default() },
+    };
+    change(&mut udf);
+    Arc::new(Node::Udf { input, udf: Arc::new(udf) })
 }
 
 use datafusion::logical_expr::Expr;
@@ -126,4 +158,88 @@ fn an_aggregate_reads_its_columns_only() {
             "   +- ReadParquet(t.parquet, columns=[k, s, v])",
         ],
     );
+}
+
+#[test]
+fn a_scan_reads_the_columns_that_functions_look_at() {
+    let map = |input, reads: &[&str]| udf(input, UdfKind::Map, reads, |_| ());
+    check(&map(scan(), &["b", "a"]), &["Map(f)", "+- ReadParquet(t.parquet, columns=[a, b])"]);
+    check(
+        &map(limit(with(scan(), "c", col("a") + lit(1)), 5), &["b", "c"]),
+        &[
+            "Map(f)",
+            "+- WithColumn(c = a + Int32(1))",
+            "   +- Limit(5)",
+            "      +- ReadParquet(t.parquet, columns=[a, b], limit=5)",
+        ],
+    );
+    let images = scan_of(FileFormat::Image(ImageReadOptions::default()));
+    check(&map(images, &["path"]), &["Map(f)", "+- ReadImages(t.parquet, columns=[path])"]);
+    let named = |udf: &mut UdfSpec| {
+        udf.columns.passes = Passed::Named(vec![("x".into(), "c".into())]);
+    };
+    check(
+        &udf(scan(), UdfKind::MapBatches, &["a"], named),
+        &["MapBatches(f)", "+- ReadParquet(t.parquet, columns=[a, c])"],
+    );
+}
+
+#[test]
+fn a_filter_function_needs_what_is_needed_above_it() {
+    let filtered = || udf(scan(), UdfKind::Filter, &["a"], |_| ());
+    check(&filtered(), &["Filter(f)", "+- ReadParquet(t.parquet)"]);
+    check(
+        &select(filtered(), &["b"]),
+        &["Select(b)", "+- Filter(f)", "   +- ReadParquet(t.parquet, columns=[a, b])"],
+    );
+}
+
+#[test]
+fn a_function_that_hands_on_its_row_needs_what_functions_above_it_look_at() {
+    let others = |udf: &mut UdfSpec| udf.columns.passes = Passed::Others;
+    let added = || udf(scan(), UdfKind::Map, &["a"], others);
+    check(&added(), &["Map(f)", "+- ReadParquet(t.parquet)"]);
+    check(
+        &udf(added(), UdfKind::MapBatches, &["b"], |_| ()),
+        &["MapBatches(f)", "+- Map(f)", "   +- ReadParquet(t.parquet, columns=[a, b])"],
+    );
+    // Whether the function makes a column of this name is not known.
+    check(&select(added(), &["b"]), &["Select(b)", "+- Map(f)", "   +- ReadParquet(t.parquet)"]);
+}
+
+#[test]
+fn a_function_whose_batches_are_cut_by_cost_needs_the_costs() {
+    let cut = |udf: &mut UdfSpec| {
+        udf.batch_limits.cost = Some(CostLimit { cost: col("c"), most: 10.0 });
+    };
+    check(
+        &udf(scan(), UdfKind::MapBatches, &["a"], cut),
+        &["MapBatches(f)", "+- ReadParquet(t.parquet, columns=[a, c])"],
+    );
+}
+
+#[test]
+fn dead_letters_need_whole_rows() {
+    let dead_letter = |udf: &mut UdfSpec| udf.on_error = OnError::DeadLetter;
+    check(
+        &udf(scan(), UdfKind::Map, &["a"], dead_letter),
+        &["Map(f)", "+- ReadParquet(t.parquet)"],
+    );
+}
+
+#[test]
+fn the_key_function_of_a_group_needs_all_columns() {
+    check(&udf(scan(), UdfKind::Key, &["a"], |_| ()), &["Key(f)", "+- ReadParquet(t.parquet)"]);
+}
+
+#[test]
+fn columns_that_are_declared_must_exist_and_those_that_are_found_need_not() {
+    let request = |node: &Arc<Node>| match optimize(node).inputs()[0].as_ref() {
+        Node::Source(Source::Files(scan)) => scan.request.clone(),
+        other => panic!("{other}"),
+    };
+    let found = request(&udf(scan(), UdfKind::Map, &["a"], |_| ()));
+    assert_eq!((found.projection, found.wanted), (None, Some(["a".to_owned()].into())));
+    let declared = request(&udf(scan(), UdfKind::Map, &["a"], |udf| udf.columns.declared = true));
+    assert_eq!(declared.projection, Some(vec!["a".to_owned()]));
 }
