@@ -68,7 +68,7 @@ def load(program: Program) -> FunctionType:
 @lru_cache(maxsize=256)
 def translated(program: Program) -> Translation:
     """The function of a program for the compiler."""
-    return translate(load(program))
+    return translate(load(program), program.args, dict(program.kwargs))
 
 
 def seen(program: Program, table: pa.RecordBatch) -> pa.RecordBatch:
@@ -105,7 +105,9 @@ def interpreted(program: Program, table: pa.RecordBatch, *, warns: bool = True) 
         warns: Whether a warning is raised, and not lost.
     """
     call = Call(row_is_value=translated(program).row_is_value, batch_format="numpy")
-    function = UserFunction(program.kind, load(program).__name__, load(program), call)
+    fn = load(program)
+    called = lambda argument: fn(argument, *program.args, **dict(program.kwargs))  # noqa: E731
+    function = UserFunction(program.kind, fn.__name__, called, call)
     [batch] = _native.value_to_batches(pa.table(seen(program, table)))
     if program.kind == "map_batches":
         part: Any = _chain._BatchFunction(function)

@@ -13,11 +13,15 @@ class Program(NamedTuple):
         kind: `map`, `filter`, `flat_map`, `key` or `map_batches`.
         source: A module that defines `fn`.
         column: The only column of the table when the row is its value; else all are.
+        args: Arguments of each call, after the row or batch.
+        kwargs: Names and values of its keyword arguments.
     """
 
     kind: str
     source: str
     column: str | None = None
+    args: tuple[object, ...] = ()
+    kwargs: tuple[tuple[str, object], ...] = ()
 
 
 def is_python(program: Program) -> bool:

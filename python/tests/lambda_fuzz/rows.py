@@ -16,6 +16,7 @@ K = 4
 BIG = 2**62
 F = -0.75
 W = "Ab"
+NAME = "a"
 CHOICES = (1, 4, None, "a")
 WORDS = frozenset({"a", "ab", "日本"})
 """
@@ -69,6 +70,7 @@ class _Function:
         leaves = {kind: self._columns(kind) for kind in COLUMNS}
         for name, constants in CONSTANTS.items():
             leaves[name] += rng.choices(constants, k=3)
+        leaves["int"] += ["row[NAME]", *rng.choices(['row["absent"]', "row[NAME]"], [1, 30])]
         leaves["any"] = ["<int>", "<float>", "<str>", "<bool>"]
         leaves["moment"] = ["<datetime>", "<date>"]
         self._writer = Writer(rng, GRAMMAR, {**leaves, **WORDS}, self._features)
@@ -85,10 +87,33 @@ class _Function:
         prelude = _PRELUDE
         if self._features.get("helpers"):
             prelude += "".join(self._helper(name) for name in _HELPERS)
-        if self._rng.random() < 0.45:
+        form = self._rng.random()
+        if form < 0.4:
             return Program(self._kind, f"{prelude}fn = lambda row: {self._returned()}\n")
+        if form < 0.55:
+            return self._with_captured(prelude)
         lines = "\n".join(self._body())
         return Program(self._kind, f"{prelude}def fn(row):\n{lines}\n")
+
+    def _with_captured(self, prelude: str) -> Program:
+        """A function with values from around it, from defaults and from its caller."""
+        rng, writer = self._rng, self._writer
+        kind, name = rng.choice(KINDS), "k"
+        value = writer.fill(rng.choice(CONSTANTS[kind]), 0)
+        writer.add_leaf(kind, name)
+        if rng.random() < 0.4:
+            body = "\n".join(f"    {line}" for line in self._body())
+            made = (
+                f"def make({name}):\n    def fn(row):\n{body}\n    return fn\nfn = make({value})\n"
+            )
+            return Program(self._kind, prelude + made)
+        body = "\n".join(self._body())
+        if rng.random() < 0.5:
+            source = f"{prelude}def fn(row, {name}={value}):\n{body}\n"
+            return Program(self._kind, source)
+        star = rng.choice(["", "*, "])
+        given = ((), ((name, 3),)) if star or rng.random() < 0.5 else ((2.5,), ())
+        return Program(self._kind, f"{prelude}def fn(row, {star}{name}):\n{body}\n", None, *given)
 
     def _helper(self, name: str) -> str:
         rng = self._rng
@@ -142,6 +167,12 @@ class _Function:
             lines.append(f"        {name} = {writer.write(kind, 1)}")
             if rng.random() < 0.5:
                 lines += ["    else:", f"        {name} = {writer.write(kind, 1)}"]
+        elif shape < 0.6:
+            lines[0] = lines[0].replace(f"{name} =", f"{name} = {name}b =")
+        elif shape < 0.65:
+            lines.append(f"    {name}, {name}b = {writer.write(kind, 1)}, {name}")
+        elif shape < 0.68 and kind == "bool":
+            lines.append(f"    assert {name}")
         writer.add_leaf(kind, name)
         return lines
 
