@@ -102,6 +102,7 @@ def test_compiled_is_interpreted(family):
         for table in tables:
             found = compiled(program, table)
             statuses.add(found.status)
+            assert found.status != "declined" or found.error, program.source
             share.tables += 1
             if found.status in ("trouble", "declined"):
                 continue

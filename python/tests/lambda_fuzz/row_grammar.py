@@ -23,7 +23,12 @@ GRAMMAR = {
             *("round(<float>, None)", "max(<int>, <int>, key=abs)", "max((<int>, <int>))"),
         ],
         "strings": [
-            *("len(<str>)", "len(<str>.split())", "len(<str>.split(<separator>))"),
+            *(
+                "len(<str>)",
+                "len(<parts>)",
+                "<parts>.count(<word>)",
+                "len(<str>.split(<separator>))",
+            ),
             *("<str>.find(<word>)", "<str>.count(<word>)", "ord(<str>[0])", "<str>.index(<word>)"),
             *(
                 "len(<str>.split(<separator>, <small>))",
@@ -98,8 +103,13 @@ GRAMMAR = {
             *("<str>.lower()", "<str>.upper()", "<str>.strip()", "<str>.lstrip()"),
             *("<str>.rstrip()", "<str>.strip(<word>)", "<str>.replace(<word>, <word>)"),
             *("<str>.lstrip(<word>)", "<str>.rstrip(<word>)", "<str>.replace(<str>, <str>)"),
-            *("<str>.replace(<word>, <word>, <index>)", "<str>.split(<separator>)[0]"),
-            *("<str>.split()[0]", "<str>.split(<separator>)[-1]", "<str>.split(<separator>, 1)[0]"),
+            *("<str>.replace(<word>, <word>, <index>)", "<parts>[0]"),
+            *(
+                "<str>.split()[0]",
+                "<parts>[<index>]",
+                '"-".join(<parts>)',
+                "<str>.split(<separator>, 1)[0]",
+            ),
             *("<str>.lower().strip()", "<str>.title()", "<str>.capitalize()", "<str>.casefold()"),
             *(
                 "<str>.swapcase()",
@@ -191,8 +201,19 @@ GRAMMAR = {
         "strings": [
             *("<str>.startswith(<word>)", "<str>.endswith(<word>)", "<str>.startswith(<str>)"),
             *('<str>.startswith(("a", "b"))', '<str>.endswith(("c", ""))', "<str>.isdigit()"),
-            *("<str>.startswith(<word>, <index>)", "<str>.isupper()", "<str>.isspace()"),
-            *("<str>.isalpha()", "<str>.islower()", "<str>.isascii()"),
+            *(
+                "<str>.startswith(<word>, <index>)",
+                "(<word> in <parts>)",
+                "<str>.isupper()",
+                "<str>.isspace()",
+            ),
+            *(
+                "bool(<parts>)",
+                "(<parts> == <parts>)",
+                "<str>.isalpha()",
+                "<str>.islower()",
+                "<str>.isascii()",
+            ),
         ],
         "math": [
             *("math.isnan(<float>)", "math.isinf(<float>)", "math.isfinite(<float>)"),
@@ -215,9 +236,30 @@ GRAMMAR = {
         ],
     },
     "any": {"core": ["<int>", "<float>", "<str>", "<bool>"]},
+    "parts": {
+        "strings": [
+            *("<str>.split(<separator>)", "<str>.split()", "<str>.split(<separator>, <index>)"),
+            *("<str>.split(None)", "<str>.rsplit(<separator>, 1)", "<str>.splitlines()"),
+            *("<str>.split(sep=<separator>)", "(<parts> if <bool> else <parts>)"),
+        ]
+    },
     "moment": {"dates": ["<datetime>", "<date>"]},
-    "datetime": {"dates": ["<datetime>", "(<datetime> if <bool> else <datetime>)"]},
-    "date": {"dates": ["<datetime>.date()", "<date>", "(<date> if <bool> else <date>)"]},
+    "datetime": {
+        "dates": [
+            *(
+                "<datetime>",
+                "(<datetime> if <bool> else <datetime>)",
+                "min(<datetime>, <datetime>)",
+            ),
+            *("max(<datetime>, <datetime>)", "<datetime>.replace(microsecond=0)"),
+        ]
+    },
+    "date": {
+        "dates": [
+            *("<datetime>.date()", "<date>", "(<date> if <bool> else <date>)"),
+            *("max(<date>, <date>)", "<datetime>.date()", "<date>.replace(day=1)"),
+        ]
+    },
 }
 
 CONSTANTS = {
@@ -226,6 +268,8 @@ CONSTANTS = {
     "str": ['"a"', '""', '"É"', "W", '"ab"'],
     "bool": ["True", "False"],
 }
+# Kinds that functions of a family return beside the common ones.
+RETURNED = {"strings": ["parts"], "dates": ["datetime", "date"]}
 WORDS = {
     "small": ["0", "1", "2", "3", "5"],
     "index": ["0", "1", "2", "-1", "-2", "3", "7", "-9", "100"],

@@ -6,7 +6,7 @@ import random
 
 from lambda_fuzz.grammar import Writer
 from lambda_fuzz.program import Program, is_python
-from lambda_fuzz.row_grammar import CONSTANTS, FAMILIES, GRAMMAR, KINDS, WORDS
+from lambda_fuzz.row_grammar import CONSTANTS, FAMILIES, GRAMMAR, KINDS, RETURNED, WORDS
 from lambda_fuzz.tables import COLUMNS
 
 _PRELUDE = """\
@@ -73,6 +73,7 @@ class _Function:
         leaves["int"] += ["row[NAME]", *rng.choices(['row["absent"]', "row[NAME]"], [1, 30])]
         leaves["any"] = ["<int>", "<float>", "<str>", "<bool>"]
         leaves["moment"] = ["<datetime>", "<date>"]
+        leaves["parts"] = ["<str>.split()"]
         self._writer = Writer(rng, GRAMMAR, {**leaves, **WORDS}, self._features)
         self._depth = rng.choice([1, 1, 2, 2, 3])
 
@@ -183,7 +184,8 @@ class _Function:
         """Names and kinds of what all ways through the function return."""
         rng = self._rng
         names = rng.sample(["x", "y", "a", "s", "z"], rng.randint(1, 3))
-        return [(name, rng.choice(KINDS)) for name in names]
+        kinds = [*KINDS, *RETURNED.get(self._family, [])]
+        return [(name, rng.choice(kinds)) for name in names]
 
     def _returned(self) -> str:
         rng = self._rng
