@@ -4,29 +4,70 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyFloat, PyInt, PyString, PyTuple};
 use pyo3_arrow::PyRecordBatch;
-use raceline_plan::lambda::{BinaryOp, CompareOp, Constant, Instruction, Program, UnaryOp};
+use raceline_plan::lambda::{
+    BinaryOp, Builtin, CompareOp, Constant, Function, Instruction, Parameter, Program, UnaryOp,
+};
 use raceline_plan::{BatchFormat, UdfKind};
 use raceline_relational::{Evaluation, evaluate_program};
 
 use crate::batch::Batch;
 
-/// The program in `(slots, constants, code, row_is_value)`.
+/// The program in `(slots, constants, code, row_is_value, functions)`.
 ///
 /// # Errors
 /// An exception when the structure is not one; the inner error says why a program that is one
 /// cannot be held, and is a reason to run the function in Python.
 pub(crate) fn program_from_py(value: &Bound<'_, PyAny>) -> PyResult<Result<Program, String>> {
-    let (slots, constants, code, row_is_value): (usize, Vec<Bound<'_, PyAny>>, Vec<_>, bool) =
-        value.extract()?;
-    let mut values = Vec::with_capacity(constants.len());
-    for value in &constants {
-        match constant(value)? {
-            Some(constant) => values.push(constant),
-            None => return Ok(Err(format!("it captured {}", value.repr()?))),
+    type Parts<'py> =
+        (usize, Vec<Bound<'py, PyAny>>, Vec<Bound<'py, PyTuple>>, bool, Vec<Bound<'py, PyAny>>);
+    let (slots, values, code, row_is_value, called): Parts<'_> = value.extract()?;
+    let constants = match constants(&values)? {
+        Ok(constants) => constants,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    let mut functions = Vec::with_capacity(called.len());
+    for value in &called {
+        match function(value)? {
+            Ok(function) => functions.push(function),
+            Err(reason) => return Ok(Err(reason)),
         }
     }
     let code = code.iter().map(instruction).collect::<PyResult<Vec<_>>>()?;
-    Ok(Ok(Program { slots, constants: values, code, row_is_value }))
+    Ok(Ok(Program { slots, constants, code, row_is_value, functions }))
+}
+
+/// A function in `(name, parameters, defaults, (positional, positional_only), (slots, constants,
+/// code))`, where the default of a parameter is a tuple of one value or of none.
+fn function(value: &Bound<'_, PyAny>) -> PyResult<Result<Function, String>> {
+    type Body<'py> = (usize, Vec<Bound<'py, PyAny>>, Vec<Bound<'py, PyTuple>>);
+    type Parts<'py> = (String, Vec<String>, Vec<Vec<Bound<'py, PyAny>>>, (usize, usize), Body<'py>);
+    let (name, names, defaults, (positional, positional_only), (slots, values, code)): Parts<'_> =
+        value.extract()?;
+    let mut parameters = Vec::with_capacity(names.len());
+    for (name, default) in names.into_iter().zip(&defaults) {
+        match constants(default)? {
+            Ok(mut default) => parameters.push(Parameter { name, default: default.pop() }),
+            Err(reason) => return Ok(Err(reason)),
+        }
+    }
+    let constants = match constants(&values)? {
+        Ok(constants) => constants,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    let code = code.iter().map(instruction).collect::<PyResult<Vec<_>>>()?;
+    Ok(Ok(Function { name, parameters, positional, positional_only, slots, constants, code }))
+}
+
+/// Immutable values; the inner error names the first for which the compiler has no form.
+fn constants(values: &[Bound<'_, PyAny>]) -> PyResult<Result<Vec<Constant>, String>> {
+    let mut constants = Vec::with_capacity(values.len());
+    for value in values {
+        match constant(value)? {
+            Some(constant) => constants.push(constant),
+            None => return Ok(Err(format!("it captured {}", value.repr()?))),
+        }
+    }
+    Ok(Ok(constants))
 }
 
 /// Compiles a program for one batch and evaluates it, for the tests that compare it with Python:
@@ -42,6 +83,7 @@ pub(crate) fn evaluate_lambda<'py>(
         "map" => UdfKind::Map,
         "filter" => UdfKind::Filter,
         "key" => UdfKind::Key,
+        "flat_map" => UdfKind::FlatMap,
         "map_batches" => UdfKind::MapBatches,
         unknown => return Err(unknown_name("kind", unknown)),
     };
@@ -104,6 +146,26 @@ fn instruction(value: &Bound<'_, PyTuple>) -> PyResult<Instruction> {
         "dict_of_keys" => Instruction::DictOfKeys(value.get_item(1)?.extract()?),
         "dict_update" => Instruction::DictUpdate(count()?),
         "tuple" => Instruction::Tuple(count()?),
+        "list" => Instruction::List(count()?),
+        "list_extend" => Instruction::ListExtend(count()?),
+        "map_add" => Instruction::MapAdd(count()?),
+        "unpack" => Instruction::Unpack(count()?),
+        "item" => Instruction::Item,
+        "store_item" => Instruction::StoreItem,
+        "delete_item" => Instruction::DeleteItem,
+        "slice" => Instruction::Slice(count()?),
+        "attribute" => Instruction::Attribute(text()?),
+        "builtin" => {
+            let name = text()?;
+            let builtin = Builtin::from_name(&name);
+            Instruction::Builtin(builtin.ok_or_else(|| unknown_name("function", &name))?)
+        }
+        "function" => Instruction::Function(count()?),
+        "call" => {
+            Instruction::Call { arguments: count()?, keywords: value.get_item(2)?.extract()? }
+        }
+        "format" => Instruction::Format { has_format: flag(1)? },
+        "join" => Instruction::Join(count()?),
         "return" => Instruction::Return,
         unknown => return Err(unknown_name("instruction", unknown)),
     })

@@ -121,8 +121,8 @@ impl Operator for CompiledOperator {
 
 /// All outputs of one batch. The fallback ends before the first of them waits for room: its
 /// workers are fewer than the pieces of work that share them, and the one whose output is wanted
-/// next must not wait for a worker that waits for room. A function that compiles makes no more
-/// rows than it is given.
+/// next must not wait for a worker that waits for room. A function that compiles makes few rows of
+/// one.
 #[derive(Default)]
 struct Outputs(Vec<Batch>);
 

@@ -8,9 +8,10 @@ use datafusion_expr::{Expr, ExprSchemable, cast, ident};
 use raceline_types::{PLAIN_VALUE_COLUMN, is_plain_value_schema, plain_value_field};
 
 use super::decline::Decline;
-use super::function::Operation;
-use super::interpreter::{Argument, Returned, Wanted, run};
-use super::program::Program;
+use super::function::{Calendar, Operation};
+use super::interpreter::{Argument, Wanted, run};
+use super::program::{Constant, Program};
+use super::returned::{Returned, RowOut};
 use super::term::{Kind, Term, array_kind, row_kind};
 use crate::udf::{BatchFormat, UdfKind};
 
@@ -30,6 +31,29 @@ pub enum Compiled {
     Predicate(Expr),
     /// The input with one more column. A null in it means that the function returned None.
     Key(Output),
+    /// The result's columns, of which only some rows are in the result.
+    Selected {
+        /// The columns, in order.
+        outputs: Vec<Output>,
+        /// Whether a row is in the result; never null.
+        mask: Expr,
+    },
+    /// Several rows for one, in order, all of the same fields.
+    Rows {
+        /// The rows that one row becomes.
+        rows: Vec<OutputRow>,
+        /// Whether they are plain values, of which a null means that the function returned None.
+        are_values: bool,
+    },
+}
+
+/// One of the rows that a row becomes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OutputRow {
+    /// Whether it is there; never null. Without one it always is.
+    pub present: Option<Expr>,
+    /// Its columns, in order.
+    pub outputs: Vec<Output>,
 }
 
 /// One column of a compiled function's result.
@@ -45,10 +69,12 @@ impl Compiled {
     /// Schema of the result for input of the schema that the function was compiled for.
     #[must_use]
     pub fn output_schema(&self, input: &Schema) -> SchemaRef {
+        let fields_of = |outputs: &[Output]| {
+            Schema::new(outputs.iter().map(|output| output.field.clone()).collect::<Vec<_>>())
+        };
         Arc::new(match self {
-            Self::Columns(outputs) => {
-                Schema::new(outputs.iter().map(|output| output.field.clone()).collect::<Vec<_>>())
-            }
+            Self::Columns(outputs) | Self::Selected { outputs, .. } => fields_of(outputs),
+            Self::Rows { rows, .. } => fields_of(rows.first().map_or(&[], |row| &row.outputs)),
             Self::PlainValue(output) => Schema::new(vec![output.field.clone()]),
             Self::Predicate(_) => input.clone(),
             Self::Key(output) => {
@@ -83,11 +109,31 @@ pub fn compile(
         columns.collect::<Result<_, _>>().map(Compiled::Columns)
     };
     match kind {
-        UdfKind::FlatMap => Err(Decline::new("it returns any number of rows")),
+        UdfKind::FlatMap => {
+            let (rows, are_values) = rows(run(program, row(program, schema)?, Wanted::Rows)?)?;
+            let rows = rows.into_iter().map(|(present, columns)| {
+                let columns = columns.into_iter().map(|(name, term)| {
+                    let mut item = output(&name, term)?;
+                    if are_values {
+                        item.field = plain_value_field(&item.field);
+                    }
+                    Ok(item)
+                });
+                Ok(OutputRow { present, outputs: columns.collect::<Result<_, _>>()? })
+            });
+            Ok(Compiled::Rows { rows: rows.collect::<Result<_, _>>()?, are_values })
+        }
         UdfKind::MapBatches if format != BatchFormat::Numpy => {
             Err(Decline::new(format!("its batches are {format:?} and not NumPy arrays")))
         }
-        UdfKind::MapBatches => outputs(batch_columns(run(program, batch(schema), Wanted::Any)?)?),
+        UdfKind::MapBatches => {
+            let columns = batch_columns(run(program, batch(schema), Wanted::Any)?)?;
+            let mask = common_mask(&columns)?;
+            Ok(match (outputs(columns)?, mask) {
+                (Compiled::Columns(outputs), Some(mask)) => Compiled::Selected { outputs, mask },
+                (columns, _) => columns,
+            })
+        }
         UdfKind::Filter => value(run(program, row(program, schema)?, Wanted::Truth)?)
             .map(|truth| Compiled::Predicate(truth.expr)),
         UdfKind::Key if schema.column_with_name(GROUP_KEY_COLUMN).is_some() => {
@@ -104,6 +150,7 @@ pub fn compile(
                 item.field = plain_value_field(&item.field);
                 Ok(Compiled::PlainValue(item))
             }
+            Returned::Rows(_) => Err(Decline::new("it returns a list")),
         },
     }
 }
@@ -126,7 +173,13 @@ fn row(program: &Program, schema: &Schema) -> Result<Argument, Decline> {
 
 fn row_column(field: &Field) -> Result<Term, Decline> {
     let kind = row_kind(field).ok_or_else(|| unsupported(field))?;
-    Ok(Term::column(typed(field, &kind.data_type()), kind, false))
+    let expr = match kind {
+        Kind::Date | Kind::DateTime => {
+            Operation::Calendar(Calendar::Column).call(vec![ident(field.name())])
+        }
+        _ => typed(field, &kind.data_type()),
+    };
+    Ok(Term::column(expr, kind, false))
 }
 
 /// What a NumPy batch function's parameter is.
@@ -165,8 +218,74 @@ fn value(returned: Returned) -> Result<Term, Decline> {
     match returned {
         Returned::Value(term) if term.kind == Kind::Null => Err(Decline::new("it returns None")),
         Returned::Value(term) => Ok(term),
-        Returned::Columns(_) => Err(Decline::new("it returns a dict where a value is expected")),
+        Returned::Columns(_) | Returned::Rows(_) => {
+            Err(Decline::new("it returns a dict where a value is expected"))
+        }
     }
+}
+
+/// A row of a list: when it is there, and its columns.
+type Row = (Option<Expr>, Vec<(String, Term)>);
+
+/// The rows of a list, with columns of the same names and types, and whether they are values.
+fn rows(returned: Returned) -> Result<(Vec<Row>, bool), Decline> {
+    let Returned::Rows(rows) = returned else {
+        return Err(Decline::new("it returns something other than a list of rows"));
+    };
+    let are_values = rows.iter().any(|row| matches!(row.content, Returned::Value(_)));
+    let mut listed = Vec::with_capacity(rows.len());
+    for RowOut { present, content } in rows {
+        let columns = match content {
+            Returned::Columns(columns) if !are_values => columns,
+            Returned::Value(term) => vec![(PLAIN_VALUE_COLUMN.to_owned(), term)],
+            _ => return Err(Decline::new("its list has dicts and values")),
+        };
+        let always = present.constant == Some(Constant::Bool(true));
+        listed.push(((!always).then_some(present.expr), columns));
+    }
+    let Some((_, first)) = listed.first() else {
+        return Err(Decline::new("its list is empty"));
+    };
+    if first.is_empty() {
+        return Err(Decline::new("its dict is empty"));
+    }
+    let names = |row: &Row| row.1.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+    if listed.iter().any(|row| names(row) != names(&listed[0])) {
+        return Err(Decline::new("the dicts of its list have different keys"));
+    }
+    for column in 0..first.len() {
+        unite_kinds(&mut listed, column)?;
+    }
+    Ok((listed, are_values))
+}
+
+/// Gives a column one type in all rows.
+fn unite_kinds(rows: &mut [Row], column: usize) -> Result<(), Decline> {
+    let name = rows[0].1[column].0.clone();
+    let mut kinds = rows.iter().map(|(_, columns)| columns[column].1.kind);
+    let Some(kind) = kinds.clone().find(|kind| *kind != Kind::Null) else {
+        return Err(Decline::new(format!("its column `{name}` is always None")));
+    };
+    if let Some(other) = kinds.find(|other| *other != Kind::Null && *other != kind) {
+        return Err(Decline::new(format!(
+            "its column `{name}` is {} in some rows and {} in others",
+            kind.name(),
+            other.name()
+        )));
+    }
+    for (_, columns) in rows {
+        columns[column].1 = columns[column].1.as_kind(kind);
+    }
+    Ok(())
+}
+
+/// The rows that all columns consist of.
+fn common_mask(columns: &[(String, Term)]) -> Result<Option<Expr>, Decline> {
+    let mask = columns.first().and_then(|(_, term)| term.mask.clone());
+    if columns.iter().any(|(_, term)| term.mask != mask) {
+        return Err(Decline::new("its columns consist of different rows"));
+    }
+    Ok(mask.map(|mask| *mask))
 }
 
 /// The columns of a dict of scalars.

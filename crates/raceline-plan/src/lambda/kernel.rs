@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, PrimitiveArray, StringArray,
-    StringBuilder,
+    Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, ListArray, PrimitiveArray,
+    StringArray,
 };
 use arrow::buffer::{BooleanBuffer, ScalarBuffer};
 use arrow::datatypes::{Float64Type, Int64Type};
@@ -18,8 +18,15 @@ use thiserror::Error;
 use super::function::Operation;
 use super::program::{BinaryOp, CompareOp};
 
+mod array;
+mod calendar;
+mod convert;
+mod extreme;
 mod float;
 mod integer;
+mod mathematics;
+mod membership;
+mod text;
 
 /// A row whose result only Python can tell: the batch goes to the Python function.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -64,18 +71,35 @@ pub(super) fn evaluate(
             ColumnarValue::Scalar(value) => Ok(Input { array: value.to_array()?, one: true }),
         })
         .collect::<Result<Vec<_>>>()?;
-    let output = match (operation, inputs.as_slice()) {
-        (Operation::Truth, [value]) => truth(&value.array),
-        (Operation::NpColumn, [value]) => value.without_nulls().map(Arc::clone)?,
-        (_, [value]) => unary(operation, value)?,
-        (_, [left, right]) => binary(operation, left, right)?,
-        _ => return Err(DataFusionError::Internal(format!("`{operation}` has no arguments"))),
-    };
+    let rows = if scalar { 1 } else { rows };
+    let output = apply(operation, &inputs, rows)?;
     if scalar {
         return ScalarValue::try_from_array(&output, 0).map(ColumnarValue::Scalar);
     }
     debug_assert_eq!(output.len(), rows);
     Ok(ColumnarValue::Array(output))
+}
+
+fn apply(operation: Operation, inputs: &[Input], rows: usize) -> Result<ArrayRef> {
+    match (operation, inputs) {
+        (Operation::Truth, [value]) => Ok(truth(&value.array)),
+        (Operation::NpColumn | Operation::NotNone, [value]) => {
+            Ok(value.without_nulls().map(Arc::clone)?)
+        }
+        (Operation::ExactFloat, [value]) => exact_float(value),
+        (Operation::IsAmong, [item, choices @ ..]) => membership::is_among(item, choices),
+        (Operation::Contains, [container, item]) => membership::contains(container, item),
+        (Operation::Extreme { greatest }, [left, right]) => extreme::python(greatest, left, right),
+        (Operation::Text(text), inputs) => text::evaluate(text, inputs, rows),
+        (Operation::Convert(convert), inputs) => convert::evaluate(convert, inputs),
+        (Operation::Math(math), inputs) => mathematics::evaluate(math, inputs),
+        (Operation::Numpy(function), inputs) => array::evaluate(function, inputs, rows),
+        (Operation::Cast(element), [value]) => array::cast(element, value),
+        (Operation::Calendar(calendar), [value]) => calendar::evaluate(calendar, value),
+        (_, [value]) => unary(operation, value),
+        (_, [left, right]) => binary(operation, left, right),
+        _ => Err(DataFusionError::Internal(format!("`{operation}` has no arguments"))),
+    }
 }
 
 /// One argument: a row each, or one value for all rows.
@@ -100,6 +124,12 @@ impl Input {
         Ok(Strings { array, one: self.one })
     }
 
+    fn lists(&self) -> Result<Lists<'_>> {
+        let array = self.without_nulls()?.as_list_opt::<i32>().ok_or_else(|| self.misfit())?;
+        let texts = array.values().as_string_opt::<i32>().ok_or_else(|| self.misfit())?;
+        Ok(Lists { array, texts, one: self.one })
+    }
+
     fn booleans(&self, rows: usize) -> Result<BooleanBuffer> {
         let array = self.without_nulls()?.as_boolean_opt().ok_or_else(|| self.misfit())?;
         Ok(match (self.one, array.values()) {
@@ -109,8 +139,36 @@ impl Input {
         })
     }
 
+    /// The same with whatever values lie where it is null.
+    fn with_values(&self) -> Self {
+        let array = match self.array.nulls() {
+            None => Arc::clone(&self.array),
+            Some(_) => without_validity(&self.array),
+        };
+        Self { array, one: self.one }
+    }
+
+    /// Whether the value of a row is null.
+    fn is_null(&self, row: usize) -> bool {
+        self.array.is_null(if self.one { 0 } else { row })
+    }
+
     fn misfit(&self) -> DataFusionError {
         DataFusionError::Internal(format!("argument of type `{}`", self.array.data_type()))
+    }
+}
+
+/// The array without its nulls. Of a type that has none of the loops here, it is as it was.
+fn without_validity(array: &ArrayRef) -> ArrayRef {
+    if let Some(values) = array.as_primitive_opt::<Int64Type>() {
+        array_of::<Int64Type>(values.values().to_vec())
+    } else if let Some(values) = array.as_primitive_opt::<Float64Type>() {
+        array_of::<Float64Type>(values.values().to_vec())
+    } else if let Some(values) = array.as_string_opt::<i32>() {
+        let (offsets, data, _nulls) = values.clone().into_parts();
+        Arc::new(StringArray::new(offsets, data, None))
+    } else {
+        Arc::clone(array)
     }
 }
 
@@ -118,6 +176,29 @@ impl Input {
 struct Operand<'a, T> {
     values: &'a [T],
     one: bool,
+}
+
+impl<T: Copy> Operand<'_, T> {
+    fn get(&self, row: usize) -> T {
+        self.values[if self.one { 0 } else { row }]
+    }
+}
+
+/// Lists of strings of one argument.
+struct Lists<'a> {
+    array: &'a ListArray,
+    texts: &'a StringArray,
+    one: bool,
+}
+
+impl<'a> Lists<'a> {
+    fn get(&self, row: usize) -> impl DoubleEndedIterator<Item = &'a str> + ExactSizeIterator {
+        let row = if self.one { 0 } else { row };
+        let offsets = self.array.value_offsets();
+        let bound = |at: usize| usize::try_from(offsets[at]).unwrap_or(0);
+        let texts = self.texts;
+        (bound(row)..bound(row + 1)).map(|index| texts.value(index))
+    }
 }
 
 /// Strings of one argument.
@@ -219,9 +300,6 @@ fn unary(operation: Operation, value: &Input) -> Result<ArrayRef> {
             array_of::<Int64Type>(map(&integers()?, |value| (value.wrapping_neg(), false))?)
         }
         Operation::Invert => array_of::<Int64Type>(map(&integers()?, |value| (!value, false))?),
-        Operation::ExactFloat => {
-            array_of::<Float64Type>(map(&integers()?, float::exact_from_integer)?)
-        }
         Operation::NegateFloat => {
             let floats = value.primitive::<Float64Type>()?;
             array_of::<Float64Type>(map(&floats, |value| (-value, false))?)
@@ -238,12 +316,17 @@ fn binary(operation: Operation, left: &Input, right: &Input) -> Result<ArrayRef>
         Operation::NpInt(op) => integer::numpy(op, &integer(left)?, &integer(right)?),
         Operation::PyFloat(op) => float::python(op, &float(left)?, &float(right)?),
         Operation::NpFloat(op) => float::numpy(op, &float(left)?, &float(right)?),
-        Operation::CompareInt(op) => Ok(compare(op, &integer(left)?, &integer(right)?)),
-        Operation::CompareFloat(op) => Ok(compare(op, &float(left)?, &float(right)?)),
-        Operation::CompareStr(op) => compare_strings(op, left, right),
+        Operation::CompareInt(op) => comparable(op, left, right, |left, right| {
+            Ok(compare(op, &integer(left)?, &integer(right)?))
+        }),
+        Operation::CompareFloat(op) => comparable(op, left, right, |left, right| {
+            Ok(compare(op, &float(left)?, &float(right)?))
+        }),
+        Operation::CompareStr(op) => {
+            comparable(op, left, right, |left, right| compare_strings(op, left, right))
+        }
         Operation::Logic(op) => logic(op, left, right),
         Operation::Concat => concatenate(left, right),
-        Operation::Contains => contains(left, right),
         _ => Err(DataFusionError::Internal(format!("`{operation}` of two arguments"))),
     }
 }
@@ -280,29 +363,59 @@ fn compare_strings(op: CompareOp, left: &Input, right: &Input) -> Result<ArrayRe
     Ok(Arc::new(BooleanArray::new(bits, None)))
 }
 
-fn contains(container: &Input, item: &Input) -> Result<ArrayRef> {
-    let rows = pair_rows(container, item);
-    let (container, item) = (container.strings()?, item.strings()?);
-    let bits = BooleanBuffer::collect_bool(rows, |row| container.get(row).contains(item.get(row)));
+/// Compares by `values`, which takes no nulls, and nulls by what Python says of None: it equals
+/// itself alone, and has no order.
+fn comparable(
+    op: CompareOp,
+    left: &Input,
+    right: &Input,
+    values: impl Fn(&Input, &Input) -> Result<ArrayRef>,
+) -> Result<ArrayRef> {
+    let is_equality = matches!(op, CompareOp::Equal | CompareOp::NotEqual);
+    if !is_equality || (left.array.null_count() == 0 && right.array.null_count() == 0) {
+        return values(left, right);
+    }
+    let rows = pair_rows(left, right);
+    let compared = values(&left.with_values(), &right.with_values())?;
+    let compared = compared.as_boolean();
+    let wanted = op == CompareOp::Equal;
+    let bits =
+        BooleanBuffer::collect_bool(rows, |row| match (left.is_null(row), right.is_null(row)) {
+            (false, false) => compared.value(row),
+            (true, true) => wanted,
+            _ => !wanted,
+        });
     Ok(Arc::new(BooleanArray::new(bits, None)))
+}
+
+/// The floats that are equal to ints; a null stays one.
+fn exact_float(value: &Input) -> Result<ArrayRef> {
+    let nulls = value.array.nulls().cloned();
+    let value = value.with_values();
+    let integers = value.primitive::<Int64Type>()?;
+    let floats = match &nulls {
+        None => map(&integers, float::exact_from_integer)?,
+        Some(nulls) => {
+            let mut row = 0;
+            let rows = integers.values.iter().map(|&value| {
+                let (float, trouble) = float::exact_from_integer(value);
+                row += 1;
+                if trouble && nulls.is_valid(row - 1) { Err(Trouble) } else { Ok(float) }
+            });
+            rows.collect::<Result<_, _>>()?
+        }
+    };
+    Ok(Arc::new(PrimitiveArray::<Float64Type>::new(ScalarBuffer::from(floats), nulls)))
 }
 
 fn concatenate(left: &Input, right: &Input) -> Result<ArrayRef> {
     let rows = pair_rows(left, right);
     let (left, right) = (left.strings()?, right.strings()?);
-    let bytes: usize = (0..rows).map(|row| left.get(row).len() + right.get(row).len()).sum();
-    if i32::try_from(bytes).is_err() {
-        return Err(Trouble.into());
-    }
-    let mut joined = StringBuilder::with_capacity(rows, bytes);
-    let mut text = String::new();
+    let mut joined = text::Texts::with_capacity(rows);
     for row in 0..rows {
-        text.clear();
-        text.push_str(left.get(row));
-        text.push_str(right.get(row));
-        joined.append_value(&text);
+        joined.push(&[left.get(row), right.get(row)])?;
     }
-    Ok(Arc::new(joined.finish()))
+    Ok(joined.finish())
 }
 
 fn logic(op: BinaryOp, left: &Input, right: &Input) -> Result<ArrayRef> {
@@ -334,6 +447,8 @@ fn truth(values: &ArrayRef) -> ArrayRef {
         BooleanBuffer::collect_bool(values.len(), |row| values.value_length(row) > 0)
     } else if let Some(values) = values.as_boolean_opt() {
         values.values().clone()
+    } else if let Some(values) = values.as_list_opt::<i32>() {
+        BooleanBuffer::collect_bool(values.len(), |row| values.value_length(row) > 0)
     } else {
         BooleanBuffer::new_unset(values.len())
     };

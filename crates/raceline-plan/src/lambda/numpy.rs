@@ -72,6 +72,17 @@ pub(super) fn unary(op: UnaryOp, operand: &Term) -> Result<Term, Decline> {
     Term::computed(expr, operand.kind, &[operand])
 }
 
+/// `array[index]` where the index is an array of truths.
+///
+/// # Errors
+/// When it is something else, or of other rows.
+pub(super) fn select(array: &Term, index: &Term) -> Result<Term, Decline> {
+    if !index.array || index.kind != Kind::Bool {
+        return Err(Decline::new("it takes items of an array by other than an array of bool"));
+    }
+    array.selected(index)
+}
+
 /// `left op right`, of which at least one is an array. NumPy compares ints with floats as
 /// floats.
 ///

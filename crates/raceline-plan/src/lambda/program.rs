@@ -1,5 +1,7 @@
 //! The version-neutral form of a Python function's body.
 
+use super::builtin::Builtin;
+
 /// The body of a Python function, with the values it captured.
 ///
 /// The machine has a stack and numbered slots. Slot 0 holds the row or batch; the front end
@@ -15,6 +17,36 @@ pub struct Program {
     /// Whether the function uses the row itself as an operand, so that a row of a one-column
     /// dataset stands for its value.
     pub row_is_value: bool,
+    /// Functions of the user that the program, or one of these, calls.
+    pub functions: Vec<Function>,
+}
+
+/// A function of the user that a program calls by name. Its parameters fill its first slots.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Function {
+    /// Its name, for people.
+    pub name: String,
+    /// Its parameters: those that may be given by position first.
+    pub parameters: Vec<Parameter>,
+    /// How many parameters may be given by position.
+    pub positional: usize,
+    /// How many parameters may be given by position only.
+    pub positional_only: usize,
+    /// Number of slots.
+    pub slots: usize,
+    /// What [`Instruction::Constant`] refers to.
+    pub constants: Vec<Constant>,
+    /// The instructions, as in a [`Program`].
+    pub code: Vec<Instruction>,
+}
+
+/// A parameter of a [`Function`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parameter {
+    /// Its name.
+    pub name: String,
+    /// Its default value.
+    pub default: Option<Constant>,
 }
 
 /// An immutable Python value.
@@ -146,6 +178,43 @@ pub enum Instruction {
     DictUpdate(usize),
     /// Pops that many values, pushes a tuple of them.
     Tuple(usize),
+    /// Pops that many values, pushes a list of them.
+    List(usize),
+    /// Pops a tuple or list and extends the list that is then the `n`-th from the top.
+    ListExtend(usize),
+    /// Pops a value, then a key, and sets the entry of the dict that is then the `n`-th from
+    /// the top.
+    MapAdd(usize),
+    /// Pops a tuple or list of that many values and pushes them, the first one on top.
+    Unpack(usize),
+    /// Pops a key, then a container, pushes the item.
+    Item,
+    /// Pops a key, then a dict, then a value, and sets the entry.
+    StoreItem,
+    /// Pops a key, then a dict, and removes the entry.
+    DeleteItem,
+    /// Pops that many bounds of a slice, 2 or 3, pushes the slice.
+    Slice(usize),
+    /// Pops a value, pushes its attribute of this name.
+    Attribute(String),
+    /// Pushes a function of the language or a library.
+    Builtin(Builtin),
+    /// Pushes one of [`Program::functions`].
+    Function(usize),
+    /// Pops the arguments, those with keywords last, then what is called; pushes the result.
+    Call {
+        /// How many arguments there are.
+        arguments: usize,
+        /// The keywords of the last ones.
+        keywords: Vec<String>,
+    },
+    /// Pops a format, when there is one, then a value, pushes its text.
+    Format {
+        /// Whether there is a format.
+        has_format: bool,
+    },
+    /// Pops that many strings, pushes them in one.
+    Join(usize),
     /// Pops the result and ends.
     Return,
 }

@@ -1,11 +1,15 @@
 //! Python's operators on scalars, by the types of their operands.
 
-use datafusion_expr::Expr;
+use datafusion_common::ScalarValue;
+use datafusion_expr::{Expr, lit};
 
 use super::decline::Decline;
 use super::function::Operation;
 use super::program::{BinaryOp, CompareOp, Constant, UnaryOp};
 use super::term::{Kind, Term};
+
+/// Constants that `in` looks through at most.
+const CHOICES_MAX: usize = 1_000;
 
 /// `left op right`.
 ///
@@ -97,6 +101,11 @@ pub(super) fn truth(operand: &Term) -> Result<Term, Decline> {
     match operand.kind {
         Kind::Null => Ok(Term::truth(false)),
         Kind::Bool if !operand.nullable => Ok(operand.clone()),
+        Kind::Date | Kind::DateTime if !operand.nullable => Ok(Term::truth(true)),
+        Kind::Date | Kind::DateTime => {
+            let present = Expr::IsNotNull(Box::new(operand.expr.clone()));
+            Term::computed(present, Kind::Bool, &[operand])
+        }
         _ => call(Operation::Truth, Kind::Bool, [operand]),
     }
 }
@@ -121,7 +130,25 @@ pub(super) fn compare(op: CompareOp, left: &Term, right: &Term) -> Result<Term, 
         let expr = Operation::CompareFloat(op).call(vec![exact(left), exact(right)]);
         return Term::computed(expr, Kind::Bool, &[left, right]);
     }
+    if left.kind == right.kind && matches!(left.kind, Kind::Date | Kind::DateTime) {
+        return apply(Operation::CompareInt(op), Kind::Bool, (left, right), Kind::Int);
+    }
+    if let (CompareOp::Equal | CompareOp::NotEqual, Some(equal)) = (op, unlike(left, right)?) {
+        return if op == CompareOp::Equal { Ok(equal) } else { negate_truth(&equal) };
+    }
     Err(Decline::new(format!("it compares {} with {}", left.kind.name(), right.kind.name())))
+}
+
+/// Whether values of types that have no value in common are equal: only when both are None.
+/// `None` when they may be of one type.
+fn unlike(left: &Term, right: &Term) -> Result<Option<Term>, Decline> {
+    Ok(match (left.kind, right.kind) {
+        (Kind::Null, _) => Some(is_none(right)?),
+        (_, Kind::Null) => Some(is_none(left)?),
+        (Kind::Strings | Kind::Opaque, _) | (_, Kind::Strings | Kind::Opaque) => None,
+        _ if left.nullable && right.nullable => None,
+        _ => Some(Term::truth(false)),
+    })
 }
 
 /// `operand is None`.
@@ -138,39 +165,77 @@ pub(super) fn is_none(operand: &Term) -> Result<Term, Decline> {
     Term::computed(Expr::IsNull(Box::new(operand.expr.clone())), Kind::Bool, &[operand])
 }
 
-/// `item in container` of two strings.
+/// `item in container` of two strings, or of a string and a list of strings.
 ///
 /// # Errors
 /// As [`binary`].
 pub(super) fn contains(container: &Term, item: &Term) -> Result<Term, Decline> {
-    if container.kind == Kind::Str && item.kind == Kind::Str {
+    if matches!(container.kind, Kind::Str | Kind::Strings) && item.kind == Kind::Str {
         return call(Operation::Contains, Kind::Bool, [container, item]);
     }
     Err(unsupported("in", item, container))
 }
 
-/// `item in (choice, …)` of constants.
+/// `item in (choice, …)`.
 ///
 /// # Errors
-/// As [`binary`]; and when a choice is not a constant, or is NaN: Python takes one object for
-/// equal to itself, which a NaN is not.
+/// As [`binary`]; and when a choice is NaN, or may be: Python takes one object for equal to
+/// itself, which a NaN is not.
 pub(super) fn is_among(item: &Term, choices: &[Term]) -> Result<Term, Decline> {
-    let mut found = None;
-    for choice in choices {
-        match &choice.constant {
-            Some(Constant::Float(value)) if value.is_nan() => {
-                return Err(Decline::new("it looks for NaN in a tuple"));
-            }
-            Some(_) => {}
-            None => return Err(Decline::new("it looks in a tuple of computed values")),
-        }
-        let equal = compare(CompareOp::Equal, item, choice)?;
-        found = Some(match found {
-            None => equal,
-            Some(found) => call(Operation::Logic(BinaryOp::Or), Kind::Bool, [&found, &equal])?,
-        });
+    if item.array || choices.iter().any(|choice| choice.array) {
+        return Err(Decline::new("it looks for an array in a tuple"));
     }
-    found.ok_or_else(|| Decline::new("it looks in an empty tuple"))
+    let constants: Option<Vec<&Constant>> =
+        choices.iter().map(|choice| choice.constant.as_ref()).collect();
+    let Some(constants) = constants else {
+        return Err(Decline::new("it looks in a tuple of computed values"));
+    };
+    if constants.len() > CHOICES_MAX {
+        return Err(Decline::new(format!("it looks in more than {CHOICES_MAX} values")));
+    }
+    if constants.iter().any(|choice| matches!(choice, Constant::Float(value) if value.is_nan())) {
+        return Err(Decline::new("it looks for NaN in a tuple"));
+    }
+    let mut none = constants.contains(&&Constant::None);
+    let kind = match item.kind {
+        Kind::Null => return Ok(Term::truth(none)),
+        Kind::Bool | Kind::Int => Kind::Int,
+        Kind::Float | Kind::Str => item.kind,
+        _ => return Err(Decline::new(format!("it looks for {} in a tuple", item.kind.name()))),
+    };
+    none &= item.nullable;
+    let mut arguments = vec![item.cast_to(kind)];
+    arguments.extend(constants.into_iter().filter_map(|choice| choice_as(kind, choice)));
+    if none {
+        arguments.push(lit(ScalarValue::try_from(kind.data_type()).unwrap_or(ScalarValue::Null)));
+    }
+    if arguments.len() == 1 {
+        return Ok(Term::truth(false));
+    }
+    Term::computed(Operation::IsAmong.call(arguments), Kind::Bool, &[item])
+}
+
+/// The value of this kind that equals a constant; `None` when there is none.
+#[expect(clippy::cast_precision_loss, reason = "only floats that are equal to the int are taken")]
+#[expect(clippy::cast_possible_truncation, reason = "only ints that are equal to the float are")]
+fn choice_as(kind: Kind, choice: &Constant) -> Option<Expr> {
+    let equal = |int: i64, float: f64| float.fract() == 0.0 && float as i128 == i128::from(int);
+    match (kind, choice) {
+        (Kind::Int, Constant::Bool(value)) => Some(lit(i64::from(*value))),
+        (Kind::Int, Constant::Int(value)) => Some(lit(*value)),
+        (Kind::Int, Constant::Float(value)) => {
+            let int = *value as i64;
+            equal(int, *value).then(|| lit(int))
+        }
+        (Kind::Float, Constant::Bool(value)) => Some(lit(f64::from(u8::from(*value)))),
+        (Kind::Float, Constant::Int(value)) => {
+            let float = *value as f64;
+            equal(*value, float).then(|| lit(float))
+        }
+        (Kind::Float, Constant::Float(value)) => Some(lit(*value)),
+        (Kind::Str, Constant::Str(value)) => Some(lit(value.as_str())),
+        _ => None,
+    }
 }
 
 /// Whether the value is a number of Python: bool, int or float.
@@ -207,7 +272,7 @@ pub(super) fn symbol(op: BinaryOp) -> &'static str {
 }
 
 /// Applies `operation` to operands that have its types.
-fn call<const N: usize>(
+pub(super) fn call<const N: usize>(
     operation: Operation,
     kind: Kind,
     operands: [&Term; N],

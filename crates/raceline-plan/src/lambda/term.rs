@@ -1,12 +1,13 @@
 //! The compiler's typed values: an expression and what is known of the Python value it stands
 //! for.
 
-use arrow::datatypes::{DataType, Field};
+use arrow::datatypes::{DataType, Field, TimeUnit};
 use datafusion_common::ScalarValue;
 use datafusion_expr::{Case, Expr, cast, lit};
 
 use super::decline::Decline;
-use super::program::Constant;
+use super::function::Operation;
+use super::program::{BinaryOp, Constant};
 
 /// Nodes that one expression may have, so that repeated use of a local variable cannot blow up.
 const SIZE_MAX: usize = 400;
@@ -24,6 +25,12 @@ pub(super) enum Kind {
     Float,
     /// `str`.
     Str,
+    /// `datetime.date`.
+    Date,
+    /// `datetime.datetime` without a time zone.
+    DateTime,
+    /// `list` of `str`.
+    Strings,
     /// A column that can only be handed on.
     Opaque,
 }
@@ -37,6 +44,9 @@ impl Kind {
             Self::Int => DataType::Int64,
             Self::Float => DataType::Float64,
             Self::Str => DataType::Utf8,
+            Self::Date => DataType::Date32,
+            Self::DateTime => DataType::Timestamp(TimeUnit::Microsecond, None),
+            Self::Strings => DataType::new_list(DataType::Utf8, true),
         }
     }
 
@@ -48,6 +58,9 @@ impl Kind {
             Self::Int => "int",
             Self::Float => "float",
             Self::Str => "str",
+            Self::Date => "date",
+            Self::DateTime => "datetime",
+            Self::Strings => "list",
             Self::Opaque => "an array of another type",
         }
     }
@@ -64,6 +77,8 @@ pub(super) struct Term {
     pub(super) nullable: bool,
     /// The value, when the program holds it.
     pub(super) constant: Option<Constant>,
+    /// Which rows of the batch an array consists of; all of them when there is none.
+    pub(super) mask: Option<Box<Expr>>,
     /// Nodes of `expr`.
     size: usize,
 }
@@ -71,27 +86,27 @@ pub(super) struct Term {
 impl Term {
     /// A column as its Python values.
     pub(super) fn column(expr: Expr, kind: Kind, array: bool) -> Self {
-        Self { expr, kind, array, nullable: !array, constant: None, size: 1 }
+        Self { expr, kind, array, nullable: !array, constant: None, mask: None, size: 1 }
     }
 
-    /// A constant that is not a tuple.
-    pub(super) fn constant(constant: &Constant) -> Option<Self> {
+    /// A constant that is not a tuple, which has no value: it is `None` here.
+    pub(super) fn scalar(constant: &Constant) -> Self {
         let (expr, kind) = match constant {
-            Constant::None => (lit(ScalarValue::Null), Kind::Null),
+            Constant::None | Constant::Tuple(_) => (lit(ScalarValue::Null), Kind::Null),
             Constant::Bool(value) => (lit(*value), Kind::Bool),
             Constant::Int(value) => (lit(*value), Kind::Int),
             Constant::Float(value) => (lit(*value), Kind::Float),
             Constant::Str(value) => (lit(value.as_str()), Kind::Str),
-            Constant::Tuple(_) => return None,
         };
-        Some(Self {
+        Self {
             expr,
             kind,
             array: false,
             nullable: kind == Kind::Null,
             constant: Some(constant.clone()),
+            mask: None,
             size: 1,
-        })
+        }
     }
 
     /// A constant truth.
@@ -102,6 +117,7 @@ impl Term {
             array: false,
             nullable: false,
             constant: Some(Constant::Bool(value)),
+            mask: None,
             size: 1,
         }
     }
@@ -109,14 +125,34 @@ impl Term {
     /// The result of an operation on `operands`; never null.
     ///
     /// # Errors
-    /// When the expression grows out of bounds.
+    /// When the expression grows out of bounds, or arrays of different rows are combined.
     pub(super) fn computed(expr: Expr, kind: Kind, operands: &[&Self]) -> Result<Self, Decline> {
         let size = 1 + operands.iter().map(|term| term.size).sum::<usize>();
         if size > SIZE_MAX {
             return Err(Decline::new("its expression is too large"));
         }
-        let array = operands.iter().any(|term| term.array);
-        Ok(Self { expr, kind, array, nullable: false, constant: None, size })
+        let mut arrays = operands.iter().filter(|term| term.array);
+        let first = arrays.next();
+        let mask = first.and_then(|term| term.mask.clone());
+        if arrays.any(|term| term.mask != mask) {
+            return Err(Decline::new("it combines arrays of different rows"));
+        }
+        let array = first.is_some();
+        Ok(Self { expr, kind, array, nullable: false, constant: None, mask, size })
+    }
+
+    /// The rows of this array that `index`, an array of truths, selects.
+    ///
+    /// # Errors
+    /// As [`Self::computed`].
+    pub(super) fn selected(&self, index: &Self) -> Result<Self, Decline> {
+        let mut selected = Self::computed(self.expr.clone(), self.kind, &[self, index])?;
+        selected.mask = Some(Box::new(match &self.mask {
+            None => index.expr.clone(),
+            Some(mask) => Operation::Logic(BinaryOp::And)
+                .call(vec![mask.as_ref().clone(), index.expr.clone()]),
+        }));
+        Ok(selected)
     }
 
     /// This value as another kind, by a conversion that cannot fail: bool to int, bool or int to
@@ -129,9 +165,28 @@ impl Term {
         }
     }
 
+    /// The expressions that it consists of.
+    pub(super) fn exprs(&self) -> impl Iterator<Item = &Expr> {
+        std::iter::once(&self.expr).chain(self.mask.as_deref())
+    }
+
     /// Whether the value is a Python `bool` or `int`.
     pub(super) fn is_integral(&self) -> bool {
         matches!(self.kind, Kind::Bool | Kind::Int)
+    }
+
+    /// `None` as a null of another kind; any other value as it is.
+    pub(super) fn as_kind(&self, kind: Kind) -> Self {
+        let mut typed = self.clone();
+        if self.kind == Kind::Null && kind != Kind::Null {
+            // What is no literal evaluates a condition, which has to stay.
+            typed.expr = match (&self.constant, ScalarValue::try_from(kind.data_type())) {
+                (Some(_), Ok(null)) => lit(null),
+                _ => cast(self.expr.clone(), kind.data_type()),
+            };
+            typed.kind = kind;
+        }
+        typed
     }
 
     /// The value that is `then` where `condition` holds and `otherwise` elsewhere.
@@ -150,17 +205,13 @@ impl Term {
                 )));
             }
         };
-        let typed = |term: &Self| {
-            if term.kind == Kind::Null && kind != Kind::Null {
-                ScalarValue::try_from(kind.data_type()).map_or_else(|_| term.expr.clone(), lit)
-            } else {
-                term.expr.clone()
-            }
-        };
         let expr = Expr::Case(Case {
             expr: None,
-            when_then_expr: vec![(Box::new(condition.expr.clone()), Box::new(typed(then)))],
-            else_expr: Some(Box::new(typed(otherwise))),
+            when_then_expr: vec![(
+                Box::new(condition.expr.clone()),
+                Box::new(then.as_kind(kind).expr),
+            )],
+            else_expr: Some(Box::new(otherwise.as_kind(kind).expr)),
         });
         let mut chosen = Self::computed(expr, kind, &[condition, then, otherwise])?;
         chosen.nullable = then.nullable || otherwise.nullable;
@@ -185,6 +236,10 @@ pub(super) fn row_kind(field: &Field) -> Option<Kind> {
         | DataType::UInt32 => Some(Kind::Int),
         DataType::Float32 | DataType::Float64 => Some(Kind::Float),
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Some(Kind::Str),
+        DataType::Date32 => Some(Kind::Date),
+        // Nanoseconds may be more than a datetime can hold.
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => None,
+        DataType::Timestamp(_, None) => Some(Kind::DateTime),
         _ => None,
     }
 }

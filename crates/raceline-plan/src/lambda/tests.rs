@@ -8,7 +8,7 @@ use crate::udf::{BatchFormat, UdfKind};
 use Instruction::{Column, Compare, DictOfKeys, JumpIf, Load, Return, Store};
 
 fn program(constants: Vec<Constant>, code: Vec<Instruction>) -> Program {
-    Program { slots: 2, constants, code, row_is_value: false }
+    Program { slots: 2, constants, code, row_is_value: false, functions: vec![] }
 }
 
 fn binary(op: BinaryOp) -> Instruction {
@@ -24,7 +24,7 @@ fn schema() -> Schema {
         Field::new("a", DataType::Int64, true),
         Field::new("f", DataType::Float32, true),
         Field::new("s", DataType::Utf8View, true),
-        Field::new("t", DataType::Date32, true),
+        Field::new("t", DataType::Binary, true),
     ])
 }
 
@@ -125,12 +125,12 @@ fn declines_say_what_stands_in_the_way() {
     let one = Instruction::Constant(1);
     let map = UdfKind::Map;
     check_decline(&on("zip", vec![]), map, "there is no column `zip`");
-    check_decline(&on("t", vec![]), map, "column `t` is Date32");
+    check_decline(&on("t", vec![]), map, "column `t` is Binary");
     let add = vec![one.clone(), binary(BinaryOp::Add)];
     check_decline(&on("s", add.clone()), map, "it computes `str + int`");
     check_decline(&of(vec![Instruction::Constant(0), Return]), map, "it returns None");
     check_decline(&of(vec![Load(1), Return]), map, "it may use a variable before it is set");
-    check_decline(&doubled(), UdfKind::FlatMap, "it returns any number of rows");
+    check_decline(&doubled(), UdfKind::FlatMap, "it returns something other than a list of rows");
     check_decline(&doubled(), UdfKind::Filter, "it returns a dict where a value is expected");
     check_decline(&on("a", add), UdfKind::MapBatches, "it returns no dict");
     let whole = vec![Load(0), one, binary(BinaryOp::Add), Return];
@@ -213,4 +213,119 @@ fn a_key_is_a_column_beside_those_of_the_input_and_never_replaces_one() {
     let output = of_column("a").unwrap().output_schema(&row("a"));
     assert_eq!(output.fields().iter().map(|field| field.name()).collect::<Vec<_>>(), ["a", "key"]);
     assert_eq!(of_column("key").unwrap_err().reason, "its input has a column `key` already");
+}
+
+fn call(arguments: usize) -> Instruction {
+    Instruction::Call { arguments, keywords: vec![] }
+}
+
+#[test]
+fn the_columns_that_an_index_selects_share_their_mask() {
+    let selected = |name: &str| {
+        vec![
+            Load(0),
+            column(name),
+            Load(0),
+            column("a"),
+            Instruction::Constant(0),
+            Compare(CompareOp::Greater),
+            Instruction::Item,
+        ]
+    };
+    let mut code = selected("a");
+    code.extend(selected("s"));
+    code.extend([DictOfKeys(vec!["x".into(), "y".into()]), Return]);
+    let both = program(vec![Constant::Int(1)], code.clone());
+    let Ok(Compiled::Selected { outputs, mask }) = compiled(&both, UdfKind::MapBatches) else {
+        panic!("a selection has a mask");
+    };
+    assert_eq!(outputs.len(), 2);
+    assert_eq!(mask.to_string(), "py_int_greater(np_column(a), Int64(1))");
+    let mut code = selected("a");
+    code.extend([Load(0), column("s"), DictOfKeys(vec!["x".into(), "y".into()]), Return]);
+    let one = program(vec![Constant::Int(1)], code);
+    check_decline(&one, UdfKind::MapBatches, "its columns consist of different rows");
+}
+
+#[test]
+fn a_list_becomes_rows_that_may_be_absent() {
+    let code = vec![
+        Load(0),
+        column("a"),
+        JumpIf { target: 5, when: false },
+        Load(0),
+        Instruction::Jump(7),
+        Instruction::List(0),
+        Return,
+        column("a"),
+        Instruction::List(1),
+        Return,
+    ];
+    let Ok(Compiled::Rows { rows, are_values }) =
+        compiled(&program(vec![], code), UdfKind::FlatMap)
+    else {
+        panic!("a list is rows");
+    };
+    assert!(are_values);
+    let present = rows[0].present.as_ref().unwrap().to_string();
+    assert_eq!(present, "CASE WHEN py_truth(a) THEN Boolean(true) ELSE Boolean(false) END");
+}
+
+#[test]
+fn functions_are_followed_and_their_depth_is_bounded() {
+    let called = |body: Vec<Instruction>| Program {
+        functions: vec![Function {
+            name: "f".into(),
+            parameters: vec![Parameter { name: "x".into(), default: Some(Constant::Int(7)) }],
+            positional: 1,
+            positional_only: 0,
+            slots: 1,
+            constants: vec![Constant::Int(2)],
+            code: body,
+        }],
+        ..program(vec![], vec![Instruction::Function(0), Load(0), column("a"), call(1), Return])
+    };
+    let doubled = vec![Load(0), Instruction::Constant(0), binary(BinaryOp::Multiply), Return];
+    let Ok(Compiled::PlainValue(output)) = compiled(&called(doubled.clone()), UdfKind::Map) else {
+        panic!("a scalar is a plain value");
+    };
+    assert_eq!(output.expr.to_string(), "py_int_multiply(a, Int64(2))");
+    let endless = vec![Instruction::Function(0), Load(0), call(1), Return];
+    check_decline(&called(endless), UdfKind::Map, "its calls of `f` are too deep");
+    let mut misfit = called(doubled);
+    misfit.code = vec![Instruction::Function(0), Load(0), Load(0), call(2), Return];
+    check_decline(&misfit, UdfKind::Map, "it calls `f` with arguments that do not fit");
+}
+
+#[test]
+fn a_condition_under_a_none_is_not_lost() {
+    // `None if row["s"] else (None if 1 / row["a"] else None)`, beside a value.
+    let code = vec![
+        Load(0),
+        column("s"),
+        JumpIf { target: 11, when: true },
+        Instruction::Constant(1),
+        Load(0),
+        column("a"),
+        binary(BinaryOp::Divide),
+        JumpIf { target: 9, when: true },
+        Instruction::Jump(9),
+        Instruction::Constant(0),
+        Return,
+        Instruction::Constant(1),
+        Return,
+    ];
+    let body = program(vec![Constant::None, Constant::Int(1)], code);
+    let Ok(Compiled::PlainValue(output)) = compiled(&body, UdfKind::Map) else {
+        panic!("a scalar is a plain value");
+    };
+    assert!(output.expr.to_string().contains("py_float_divide"), "{}", output.expr);
+}
+
+#[test]
+fn every_builtin_has_a_name_of_its_own() {
+    for name in ["abs", "math.sqrt", "np.where", "np.float32"] {
+        assert_eq!(Builtin::from_name(name).map(Builtin::name), Some(name));
+    }
+    assert_eq!(Builtin::from_name("np.sin"), None);
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch};
-use arrow::compute::filter_record_batch;
+use arrow::compute::{filter_record_batch, interleave};
 use arrow::datatypes::SchemaRef;
 use datafusion::common::DFSchema;
 use datafusion::error::DataFusionError;
@@ -11,7 +11,7 @@ use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::execution_props::ExecutionProps;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
-use raceline_plan::lambda::{Compiled, Decline, Program, Trouble, compile};
+use raceline_plan::lambda::{Compiled, Decline, OutputRow, Program, Trouble, compile};
 use raceline_plan::{BatchFormat, UdfKind};
 use raceline_types::{Failure, InternalError};
 
@@ -34,6 +34,16 @@ enum Shape {
     Predicate,
     /// The value, without nulls, is the last column, behind those of the input.
     Key,
+    /// The values are the columns, but for the last one, which says which rows are in the result.
+    Selected,
+    /// The values are the columns of one row after another.
+    Rows {
+        /// For each row, whether the values of its columns are followed by one that says whether
+        /// it is there.
+        has_presence: Vec<bool>,
+        /// Whether the rows are plain values, without nulls.
+        are_values: bool,
+    },
 }
 
 impl Evaluator {
@@ -60,6 +70,17 @@ impl Evaluator {
             Compiled::PlainValue(output) => (Shape::Value, vec![&output.expr]),
             Compiled::Predicate(expr) => (Shape::Predicate, vec![expr]),
             Compiled::Key(output) => (Shape::Key, vec![&output.expr]),
+            Compiled::Selected { outputs, mask } => {
+                let columns = outputs.iter().map(|output| &output.expr);
+                (Shape::Selected, columns.chain([mask]).collect())
+            }
+            Compiled::Rows { rows, are_values } => {
+                let has_presence = rows.iter().map(|row| row.present.is_some()).collect();
+                let exprs = rows.iter().flat_map(|OutputRow { present, outputs }| {
+                    outputs.iter().map(|output| &output.expr).chain(present)
+                });
+                (Shape::Rows { has_presence, are_values: *are_values }, exprs.collect())
+            }
         };
         // The expressions mean exactly what they say: no simplifier, no coercion.
         let columns = DFSchema::try_from(Arc::clone(schema))?;
@@ -111,14 +132,66 @@ impl Evaluator {
                 let [mask] = values.as_slice() else {
                     return Err(DataFusionError::Internal("a filter has one value".into()));
                 };
-                let mask: &BooleanArray = datafusion::common::cast::as_boolean_array(mask)?;
-                if mask.true_count() == mask.len() {
-                    return Ok(batch.clone());
+                select(batch.clone(), mask)
+            }
+            Shape::Selected => {
+                let mut columns = values;
+                let Some(mask) = columns.pop() else {
+                    return Err(DataFusionError::Internal("a selection has a mask".into()));
+                };
+                select(RecordBatch::try_new(schema, columns)?, &mask)
+            }
+            Shape::Rows { has_presence, are_values } => {
+                let columns = interleaved(&schema, has_presence, values, batch.num_rows())?;
+                if *are_values {
+                    refuse_nulls(&columns)?;
                 }
-                Ok(filter_record_batch(batch, mask)?)
+                Ok(RecordBatch::try_new(schema, columns)?)
             }
         }
     }
+}
+
+/// The rows for which the mask holds.
+fn select(batch: RecordBatch, mask: &ArrayRef) -> Result<RecordBatch, DataFusionError> {
+    let mask: &BooleanArray = datafusion::common::cast::as_boolean_array(mask)?;
+    if mask.true_count() == mask.len() {
+        return Ok(batch);
+    }
+    Ok(filter_record_batch(&batch, mask)?)
+}
+
+/// The columns of all rows that the rows of a batch become, those of one of them side by side.
+fn interleaved(
+    schema: &SchemaRef,
+    has_presence: &[bool],
+    values: Vec<ArrayRef>,
+    rows: usize,
+) -> Result<Vec<ArrayRef>, DataFusionError> {
+    let width = schema.fields().len();
+    let mut values = values.into_iter();
+    let mut columns: Vec<Vec<ArrayRef>> = vec![Vec::new(); width];
+    let mut presence = Vec::new();
+    for has_presence in has_presence {
+        for (column, value) in columns.iter_mut().zip(values.by_ref().take(width)) {
+            column.push(value);
+        }
+        presence.push(if *has_presence { values.next() } else { None });
+    }
+    let presence = presence.iter().map(|mask| {
+        mask.as_ref().map(|mask| datafusion::common::cast::as_boolean_array(mask)).transpose()
+    });
+    let presence = presence.collect::<Result<Vec<_>, _>>()?;
+    let is_present = |index: usize, row: usize| presence[index].is_none_or(|mask| mask.value(row));
+    let places: Vec<(usize, usize)> = (0..rows)
+        .flat_map(|row| (0..presence.len()).map(move |index| (index, row)))
+        .filter(|&(index, row)| is_present(index, row))
+        .collect();
+    let column = |column: Vec<ArrayRef>| {
+        let arrays: Vec<&dyn Array> = column.iter().map(AsRef::as_ref).collect();
+        Ok(interleave(&arrays, &places)?)
+    };
+    columns.into_iter().map(column).collect()
 }
 
 /// A function that returns None where a value is expected is for Python to judge.

@@ -114,7 +114,13 @@ fn of_a(rest: Vec<Instruction>) -> Program {
         vec![Instruction::Load(0), Instruction::Column("a".into()), Instruction::Constant(0)];
     code.extend(rest);
     code.push(Instruction::Return);
-    Program { slots: 1, constants: vec![Constant::Int(10)], code, row_is_value: false }
+    Program {
+        slots: 1,
+        constants: vec![Constant::Int(10)],
+        code,
+        row_is_value: false,
+        functions: vec![],
+    }
 }
 
 /// `{"q": row["a"] + 10}`
@@ -250,4 +256,61 @@ async fn filters_keep_rows_and_keys_add_a_column() {
     let out = run(&key, batch(&[-1, 25])).await;
     assert_eq!(out[0].data.schema().field(1).name(), "key");
     assert_eq!((column(&out[0], 0), column(&out[0], 1)), (vec![-1, 25], vec![9, 5]));
+}
+
+#[tokio::test]
+async fn lists_become_rows_side_by_side() {
+    let python = Arc::new(Python::default());
+    // `[row["a"], 10]`
+    let both = of_a(vec![Instruction::List(2)]);
+    let operator = CompiledOperator::new(
+        udf(UdfKind::FlatMap, Ok(both)),
+        Arc::clone(&python) as Arc<dyn Operator>,
+    );
+    let out = run(&operator, batch(&[1, 2])).await;
+    assert_eq!(column(&out[0], 0), [1, 10, 2, 10]);
+    assert_eq!(run(&operator, batch(&[])).await[0].rows(), 0);
+    // `[] if row["a"] else [10]`
+    let mut some = of_a(vec![]);
+    some.code = vec![
+        Instruction::Load(0),
+        Instruction::Column("a".into()),
+        Instruction::JumpIf { target: 5, when: false },
+        Instruction::List(0),
+        Instruction::Return,
+        Instruction::Constant(0),
+        Instruction::List(1),
+        Instruction::Return,
+    ];
+    let operator = CompiledOperator::new(
+        udf(UdfKind::FlatMap, Ok(some)),
+        Arc::clone(&python) as Arc<dyn Operator>,
+    );
+    let out = run(&operator, batch(&[1, 0, 2, 0])).await;
+    assert_eq!(column(&out[0], 0), [10, 10]);
+    assert_eq!(python.counts(), [0, 0, 0]);
+}
+
+#[tokio::test]
+async fn a_mask_selects_rows_of_a_batch() {
+    let python = Arc::new(Python::default());
+    // `{"a": batch["a"][batch["a"] > 10]}`
+    let mut masked = of_a(vec![]);
+    masked.code = vec![
+        Instruction::Load(0),
+        Instruction::Column("a".into()),
+        Instruction::Copy(1),
+        Instruction::Constant(0),
+        Instruction::Compare(CompareOp::Greater),
+        Instruction::Item,
+        Instruction::DictOfKeys(vec!["a".into()]),
+        Instruction::Return,
+    ];
+    let operator = CompiledOperator::new(
+        udf(UdfKind::MapBatches, Ok(masked)),
+        Arc::clone(&python) as Arc<dyn Operator>,
+    );
+    let out = run(&operator, batch(&[5, 20, 30])).await;
+    assert_eq!(column(&out[0], 0), [20, 30]);
+    assert_eq!(python.counts(), [0, 0, 0]);
 }

@@ -1,9 +1,11 @@
 //! The kernels against scalar references.
 
-use arrow::array::{Float64Array, Int64Array};
+use arrow::array::{Date32Array, Float64Array, Int64Array};
 use proptest::prelude::*;
 
 use super::*;
+use crate::lambda::builtin::{Element, Numpy};
+use crate::lambda::function::{Calendar, Convert, Text};
 
 /// Computes `operation` and checks that trouble is told as such.
 fn computed(operation: Operation, arguments: &[ColumnarValue]) -> Option<ArrayRef> {
@@ -184,10 +186,21 @@ fn one_row_in_trouble_troubles_all() {
 }
 
 #[test]
-fn null_operands_are_trouble_and_false() {
+fn null_operands_are_trouble_and_false_and_equal_themselves_alone() {
     let null = ColumnarValue::Array(Arc::new(Int64Array::from(vec![None])));
     assert!(computed(Operation::PyInt(BinaryOp::Add), &[null.clone(), int(1)]).is_none());
-    assert!(computed(Operation::CompareInt(CompareOp::Equal), &[int(1), null.clone()]).is_none());
+    assert!(computed(Operation::CompareInt(CompareOp::Less), &[int(1), null.clone()]).is_none());
+    for (other, equal) in [(int(1), false), (int(0), false), (null.clone(), true)] {
+        for (op, expected) in [(CompareOp::Equal, equal), (CompareOp::NotEqual, !equal)] {
+            let found = computed(Operation::CompareInt(op), &[null.clone(), other.clone()]);
+            assert_eq!(found.unwrap().as_boolean().value(0), expected);
+        }
+    }
+    let among = |choices: &[ColumnarValue]| {
+        let arguments: Vec<_> = [null.clone()].into_iter().chain(choices.iter().cloned()).collect();
+        computed(Operation::IsAmong, &arguments).unwrap().as_boolean().value(0)
+    };
+    assert!(!among(&[int(0)]) && among(&[int(0), null.clone()]));
     assert!(computed(Operation::NpColumn, std::slice::from_ref(&null)).is_none());
     let truth = computed(Operation::Truth, &[null]).unwrap();
     assert!(truth.null_count() == 0 && !truth.as_boolean().value(0));
@@ -229,4 +242,87 @@ fn empty_batches_have_empty_results() {
     let flags = ColumnarValue::Array(Arc::new(BooleanArray::from(Vec::<bool>::new())));
     let result = evaluate(Operation::Logic(BinaryOp::And), &[flags.clone(), flags], 0).unwrap();
     assert_eq!(result.into_array(0).unwrap().len(), 0);
+}
+
+fn text_result(operation: Operation, arguments: &[ColumnarValue]) -> Option<String> {
+    computed(operation, arguments).map(|array| array.as_string::<i32>().value(0).to_owned())
+}
+
+#[test]
+fn text_whose_case_may_change_with_unicode_is_trouble() {
+    let upper = |value| text_result(Operation::Text(Text::Upper), &[text(value)]);
+    let lower = |value| text_result(Operation::Text(Text::Lower), &[text(value)]);
+    assert_eq!(upper("straße ſ"), Some("STRASSE S".into()));
+    assert_eq!(lower("İÉ"), Some("i\u{307}é".into()));
+    for value in ["ΑΣ", "\u{19b}", "\u{264}", "\u{1c89}", "\u{10d50}"] {
+        assert_eq!((upper(value), lower(value)), (None, None), "{value}");
+    }
+}
+
+#[test]
+fn floats_are_written_as_python_writes_them() {
+    let written = |value| text_result(Operation::Convert(Convert::Text), &[float(value)]).unwrap();
+    for (value, expected) in [
+        (1.0, "1.0"),
+        (-0.0, "-0.0"),
+        (1e15, "1000000000000000.0"),
+        (1e16, "1e+16"),
+        (1.5e-7, "1.5e-07"),
+        (0.0001, "0.0001"),
+        (5e-324, "5e-324"),
+        (1.7e308, "1.7e+308"),
+        (f64::NEG_INFINITY, "-inf"),
+        (f64::NAN, "nan"),
+    ] {
+        assert_eq!(written(value), expected);
+    }
+    let rounded = |value, digits| {
+        let operation = Operation::Convert(Convert::RoundTo);
+        computed(operation, &[float(value), int(digits)])
+            .map(|array| array.as_primitive::<Float64Type>().value(0))
+    };
+    assert_eq!(rounded(2.675, 2), Some(2.67));
+    assert_eq!(rounded(0.125, 2), Some(0.12));
+    assert_eq!(rounded(2.5, 0), Some(2.0));
+}
+
+#[test]
+fn only_plain_numbers_are_parsed() {
+    let parsed = |value| computed(Operation::Convert(Convert::Int), &[text(value)]).is_some();
+    assert!(parsed(" -12\n") && parsed("+0") && !parsed("1_0") && !parsed("٣") && !parsed(""));
+    assert!(!parsed("9223372036854775808") && !parsed("1.0") && !parsed("\u{1c}1"));
+    let real = |value| computed(Operation::Convert(Convert::Float), &[text(value)]).is_some();
+    assert!(real("1.5e3") && real(".5") && real("1e999") && !real(".") && !real("nan"));
+    assert!(!real("1_0.0") && !real("e5") && !real("infinity"));
+}
+
+#[test]
+fn instants_outside_of_pythons_years_are_trouble() {
+    let days = |day: i32| ColumnarValue::Array(Arc::new(Date32Array::from(vec![day])));
+    let iso = |day| {
+        let column = computed(Operation::Calendar(Calendar::Column), &[days(day)])?;
+        text_result(Operation::Calendar(Calendar::IsoFormat), &[ColumnarValue::Array(column)])
+    };
+    assert_eq!(iso(0), Some("1970-01-01".into()));
+    assert_eq!(iso(19_782), Some("2024-02-29".into()));
+    assert_eq!((iso(-719_162), iso(-719_163)), (Some("0001-01-01".into()), None));
+    assert_eq!((iso(2_932_896), iso(2_932_897)), (Some("9999-12-31".into()), None));
+    let seconds = |value| {
+        let array = arrow::array::TimestampSecondArray::from(vec![value]);
+        computed(Operation::Calendar(Calendar::Column), &[ColumnarValue::Array(Arc::new(array))])
+    };
+    assert!(seconds(0).is_some() && seconds(i64::MAX).is_none());
+}
+
+#[test]
+fn rows_that_numpy_warns_of_are_trouble() {
+    let root = |value| computed(Operation::Numpy(Numpy::Sqrt), &[float(value)]).is_some();
+    assert!(root(2.0) && root(-0.0) && root(f64::NAN) && !root(-1.0));
+    let cast = |value| computed(Operation::Cast(Element::Int8), &[float(value)]).is_some();
+    assert!(cast(-128.9) && !cast(128.0) && !cast(f64::NAN));
+    let narrow = |value| computed(Operation::Cast(Element::Float32), &[float(value)]).is_some();
+    assert!(narrow(f64::INFINITY) && narrow(1e38) && !narrow(1e39));
+    let greater =
+        |left, right| float_result(Operation::Numpy(Numpy::Maximum), left, right).is_some();
+    assert!(greater(0.0, 0.0) && !greater(0.0, -0.0));
 }
