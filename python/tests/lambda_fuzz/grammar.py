@@ -14,6 +14,11 @@ _MISTAKES = 0.01
 Grammar = Mapping[str, Mapping[str, Sequence[str]]]
 
 
+def templates(text: str) -> list[str]:
+    """Templates that two spaces or a line end part."""
+    return [part.strip() for part in re.split(r"  +|\n", text) if part.strip()]
+
+
 class Writer:
     """Writes random expressions of one grammar."""
 

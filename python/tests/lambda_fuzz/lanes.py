@@ -151,8 +151,9 @@ def _difference_of_tables(found: pa.RecordBatch, expected: pa.RecordBatch) -> st
         cells, others = found[field.name].to_pylist(), expected[field.name].to_pylist()
         if field.metadata != other.metadata:
             return f"`{field.name}`: metadata {other.metadata} is {field.metadata}"
-        # A column that has only None is of no type until others come.
-        if field.type != other.type and not pa.types.is_null(other.type):
+        # A column that has only None, or empty lists, is of no type until others come.
+        is_open = pa.types.is_null(other.type) or other.type == pa.list_(pa.null())
+        if field.type != other.type and not is_open:
             return f"`{field.name}`: type {other.type} is {field.type}"
         for cell, one in zip(cells, others, strict=True):
             if not same(cell, one):

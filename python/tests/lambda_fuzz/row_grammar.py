@@ -1,265 +1,216 @@
-"""What expressions over rows are made of."""
+"""What expressions over rows are made of.
+
+`rare` is what nobody promised to compile: it is there for the exceptions and the declines.
+"""
 
 from __future__ import annotations
 
-KINDS = ("int", "float", "str", "bool")
-_PLUS = ["+", "-", "*", "+", "-", "*", "//", "%"]
+from lambda_fuzz.grammar import templates
 
+KINDS = ("int", "float", "str", "bool")
+
+_INT = {
+    "core": """
+        (<int> + <int>)  (<int> - <int>)  (<int> * <int>)  (<int> + <int>)  (<int> - <int>)
+        (<int> // <int>)  (<int> % <int>)  (<int> & <int>)  (<int> | <int>)  (<int> ^ <int>)
+        (-<int>)  (~<int>)  (+<int>)  (<int> ** <small>)  (-<bool>)  (+<bool>)  (<bool> + <int>)
+        (<bool> * <bool>)  (<int> if <bool> else <int>)  (<int> if <bool> else <int>)
+        (<int> or <int>)  (<int> and <int>)
+    """,
+    "builtins": """
+        abs(<int>)  abs(<bool>)  min(<int>, <int>)  max(<int>, <int>)  min(<int>, <int>, <int>)
+        max(<int>, <int>, <small>)  round(<float>)  round(<int>)  int(<float>)  int(<int>)
+        int(<bool>)  int(<digits>)  int(<str>)  len(<str>)  round(<float>, None)
+        max((<int>, <int>))  round(<int>, 2)  int(<float> * 10)
+    """,
+    "strings": """
+        len(<str>)  len(<parts>)  <str>.find(<word>)  <str>.count(<word>)  len(<str>.strip())
+        len(<str>.split(<separator>))  len(<str>.split(<separator>, <small>))
+    """,
+    "math": """
+        math.floor(<float>)  math.ceil(<float>)  math.trunc(<float>)  math.floor(<int>)
+        math.gcd(<int>, <int>)
+    """,
+    "dates": """
+        <moment>.year  <moment>.month  <moment>.day  <moment>.year  <moment>.month  <moment>.day
+        <datetime>.hour  <datetime>.minute  <datetime>.second  <datetime>.microsecond
+        <moment>.weekday()  <moment>.isoweekday()  <datetime>.date().day
+    """,
+    "helpers": "h_int(<int>, <int>)  h_int(<int>)  h_int(y=<int>, x=<small>)",
+    "rows": """row.get("a", <int>)  row.get("absent", <int>)  row.get("b")  len(row)""",
+    "rare": """
+        (<int> << <small>)  (<int> >> <small>)  round(<int>, <index>)  min(<int>, <bool>)
+        max(<bool>, <bool>)  pow(<int>, <small>)  sum((<int>, <int>))  int()
+        max(<int>, <int>, key=abs)  ord(<str>[0])  <str>.index(<word>)  <str>.rfind(<word>)
+        <parts>.count(<word>)  math.isqrt(<int>)  math.factorial(<small>)  <moment>.toordinal()
+        math.comb(<small>, <small>)  math.lcm(<int>, <small>)  <datetime>.fold  <str>.month
+        (<date> - <date>).days  int(<str>, 16)  (<int> @ <int>)  <int>.numerator  <float>.real
+        min(<int>, default=<int>)  <int>.bit_length()  len(<int>)  int(<int>, <int>)
+    """,
+}
+_FLOAT = {
+    "core": """
+        (<float> + <float>)  (<float> - <float>)  (<float> * <float>)  (<float> / <float>)
+        (<float> // <float>)  (<float> % <float>)  (<int> / <int>)  (<float> * <int>)
+        (<int> - <float>)  (-<float>)  (<float> ** <small>)  (<float> ** 0.5)  (<int> ** 0.5)
+        (<float> if <bool> else <float>)  (<float> or <float>)  (<float> and <float>)
+        (<float> // <int>)  (<int> % <float>)  (<float> + <bool>)  (<int> / <small>)
+    """,
+    "builtins": """
+        abs(<float>)  min(<float>, <float>)  max(<float>, <float>)  float(<int>)  float(<float>)
+        float(<bool>)  float(<digits>)  float(<str>)  round(<float>, 2)  max(0.0, <float>)
+        min(1.0, <float>, <float>)  round(<float>, ndigits=1)  round(<float>, <small>)
+    """,
+    "math": """
+        math.sqrt(<float>)  math.fabs(<float>)  math.exp(<float>)  math.log(<float>)
+        math.sin(<float>)  math.cos(<float>)  math.tan(<float>)  math.tanh(<float>)
+        math.log2(<float>)  math.log10(<float>)  math.log1p(<float>)  math.expm1(<float>)
+        math.degrees(<float>)  math.radians(<float>)  math.atan(<float>)  math.asin(<float>)
+        math.sqrt(<int>)  math.log(<int>)  math.log(<float>, 2)  math.pi  math.e  math.tau
+        math.pow(<float>, <float>)  math.pow(<int>, <small>)  math.fmod(<float>, 3)
+        math.atan2(<float>, <float>)  math.copysign(<float>, <float>)  math.inf  math.nan
+        math.copysign(1.0, <float>)  math.fmod(<float>, <float>)  math.log(<int>, <int>)
+    """,
+    "helpers": "h_float(<float>)  h_float(<int>, scale=<float>)",
+    "rows": """row.get("f", <float>)  row.get("absent", <float>)  row.get("g")""",
+    "rare": """
+        round(<float>, <index>)  max(<float>, <int>)  float()  (+<float>)  min(<int>, <float>)
+        pow(<float>, 2)  sum((<float>, <float>))  math.cbrt(<float>)  math.hypot(<float>, <float>)
+        (<int> ** -<small>)  math.remainder(<float>, <float>)  math.ldexp(<float>, <small>)
+        (<datetime> - <datetime>).total_seconds()  <datetime>.timestamp()  math.sqrt(<str>)
+        math.gamma(<float>)  math.dist((<float>,), (<float>,))  math.exp2(<float>)  math.fsum(())
+        math.nextafter(<float>, 0.0)  float(None)  abs(<str>)  math.modf(<float>)[0]
+    """,
+}
+_STR = {
+    "core": """
+        (<str> + <str>)  (<str> + <word>)  (<str> if <bool> else <str>)  (<str> or <word>)
+        (<str> and <str>)
+    """,
+    "builtins": """
+        str(<int>)  str(<float>)  str(<bool>)  str(<str>)  min(<str>, <str>)  max(<str>, <word>)
+        str(<int> + <float>)
+    """,
+    "strings": """
+        <str>.lower()  <str>.upper()  <str>.strip()  <str>.lstrip()  <str>.rstrip()
+        <str>.strip(<word>)  <str>.replace(<word>, <word>)  <str>.lstrip(<word>)
+        <str>.rstrip(<word>)  <str>.replace(<str>, <str>)  <str>.replace(<word>, <word>, <index>)
+        <parts>[0]  <str>.split()[0]  <parts>[<index>]  "-".join(<parts>)
+        <str>.split(<separator>, 1)[0]  <str>.lower().strip()  <str>.lower()  <str>.upper()
+        <str>.strip()  <str>.removeprefix(<word>)  <str>.removesuffix(<word>)
+        ",".join((<str>, <str>))  <word>.join([<str>, <str>, <word>])
+    """,
+    "slices": """
+        <str>[<index>:]  <str>[:<index>]  <str>[<index>:<index>]  <str>[::-1]  <str>[<index>]
+        <str>[::<index>]  <str>[<index>:<index>:<index>]  <str>[:]  <str>[<int>]  <str>[:<int>]
+        <str>[<small>:<int>]  <str>[-<small>:]  <str>[<small>:None]  <str>[<int>:<int>:<index>]
+    """,
+    "formats": '''
+        f"""{<int>}"""  f"""{<float>}"""  f"""{<str>}"""  f"""{<bool>}"""
+        f"""<text>{<str>}<text>"""  f"""{<int>}-{<str>}"""  f"""{<float>:<float_spec>}"""
+        f"""{<int>:<int_spec>}"""  f"""{<str>:<str_spec>}"""  f"""{<float>:.2f}"""
+        f"""{<int>}{<float>}{<bool>}"""  f"""{<float>:.<small>f}"""  f"""{<int>:05d}"""
+        f"""{<float>:8.3f}"""  f"""{<int>:.1f}"""  f"""{<str>:6}<text>"""
+    ''',
+    "dates": '''
+        <moment>.isoformat()  str(<moment>)  f"""{<date>}"""
+        f"""{<moment>.year:04}-{<moment>.month:02}"""  <moment>.isoformat()[:10]
+    ''',
+    "helpers": "h_str(<str>)  h_str(<str>, <str>)  h_str(<str>, suffix=<word>)",
+    "rows": """row.get("s", <str>)  row.get("absent", <word>)  row.get("t")""",
+    "rare": '''
+        str()  repr(<str>)  chr(<small>)  <str>.title()  <str>.capitalize()  <str>.casefold()
+        <str>.swapcase()  <str>.zfill(<small>)  <str>.ljust(<small>)  <str>.center(9)
+        <str>.rsplit(",")[0]  <str>.partition(<separator>)[2]  (<str> * <small>)
+        <str>.split(None, 1)[0]  <str>.translate({97: "b"})  <str>.expandtabs()  ascii(<str>)
+        f"""{<int>:<float_spec>}"""  f"""{<bool>:<int_spec>}"""  f"""{<str>!r}"""
+        f"""{<float>!r}"""  f"""{<str>!s:<str_spec>}"""  f"""{<str>!a}"""
+        f"""{<bool>:<str_spec>}"""  "%s" % <str>  "%d" % <int>  "{}".format(<int>)
+        format(<float>, ".2f")  <date>.strftime("%Y")  str(<parts>)  f"""{row}"""  str(row)
+        <str>[<float>]  <str>.strip(<int>)  <str>.replace(<word>)  <int>.lower()  f"""{<str>=}"""
+        f"""{<float>:{<small>}}"""  bytes(<str>, "utf-8").hex()  (<str> % ())  min(<str>)
+    ''',
+}
+_COMPARISONS = ("<", "<=", "==", "!=", ">", ">=")
+_BOOL = {
+    "core": "  ".join(
+        f"(<{kind}> {op} <{kind}>)" for kind in ("int", "float", "str") for op in _COMPARISONS
+    )
+    + """
+        (<bool> and <bool>)  (<bool> or <bool>)  (not <bool>)  (not <any>)  (<int> < <int> < <int>)
+        (<float> <= <int> < <float>)  (<int> != <float>)  (<bool> == <bool>)  (<bool> & <bool>)
+        (<bool> | <bool>)  (<bool> ^ <bool>)  (<column> is None)  (<column> is not None)
+        (<int> == <bool>)  (<any> == <any>)  (<bool> if <bool> else <bool>)  (<str> in <str>)
+        (<word> not in <str>)  (not (<int> and <str>))  (<int> == <int> != <float> < <float>)
+        (<str> < <str> <= <str>)  (<column> == None)  (not not <any>)
+    """,
+    "constants": """
+        (<int> in (1, 2, 3))  (<int> not in (0, -1))  (<str> in ("a", "b", ""))
+        (<int> in {1, 2, 5})  (<str> in {"a", "ab", "É"})  (<str> not in ["a", "x"])
+        (<float> in (0, 1.5))  (<float> in {0.0, 2.5})  (<int> in (1, True, 2.0))
+        (<any> in (None, 1, "a"))  (<bool> in (True,))  (<int> in CHOICES)
+        (0 < <int> in (1, 2, 3))  (<any> in {None, 1, "a", 2.5})  (<str> in WORDS)
+        (<any> not in WORDS)  (<column> in (None, 0))  (<float> in {1, 2, 2**53})
+    """,
+    "builtins": "bool(<int>)  bool(<float>)  bool(<str>)  bool(<bool>)",
+    "strings": """
+        <str>.startswith(<word>)  <str>.endswith(<word>)  <str>.startswith(<str>)
+        <str>.startswith(("a", "b"))  <str>.endswith(("c", ""))  (<word> in <parts>)
+    """,
+    "math": """
+        math.isnan(<float>)  math.isinf(<float>)  math.isfinite(<float>)  math.isnan(<int>)
+        math.isfinite(<int>)
+    """,
+    "dates": """
+        (<datetime> < <datetime>)  (<date> == <date>)  (<date> >= <date>)
+        (<datetime> != <datetime>)  (<datetime>.year in (1970,))  (<moment>.month == <small>)
+    """,
+    "helpers": "h_bool(<int>, <float>)  h_bool(<int>)",
+    "rows": """row.get("p", <bool>)  row.get("absent", False)  ("a" in row)  ("no" in row)""",
+    "rare": """
+        (<any> is None)  (<bool> is <bool>)  (<bool> is True)  (<int> in ())  (<int> in [<int>, 2])
+        bool()  <str>.isdigit()  <str>.startswith(<word>, <index>)  <str>.isupper()
+        <str>.isspace()  <str>.isalpha()  <str>.islower()  <str>.isascii()  bool(<parts>)
+        (<parts> == <parts>)  math.isclose(<float>, <float>)  (<moment> == <moment>)
+        isinstance(<any>, int)  (<any> == row)  (row is None)  (<str> in (<str>, "a"))  (~<bool>)
+        (<int> < <str>)  (<column> < None)  (<int> in <str>)  (<any> in <int>)  callable(<any>)
+    """,
+}
+_PARTS = {
+    "strings": """
+        <str>.split(<separator>)  <str>.split()  <str>.split(<separator>, <index>)
+        <str>.split(None)  (<parts> if <bool> else <parts>)
+    """,
+    "rare": "<str>.rsplit(<separator>, 1)  <str>.splitlines()  <str>.split(sep=<separator>)",
+}
+_DATETIME = {
+    "dates": """
+        <datetime>  (<datetime> if <bool> else <datetime>)  min(<datetime>, <datetime>)
+        max(<datetime>, <datetime>)
+    """,
+    "rare": "<datetime>.replace(microsecond=0)",
+}
+_DATE = {
+    "dates": """
+        <datetime>.date()  <date>  (<date> if <bool> else <date>)  max(<date>, <date>)
+        <datetime>.date()
+    """,
+    "rare": "<date>.replace(day=1)",
+}
+_BY_KIND = {
+    "int": _INT,
+    "float": _FLOAT,
+    "str": _STR,
+    "bool": _BOOL,
+    "parts": _PARTS,
+    "datetime": _DATETIME,
+    "date": _DATE,
+    "any": {"core": "<int>  <float>  <str>  <bool>"},
+    "moment": {"dates": "<datetime>  <date>"},
+}
 GRAMMAR = {
-    "int": {
-        "core": [
-            *[f"(<int> {op} <int>)" for op in [*_PLUS, "&", "|", "^"]],
-            *("(-<int>)", "(~<int>)", "(+<int>)", "(<int> ** <small>)", "(-<bool>)", "(+<bool>)"),
-            *("(<bool> + <int>)", "(<bool> * <bool>)", "(<int> if <bool> else <int>)"),
-            *("(<int> if <bool> else <int>)", "(<int> or <int>)", "(<int> and <int>)"),
-        ],
-        "shifts": ["(<int> << <small>)", "(<int> >> <small>)"],
-        "builtins": [
-            *("abs(<int>)", "abs(<bool>)", "min(<int>, <int>)", "max(<int>, <int>)"),
-            *("min(<int>, <int>, <int>)", "max(<int>, <int>, <small>)", "round(<float>)"),
-            *("round(<int>)", "round(<int>, <index>)", "int(<float>)", "int(<int>)"),
-            *("int(<bool>)", "int(<digits>)", "int(<str>)", "len(<str>)", "min(<int>, <bool>)"),
-            *("max(<bool>, <bool>)", "pow(<int>, <small>)", "sum((<int>, <int>))", "int()"),
-            *("round(<float>, None)", "max(<int>, <int>, key=abs)", "max((<int>, <int>))"),
-        ],
-        "strings": [
-            *(
-                "len(<str>)",
-                "len(<parts>)",
-                "<parts>.count(<word>)",
-                "len(<str>.split(<separator>))",
-            ),
-            *("<str>.find(<word>)", "<str>.count(<word>)", "ord(<str>[0])", "<str>.index(<word>)"),
-            *(
-                "len(<str>.split(<separator>, <small>))",
-                "len(<str>.strip())",
-                "<str>.rfind(<word>)",
-            ),
-        ],
-        "math": [
-            *("math.floor(<float>)", "math.ceil(<float>)", "math.trunc(<float>)"),
-            *("math.floor(<int>)", "math.gcd(<int>, <int>)", "math.isqrt(<int>)"),
-            *("math.factorial(<small>)", "math.comb(<small>, <small>)", "math.lcm(<int>, <small>)"),
-        ],
-        "dates": [
-            *[f"<moment>.{part}" for part in ("year", "month", "day", "year", "month", "day")],
-            *[f"<datetime>.{part}" for part in ("hour", "minute", "second", "microsecond")],
-            *("<moment>.weekday()", "<moment>.isoweekday()", "<moment>.toordinal()"),
-            *("<datetime>.date().day", "<datetime>.fold", "(<date> - <date>).days"),
-        ],
-        "helpers": ["h_int(<int>, <int>)", "h_int(<int>)", "h_int(y=<int>, x=<small>)"],
-        "rows": ['row.get("a", <int>)', 'row.get("absent", <int>)', 'row.get("b")', "len(row)"],
-    },
-    "float": {
-        "core": [
-            *[f"(<float> {op} <float>)" for op in [*_PLUS, "/"]],
-            *("(<int> / <int>)", "(<float> * <int>)", "(<int> - <float>)", "(-<float>)"),
-            *("(<float> ** <small>)", "(<float> ** 0.5)", "(<int> ** 0.5)"),
-            *("(<float> if <bool> else <float>)", "(<float> or <float>)", "(<float> and <float>)"),
-            *("(<float> // <int>)", "(<int> % <float>)", "(<float> + <bool>)"),
-        ],
-        "builtins": [
-            *("abs(<float>)", "min(<float>, <float>)", "max(<float>, <float>)", "float(<int>)"),
-            *("float(<float>)", "float(<bool>)", "float(<digits>)", "float(<str>)"),
-            *(
-                "round(<float>, <index>)",
-                "round(<float>, 2)",
-                "max(<float>, <int>)",
-                "float()",
-                "(+<float>)",
-            ),
-            *("min(<int>, <float>)", "max(0.0, <float>)", "min(1.0, <float>, <float>)"),
-            *("pow(<float>, 2)", "sum((<float>, <float>))", "round(<float>, ndigits=1)"),
-        ],
-        "math": [
-            *[f"math.{name}(<float>)" for name in ("sqrt", "fabs", "exp", "log", "sin", "tanh")],
-            *[f"math.{name}(<float>)" for name in ("log2", "log10", "log1p", "expm1", "cos")],
-            *[f"math.{name}(<float>)" for name in ("degrees", "radians", "atan", "asin", "cbrt")],
-            *("math.sqrt(<int>)", "math.log(<int>)", "math.log(<float>, 2)", "math.pi", "math.tau"),
-            *("math.pow(<float>, <float>)", "math.pow(<int>, <small>)", "math.fmod(<float>, 3)"),
-            *("math.hypot(<float>, <float>)", "math.atan2(<float>, <float>)", "math.e"),
-            *("math.copysign(<float>, <float>)", "math.copysign(1.0, <float>)", "math.inf"),
-            *(
-                "(<int> ** -<small>)",
-                "math.remainder(<float>, <float>)",
-                "math.ldexp(<float>, <small>)",
-                "math.nan",
-            ),
-        ],
-        "dates": ["(<datetime> - <datetime>).total_seconds()", "<datetime>.timestamp()"],
-        "helpers": ["h_float(<float>)", "h_float(<int>, scale=<float>)"],
-        "rows": ['row.get("f", <float>)', 'row.get("absent", <float>)', 'row.get("g")'],
-    },
-    "str": {
-        "core": [
-            *("(<str> + <str>)", "(<str> + <word>)", "(<str> if <bool> else <str>)"),
-            *("(<str> or <word>)", "(<str> and <str>)"),
-        ],
-        "builtins": [
-            *("str(<int>)", "str(<float>)", "str(<bool>)", "str(<str>)", "min(<str>, <str>)"),
-            *("max(<str>, <word>)", "str()", "repr(<str>)", "chr(<small>)"),
-        ],
-        "strings": [
-            *("<str>.lower()", "<str>.upper()", "<str>.strip()", "<str>.lstrip()"),
-            *("<str>.rstrip()", "<str>.strip(<word>)", "<str>.replace(<word>, <word>)"),
-            *("<str>.lstrip(<word>)", "<str>.rstrip(<word>)", "<str>.replace(<str>, <str>)"),
-            *("<str>.replace(<word>, <word>, <index>)", "<parts>[0]"),
-            *(
-                "<str>.split()[0]",
-                "<parts>[<index>]",
-                '"-".join(<parts>)',
-                "<str>.split(<separator>, 1)[0]",
-            ),
-            *("<str>.lower().strip()", "<str>.title()", "<str>.capitalize()", "<str>.casefold()"),
-            *(
-                "<str>.swapcase()",
-                "<str>.zfill(<small>)",
-                "<str>.ljust(<small>)",
-                "<str>.center(9)",
-            ),
-            *("<str>.removeprefix(<word>)", "<str>.removesuffix(<word>)", "<str>.rsplit(',')[0]"),
-            *('",".join((<str>, <str>))', "<str>.partition(<separator>)[2]", "<str>.lower()"),
-            *("<str>.upper()", "<str>.strip()", "<str>.split(None, 1)[0]", "(<str> * <small>)"),
-        ],
-        "slices": [
-            *("<str>[<index>:]", "<str>[:<index>]", "<str>[<index>:<index>]", "<str>[::-1]"),
-            *("<str>[<index>]", "<str>[::<index>]", "<str>[<index>:<index>:<index>]", "<str>[:]"),
-            *("<str>[<int>]", "<str>[:<int>]", "<str>[<small>:<int>]", "<str>[-<small>:]"),
-        ],
-        "formats": [
-            *(
-                'f"""{<int>}"""',
-                'f"""{<float>}"""',
-                'f"""{<str>}"""',
-                'f"""{<bool>}"""',
-                'f"""<text>{<str>}<text>"""',
-            ),
-            *(
-                'f"""{<int>}-{<str>}"""',
-                'f"""{<float>:<float_spec>}"""',
-                'f"""{<int>:<int_spec>}"""',
-            ),
-            *(
-                'f"""{<str>:<str_spec>}"""',
-                'f"""{<int>:<float_spec>}"""',
-                'f"""{<bool>:<int_spec>}"""',
-            ),
-            *(
-                'f"""{<str>!r}"""',
-                'f"""{<float>!r}"""',
-                'f"""{<str>!s:<str_spec>}"""',
-                'f"""{<str>!a}"""',
-            ),
-            *(
-                'f"""{<int>}{<float>}{<bool>}"""',
-                'f"""{<bool>:<str_spec>}"""',
-                'f"""{<float>:.<small>f}"""',
-            ),
-            *('"%s" % <str>', '"%d" % <int>', '"{}".format(<int>)', "format(<float>, '.2f')"),
-        ],
-        "dates": [
-            *("<moment>.isoformat()", "str(<moment>)", 'f"""{<date>}"""', '<date>.strftime("%Y")'),
-            'f"""{<moment>.year:04}-{<moment>.month:02}"""',
-        ],
-        "helpers": ["h_str(<str>)", "h_str(<str>, <str>)", "h_str(<str>, suffix=<word>)"],
-        "rows": ['row.get("s", <str>)', 'row.get("absent", <word>)', 'row.get("t")'],
-    },
-    "bool": {
-        "core": [
-            *[f"(<int> {op} <int>)" for op in ("<", "<=", "==", "!=", ">", ">=")],
-            *[f"(<float> {op} <float>)" for op in ("<", "<=", "==", "!=", ">", ">=")],
-            *[f"(<str> {op} <str>)" for op in ("<", "<=", "==", "!=", ">", ">=")],
-            *("(<bool> and <bool>)", "(<bool> or <bool>)", "(not <bool>)", "(not <any>)"),
-            *("(<int> < <int> < <int>)", "(<float> <= <int> < <float>)", "(<int> != <float>)"),
-            *("(<bool> == <bool>)", "(<bool> & <bool>)", "(<bool> | <bool>)", "(<bool> ^ <bool>)"),
-            *("(<any> is None)", "(<any> is not None)", "(<int> == <bool>)", "(<any> == <any>)"),
-            *(
-                "(<bool> if <bool> else <bool>)",
-                "(<str> in <str>)",
-                "(<word> not in <str>)",
-                "(not (<int> and <str>))",
-                "(<int> == <int> != <float> < <float>)",
-                "(<str> < <str> <= <str>)",
-                "(<bool> is <bool>)",
-                "(<bool> is True)",
-            ),
-        ],
-        "constants": [
-            *("(<int> in (1, 2, 3))", "(<int> not in (0, -1))", '(<str> in ("a", "b", ""))'),
-            *("(<int> in {1, 2, 5})", '(<str> in {"a", "ab", "É"})', '(<str> not in ["a", "x"])'),
-            *("(<float> in (0, 1.5))", "(<float> in {0.0, 2.5})", "(<int> in (1, True, 2.0))"),
-            *(
-                '(<any> in (None, 1, "a"))',
-                "(<bool> in (True,))",
-                "(<int> in CHOICES)",
-                "(0 < <int> in (1, 2, 3))",
-            ),
-            *('(<any> in {None, 1, "a", 2.5})', "(<str> in WORDS)", "(<int> in ())"),
-            *("(<int> in [<int>, 2])", "(<any> not in WORDS)"),
-        ],
-        "builtins": ["bool(<int>)", "bool(<float>)", "bool(<str>)", "bool(<bool>)", "bool()"],
-        "strings": [
-            *("<str>.startswith(<word>)", "<str>.endswith(<word>)", "<str>.startswith(<str>)"),
-            *('<str>.startswith(("a", "b"))', '<str>.endswith(("c", ""))', "<str>.isdigit()"),
-            *(
-                "<str>.startswith(<word>, <index>)",
-                "(<word> in <parts>)",
-                "<str>.isupper()",
-                "<str>.isspace()",
-            ),
-            *(
-                "bool(<parts>)",
-                "(<parts> == <parts>)",
-                "<str>.isalpha()",
-                "<str>.islower()",
-                "<str>.isascii()",
-            ),
-        ],
-        "math": [
-            *("math.isnan(<float>)", "math.isinf(<float>)", "math.isfinite(<float>)"),
-            *("math.isnan(<int>)", "math.isfinite(<int>)", "math.isclose(<float>, <float>)"),
-        ],
-        "dates": [
-            *("(<datetime> < <datetime>)", "(<date> == <date>)", "(<date> >= <date>)"),
-            *(
-                "(<datetime> != <datetime>)",
-                "(<moment> == <moment>)",
-                "(<datetime>.year in (1970,))",
-            ),
-        ],
-        "helpers": ["h_bool(<int>, <float>)", "h_bool(<int>)"],
-        "rows": [
-            'row.get("p", <bool>)',
-            'row.get("absent", False)',
-            '("a" in row)',
-            '("no" in row)',
-        ],
-    },
-    "any": {"core": ["<int>", "<float>", "<str>", "<bool>"]},
-    "parts": {
-        "strings": [
-            *("<str>.split(<separator>)", "<str>.split()", "<str>.split(<separator>, <index>)"),
-            *("<str>.split(None)", "<str>.rsplit(<separator>, 1)", "<str>.splitlines()"),
-            *("<str>.split(sep=<separator>)", "(<parts> if <bool> else <parts>)"),
-        ]
-    },
-    "moment": {"dates": ["<datetime>", "<date>"]},
-    "datetime": {
-        "dates": [
-            *(
-                "<datetime>",
-                "(<datetime> if <bool> else <datetime>)",
-                "min(<datetime>, <datetime>)",
-            ),
-            *("max(<datetime>, <datetime>)", "<datetime>.replace(microsecond=0)"),
-        ]
-    },
-    "date": {
-        "dates": [
-            *("<datetime>.date()", "<date>", "(<date> if <bool> else <date>)"),
-            *("max(<date>, <date>)", "<datetime>.date()", "<date>.replace(day=1)"),
-        ]
-    },
+    kind: {feature: templates(text) for feature, text in by_feature.items()}
+    for kind, by_feature in _BY_KIND.items()
 }
 
 CONSTANTS = {
@@ -317,7 +268,7 @@ WORDS = {
     ],
 }
 
-# Features of each family, and how often they are used beside the core.
+# How often the features of a family are used, beside the core at 1.
 FAMILIES = {
     "core": {},
     "constants": {"constants": 3.0},

@@ -49,7 +49,15 @@ def _value_program(rng: random.Random) -> Program:
     column = rng.choice(["a", "f", "s", "p", "c"])
     kind = next(kind for kind, names in COLUMNS.items() if column in names)
     leaves = {**CONSTANTS, **WORDS, kind: ["x", "x", "x", *CONSTANTS[kind]]}
-    leaves |= {"any": ["x"], "digits": ["x"], "datetime": ["x"], "date": ["x"], "moment": ["x"]}
+    leaves |= {
+        "any": ["x"],
+        "column": ["x"],
+        "parts": ["x"],
+        "digits": ["x"],
+        "datetime": ["x"],
+        "date": ["x"],
+        "moment": ["x"],
+    }
     writer = Writer(rng, GRAMMAR, leaves, {"core": 1.0, "constants": 0.3, "builtins": 0.1})
     action = rng.choice(["map", "map", "filter"])
     result = "bool" if action == "filter" else rng.choice(KINDS)
@@ -64,7 +72,7 @@ class _Function:
 
     def __init__(self, rng: random.Random, kind: str, family: str) -> None:
         self._rng, self._kind, self._family = rng, kind, family
-        self._features = {"core": 1.0, **FAMILIES[family]}
+        self._features = {"core": 1.0, "rare": 0.06, **FAMILIES[family]}
         self._guarded = rng.random() < 0.25
         self._uses_dicts = family in ("rows", "mixed")
         leaves = {kind: self._columns(kind) for kind in COLUMNS}
@@ -72,10 +80,12 @@ class _Function:
             leaves[name] += rng.choices(constants, k=3)
         leaves["int"] += ["row[NAME]", *rng.choices(['row["absent"]', "row[NAME]"], [1, 30])]
         leaves["any"] = ["<int>", "<float>", "<str>", "<bool>"]
+        leaves["column"] = [f'row["{name}"]' for name in "abcfghstupq"]
         leaves["moment"] = ["<datetime>", "<date>"]
         leaves["parts"] = ["<str>.split()"]
         self._writer = Writer(rng, GRAMMAR, {**leaves, **WORDS}, self._features)
         self._depth = rng.choice([1, 1, 2, 2, 3])
+        self._variables: list[tuple[str, str]] = []
 
     def _columns(self, kind: str) -> list[str]:
         leaves = [f'row["{name}"]' for name in COLUMNS[kind] for _ in range(2)]
@@ -120,7 +130,7 @@ class _Function:
         rng = self._rng
         parameters, result, kinds = _HELPERS[name]
         leaves = {kind: [rng.choice(constants)] for kind, constants in CONSTANTS.items()} | WORDS
-        writer = Writer(rng, GRAMMAR, {**leaves, "any": ["0"]}, {"core": 1.0})
+        writer = Writer(rng, GRAMMAR, {**leaves, "any": ["0"], "column": ["None"]}, {"core": 1.0})
         for parameter, kind in kinds.items():
             writer.add_leaf(kind, parameter)
         # What a helper computes with and never sees: the row and dates.
@@ -175,6 +185,8 @@ class _Function:
         elif shape < 0.68 and kind == "bool":
             lines.append(f"    assert {name}")
         writer.add_leaf(kind, name)
+        if rng.random() < 0.8:
+            self._variables.append((name, kind))
         return lines
 
     def _condition(self) -> str:
@@ -185,7 +197,13 @@ class _Function:
         rng = self._rng
         names = rng.sample(["x", "y", "a", "s", "z"], rng.randint(1, 3))
         kinds = [*KINDS, *RETURNED.get(self._family, [])]
-        return [(name, rng.choice(kinds)) for name in names]
+        return [*self._variables, *((name, rng.choice(kinds)) for name in names)]
+
+    def _items(self, shape: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        """An expression for each name of a shape; variables are returned as they are."""
+        value = self._writer.write
+        names = [name for name, _ in self._variables]
+        return [(name, name if name in names else value(kind, self._depth)) for name, kind in shape]
 
     def _returned(self) -> str:
         rng = self._rng
@@ -213,8 +231,8 @@ class _Function:
 
     def _dict(self, shape: list[tuple[str, str]]) -> str:
         """An expression that is a dict of that shape, or one of a row's columns as well."""
-        rng, writer = self._rng, self._writer
-        items = [(name, writer.write(kind, self._depth)) for name, kind in shape]
+        rng = self._rng
+        items = self._items(shape)
         pairs = ", ".join(f'"{name}": {value}' for name, value in items)
         keywords = ", ".join(f"{name}={value}" for name, value in items)
         forms = [f"{{{pairs}}}", f"{{{pairs}}}", f"{{**row, {pairs}}}", f"{{{pairs}, **row}}"]
@@ -233,7 +251,7 @@ class _Function:
         rng, writer = self._rng, self._writer
         if self._kind != "map":
             return [f"    return {self._returned()}"]
-        items = [(name, writer.write(kind, self._depth)) for name, kind in shape]
+        items = self._items(shape)
         if len(items) == 1 and items[0][0] == "x":
             return [f"    return {items[0][1]}"]
         form = rng.random()
