@@ -410,6 +410,34 @@ def test_batches_are_numpys(body):
     assert counts["declined"] == 0, counts
 
 
+@pytest.mark.parametrize("given", ["int8", "int16", "int32", "uint8", "uint32", "float32"])
+@pytest.mark.parametrize("wanted", ["float64", "f4", "int64", "u1", "bool", "int16"])
+def test_arrays_of_other_types_are_cast(given, wanted):
+    values = np.array([0, 1, 100, 7]).astype(given)
+    program = translate(lambda b: {"o": b["x"].astype(wanted), "x": b["x"]}).program
+    batch = _native.columns_to_batch({"x": values})
+    done, result = _native._evaluate_lambda(program, "map_batches", batch)
+    assert done == "ok"
+    found = result.numpy()
+    assert found["o"].dtype == np.dtype(wanted)
+    assert found["x"].dtype == np.dtype(given)
+    assert found["o"].tolist() == values.astype(wanted).tolist()
+
+
+def test_values_that_are_not_used_are_evaluated():
+    def fn(row):
+        ratio = row["a"] / row["b"]
+        if row["p"]:
+            return {"ratio": ratio}
+        row["s"].lower()
+        return {"ratio": 0.0}
+
+    counts = check(fn)
+    assert counts["ok"] > 0 and counts["trouble"] > 0
+    check(lambda r: [r["a"]] if r["a"] // r["b"] else [1], "flat_map")
+    check(lambda r: (r["a"] // r["b"], True)[1], "filter")
+
+
 def test_statements_change_batches():
     def fn(batch):
         keep = batch["x"] > 0
@@ -434,7 +462,7 @@ def test_statements_change_batches():
         ("{'o': np.sqrt(b['m'])}", "it calls `np.sqrt(bool)`"),
         ("{'o': np.floor(b['i'])}", "it calls `np.floor(int)`"),
         ("{'o': b['x'].astype('U5')}", "it calls `.astype()` with a type that is not known"),
-        ("{'o': b['s'].astype(float)}", "it calls `.astype()` of an array of another type"),
+        ("{'o': b['s'].astype(float)}", "it calls `.astype()` of another type"),
         ("{'o': f\"{b['x']}\"}", "it formats an array"),
         ("{'o': round(b['x'])}", "it calls `round` of an array"),
         ("{'o': np.clip(b['m'], 0, 1)}", "it clips bool"),
@@ -455,6 +483,8 @@ def test_floats_are_written_and_rounded_as_python_does():
     floats = [struct.unpack("d", rng.randbytes(8))[0] for _ in range(3_000)]
     floats += [rng.uniform(-1e6, 1e6) for _ in range(2_000)]
     floats += [rng.randrange(-4000, 4000) / 8 for _ in range(1_000)]
+    # Those of few bits lie between two of as many digits.
+    floats += [float(np.float32(rng.uniform(-100, 100))) for _ in range(5_000)]
     floats += [10.0**exponent for exponent in range(-30, 30)]
     floats = [value for value in floats if math.isfinite(value)]
     for fn in [

@@ -107,24 +107,22 @@ fn cast(array: &Term, element: &Value) -> Result<Term, Decline> {
         Value::Builtin(Builtin::Float) => Some(Element::Float64),
         Value::Builtin(Builtin::Element(element)) => Some(*element),
         other => match other.as_constant() {
-            Some(Constant::Str(text)) if text == "int" => Some(Element::Int64),
-            Some(Constant::Str(text)) if text == "float" => Some(Element::Float64),
             Some(Constant::Str(text)) => Element::from_text(text),
             _ => None,
         },
     };
     let element = element
         .ok_or_else(|| Decline::new("it calls `.astype()` with a type that is not known"))?;
-    if !is_number(array) {
+    if !is_number(array) && array.kind != Kind::Narrow {
         return Err(Decline::new(format!("it calls `.astype()` of {}", array.kind.name())));
     }
     let kind = match element {
         Element::Bool => Kind::Bool,
         Element::Int64 => Kind::Int,
         Element::Float64 => Kind::Float,
-        _ => Kind::Opaque,
+        _ => Kind::Narrow,
     };
-    if kind == array.kind {
+    if kind == array.kind && kind != Kind::Narrow {
         return Ok(array.clone());
     }
     of(Operation::Cast(element), kind, [array])

@@ -194,9 +194,20 @@ impl Builtin {
 impl Element {
     /// The type that a string names, as in `.astype("float32")`.
     pub(super) fn from_text(text: &str) -> Option<Self> {
-        match Builtin::from_name(&format!("np.{text}")) {
-            Some(Builtin::Element(element)) => Some(element),
-            _ => None,
-        }
+        Some(match text {
+            "int" | "i8" => Self::Int64,
+            "float" | "f8" => Self::Float64,
+            "f4" => Self::Float32,
+            "i4" => Self::Int32,
+            "i2" => Self::Int16,
+            "i1" => Self::Int8,
+            "u4" => Self::Uint32,
+            "u2" => Self::Uint16,
+            "u1" => Self::Uint8,
+            _ => match Builtin::from_name(&format!("np.{text}"))? {
+                Builtin::Element(element) => element,
+                _ => return None,
+            },
+        })
     }
 }

@@ -25,7 +25,7 @@ pub(super) fn text(operand: &Term) -> Result<Term, Decline> {
         Kind::Date | Kind::DateTime => {
             call(Operation::Calendar(Calendar::Text), Kind::Str, [operand])
         }
-        Kind::Strings | Kind::Opaque => Err(not_known("str", operand)),
+        Kind::Strings | Kind::Narrow | Kind::Opaque => Err(not_known("str", operand)),
     }
 }
 
@@ -112,7 +112,7 @@ pub(super) fn extreme(greatest: bool, operands: &[Term]) -> Result<Term, Decline
     let (first, others) = operands
         .split_first()
         .ok_or_else(|| Decline::new(format!("it calls `{name}` of nothing")))?;
-    if matches!(first.kind, Kind::Null | Kind::Strings | Kind::Opaque) {
+    if matches!(first.kind, Kind::Null | Kind::Strings | Kind::Narrow | Kind::Opaque) {
         return Err(not_known(name, first));
     }
     if let Some(other) = others.iter().find(|other| other.kind != first.kind) {

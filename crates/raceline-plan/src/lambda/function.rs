@@ -53,6 +53,8 @@ pub(super) enum Operation {
     IsAmong,
     /// The value itself.
     NotNone,
+    /// The first argument, null or not, once the others are evaluated.
+    After,
     /// A column that a NumPy array of its type can hold: a null row is trouble.
     NpColumn,
     /// The smaller or greater one of two values of one type, as `min` and `max` choose.
@@ -68,7 +70,7 @@ pub(super) enum Operation {
     Math(Math),
     /// A NumPy function on arrays of one type: float64, int64 or bool.
     Numpy(Numpy),
-    /// NumPy's `astype` of bool, int64 or float64.
+    /// NumPy's `astype` of bool, ints of up to 64 bits with a sign, or floats.
     Cast(Element),
     /// Something of dates and datetimes.
     Calendar(Calendar),
@@ -198,7 +200,7 @@ impl Operation {
             | Self::Contains
             | Self::IsAmong => DataType::Boolean,
             Self::Concat => DataType::Utf8,
-            Self::NotNone | Self::NpColumn | Self::Extreme { .. } => first(),
+            Self::NotNone | Self::After | Self::NpColumn | Self::Extreme { .. } => first(),
             Self::Text(text) => text.return_type(),
             Self::Convert(convert) => convert.return_type(),
             Self::Math(math) => math_type(math),
@@ -305,6 +307,7 @@ impl fmt::Display for Operation {
             Self::Contains => return f.write_str("py_str_contains"),
             Self::IsAmong => return f.write_str("py_is_among"),
             Self::NotNone => return f.write_str("py_not_none"),
+            Self::After => return f.write_str("py_after"),
             Self::NpColumn => return f.write_str("np_column"),
         };
         write!(f, "{family}_{}", format!("{operator:?}").to_lowercase())

@@ -155,15 +155,18 @@ impl<'a> Interpreter<'a> {
         };
         let results = returned.exprs();
         let kept = |operation: &Expr| {
-            let holds = |expr: &Expr| expr.exists(|part| Ok(part == operation)).unwrap_or(false);
-            results.iter().any(|expr| holds(expr))
-                || frame.known.iter().any(|(condition, _)| holds(condition))
+            results.iter().any(|expr| holds(expr, operation))
+                || frame.known.iter().any(|(condition, _)| holds(condition, operation))
         };
-        if frame.evaluated.iter().all(kept) {
-            Ok(returned)
-        } else {
-            Err(Decline::new("it computes a value that it does not use"))
+        // The outer ones come last and hold the inner ones.
+        let mut unused: Vec<Expr> = Vec::new();
+        for operation in frame.evaluated.iter().rev() {
+            let is_part = unused.iter().any(|outer| holds(outer, operation));
+            if !is_part && !kept(operation) {
+                unused.push(operation.clone());
+            }
         }
+        returned.after(unused)
     }
 
     /// A dict or a value.
@@ -187,4 +190,9 @@ impl<'a> Interpreter<'a> {
         });
         rows.collect::<Result<_, _>>().map(Returned::Rows)
     }
+}
+
+/// Whether an expression evaluates `operation`.
+fn holds(expr: &Expr, operation: &Expr) -> bool {
+    expr.exists(|part| Ok(part == operation)).unwrap_or(false)
 }

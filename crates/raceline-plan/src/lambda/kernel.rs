@@ -63,6 +63,9 @@ pub(super) fn evaluate(
     arguments: &[ColumnarValue],
     rows: usize,
 ) -> Result<ColumnarValue> {
+    if let (Operation::After, [first, ..]) = (operation, arguments) {
+        return Ok(first.clone());
+    }
     let scalar = arguments.iter().all(|value| matches!(value, ColumnarValue::Scalar(_)));
     let inputs = arguments
         .iter()

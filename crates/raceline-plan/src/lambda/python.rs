@@ -145,7 +145,7 @@ fn unlike(left: &Term, right: &Term) -> Result<Option<Term>, Decline> {
     Ok(match (left.kind, right.kind) {
         (Kind::Null, _) => Some(is_none(right)?),
         (_, Kind::Null) => Some(is_none(left)?),
-        (Kind::Strings | Kind::Opaque, _) | (_, Kind::Strings | Kind::Opaque) => None,
+        (Kind::Strings, _) | (_, Kind::Strings) => None,
         _ if left.nullable && right.nullable => None,
         _ => Some(Term::truth(false)),
     })

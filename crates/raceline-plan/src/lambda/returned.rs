@@ -38,6 +38,25 @@ impl Returned {
         }
     }
 
+    /// The same, once `operations`, whose values are not used, have been evaluated: they may raise.
+    ///
+    /// # Errors
+    /// When there is no value that could evaluate them, or one grows out of bounds.
+    pub(super) fn after(mut self, operations: Vec<Expr>) -> Result<Self, Decline> {
+        if operations.is_empty() {
+            return Ok(self);
+        }
+        let first = match &mut self {
+            Self::Columns(columns) => columns.first_mut().map(|(_, term)| term),
+            Self::Value(term) => Some(term),
+            Self::Rows(rows) => rows.first_mut().map(|row| &mut row.present),
+        };
+        let first =
+            first.ok_or_else(|| Decline::new("it computes a value that it does not use"))?;
+        *first = first.after(operations)?;
+        Ok(self)
+    }
+
     /// What is returned when `condition` decides which of the two it is.
     ///
     /// # Errors

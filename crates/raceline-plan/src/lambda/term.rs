@@ -3,6 +3,7 @@
 
 use arrow::datatypes::{DataType, Field, TimeUnit};
 use datafusion_common::ScalarValue;
+use datafusion_common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion_expr::{Case, Expr, cast, lit};
 
 use super::decline::Decline;
@@ -31,6 +32,8 @@ pub(super) enum Kind {
     DateTime,
     /// `list` of `str`.
     Strings,
+    /// A number of another type in an array, which can be cast and handed on.
+    Narrow,
     /// A column that can only be handed on.
     Opaque,
 }
@@ -39,7 +42,7 @@ impl Kind {
     /// The Arrow type that holds it.
     pub(super) fn data_type(self) -> DataType {
         match self {
-            Self::Null | Self::Opaque => DataType::Null,
+            Self::Null | Self::Narrow | Self::Opaque => DataType::Null,
             Self::Bool => DataType::Boolean,
             Self::Int => DataType::Int64,
             Self::Float => DataType::Float64,
@@ -61,7 +64,7 @@ impl Kind {
             Self::Date => "date",
             Self::DateTime => "datetime",
             Self::Strings => "list",
-            Self::Opaque => "an array of another type",
+            Self::Narrow | Self::Opaque => "another type",
         }
     }
 }
@@ -129,7 +132,7 @@ impl Term {
     pub(super) fn computed(expr: Expr, kind: Kind, operands: &[&Self]) -> Result<Self, Decline> {
         let size = 1 + operands.iter().map(|term| term.size).sum::<usize>();
         if size > SIZE_MAX {
-            return Err(Decline::new("its expression is too large"));
+            return Err(too_large());
         }
         let mut arrays = operands.iter().filter(|term| term.array);
         let first = arrays.next();
@@ -139,6 +142,25 @@ impl Term {
         }
         let array = first.is_some();
         Ok(Self { expr, kind, array, nullable: false, constant: None, mask, size })
+    }
+
+    /// The same, once `operations` have been evaluated.
+    ///
+    /// # Errors
+    /// As [`Self::computed`].
+    pub(super) fn after(&self, operations: Vec<Expr>) -> Result<Self, Decline> {
+        let mut size = 0;
+        for operation in &operations {
+            let counted = operation.apply(|_| {
+                size += 1;
+                Ok(TreeNodeRecursion::Continue)
+            });
+            counted.map_err(|error| Decline::new(error.to_string()))?;
+        }
+        let expr = Operation::After.call([vec![self.expr.clone()], operations].concat());
+        let mut after = Self { expr, constant: None, ..self.clone() };
+        after.size += size;
+        if after.size > SIZE_MAX { Err(too_large()) } else { Ok(after) }
     }
 
     /// The rows of this array that `index`, an array of truths, selects.
@@ -219,6 +241,10 @@ impl Term {
     }
 }
 
+fn too_large() -> Decline {
+    Decline::new("its expression is too large")
+}
+
 /// What a Python row function sees of a column: the kind of its values, when each value converts
 /// exactly and converts back to one type.
 pub(super) fn row_kind(field: &Field) -> Option<Kind> {
@@ -245,7 +271,8 @@ pub(super) fn row_kind(field: &Field) -> Option<Kind> {
 }
 
 /// What a NumPy batch function sees of a column: the element type of its array when it has no
-/// nulls, [`Kind::Opaque`] for other numbers and strings, which come back as they went.
+/// nulls, [`Kind::Narrow`] for other numbers and [`Kind::Opaque`] for strings, which come back as
+/// they went.
 pub(super) fn array_kind(field: &Field) -> Option<Kind> {
     if field.extension_type_name().is_some() {
         return None;
@@ -256,7 +283,8 @@ pub(super) fn array_kind(field: &Field) -> Option<Kind> {
         DataType::Float64 => Some(Kind::Float),
         data_type if data_type.is_primitive() && data_type.is_numeric() => {
             let plain = data_type.is_integer() || *data_type == DataType::Float32;
-            plain.then_some(Kind::Opaque)
+            let kind = if *data_type == DataType::UInt64 { Kind::Opaque } else { Kind::Narrow };
+            plain.then_some(kind)
         }
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Some(Kind::Opaque),
         _ => None,

@@ -75,7 +75,7 @@ fn a_returned_row_is_its_columns_as_python_returns_them() {
 }
 
 #[test]
-fn a_value_that_is_computed_and_dropped_is_declined_because_it_may_raise() {
+fn a_value_that_is_computed_and_dropped_is_still_evaluated_because_it_may_raise() {
     let dropped = program(
         vec![Constant::Int(1)],
         vec![
@@ -89,7 +89,11 @@ fn a_value_that_is_computed_and_dropped_is_declined_because_it_may_raise() {
             Return,
         ],
     );
-    check_decline(&dropped, UdfKind::Map, "it computes a value that it does not use");
+    let Ok(Compiled::PlainValue(output)) = compiled(&dropped, UdfKind::Map) else {
+        panic!("a scalar is a plain value");
+    };
+    let expected = "py_after(a, py_float_divide(py_exact_float(Int64(1)), py_exact_float(a)))";
+    assert_eq!(output.expr.to_string(), expected);
 }
 
 #[test]

@@ -97,6 +97,7 @@ fn pick<T: ArrowPrimitiveType>(
 
 /// `astype`: floats are truncated, and trouble where the result does not hold them; ints wrap.
 pub(super) fn cast(element: Element, value: &Input) -> Result<ArrayRef> {
+    let value = &widened(value)?;
     match element {
         Element::Bool => to_bool(value),
         Element::Int8 => to_int::<Int8Type>(value, |value| value as i8),
@@ -107,11 +108,19 @@ pub(super) fn cast(element: Element, value: &Input) -> Result<ArrayRef> {
         Element::Uint16 => to_int::<UInt16Type>(value, |value| value as u16),
         Element::Uint32 => to_int::<UInt32Type>(value, |value| value as u32),
         Element::Float32 => to_float32(value),
-        Element::Float64 => {
-            value.without_nulls()?;
-            Ok(arrow::compute::cast(&value.array, &DataType::Float64)?)
-        }
+        Element::Float64 => Ok(arrow::compute::cast(&value.array, &DataType::Float64)?),
     }
+}
+
+/// Numbers as int64 or float64, which hold them exactly; bool as it is.
+fn widened(value: &Input) -> Result<Input> {
+    let array = value.without_nulls()?;
+    let wide = match array.data_type() {
+        DataType::Boolean => return Ok(Input { array: Arc::clone(array), one: value.one }),
+        DataType::Float32 | DataType::Float64 => DataType::Float64,
+        _ => DataType::Int64,
+    };
+    Ok(Input { array: arrow::compute::cast(array, &wide)?, one: value.one })
 }
 
 fn to_bool(value: &Input) -> Result<ArrayRef> {

@@ -117,18 +117,44 @@ fn write_float(text: &mut String, value: f64) -> std::fmt::Result {
     if value.is_infinite() {
         return text.write_str(if value < 0.0 { "-inf" } else { "inf" });
     }
-    let magnitude = value.abs();
-    if magnitude == 0.0 || (1e-4..1e16).contains(&magnitude) {
-        return write!(text, "{value:?}");
+    let scientific = shortest(value);
+    let (mantissa, exponent) = scientific.split_once('e').ok_or(std::fmt::Error)?;
+    let exponent: i32 = exponent.parse().map_err(|_| std::fmt::Error)?;
+    if !(-4..16).contains(&exponent) {
+        let sign = if exponent < 0 { '-' } else { '+' };
+        return write!(text, "{mantissa}e{sign}{:02}", exponent.unsigned_abs());
     }
-    // `1.5e-7` is written `1.5e-07`.
-    let scientific = format!("{value:e}");
-    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    let (sign, exponent) = match exponent.strip_prefix('-') {
-        Some(exponent) => ('-', exponent),
-        None => ('+', exponent),
-    };
-    write!(text, "{digits}e{sign}{exponent:0>2}")
+    let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
+    if mantissa.starts_with('-') {
+        text.write_char('-')?;
+    }
+    match usize::try_from(exponent) {
+        Ok(before) if before + 1 >= digits.len() => {
+            write!(text, "{digits:0<width$}.0", width = before + 1)
+        }
+        Ok(before) => write!(text, "{}.{}", &digits[..=before], &digits[before + 1..]),
+        Err(_) => {
+            let width = digits.len() + exponent.unsigned_abs() as usize - 1;
+            write!(text, "0.{digits:0>width$}")
+        }
+    }
+}
+
+/// The fewest digits that name the float, and its exponent. Of two that are as near, Python takes
+/// the even one, which matters from 16 digits on: fewer are never as near.
+fn shortest(value: f64) -> String {
+    let shortest = format!("{value:e}");
+    let digits =
+        shortest.bytes().take_while(|byte| *byte != b'e').filter(u8::is_ascii_digit).count();
+    if digits < 16 {
+        return shortest;
+    }
+    let even = format!("{value:.*e}", digits - 1);
+    if even.parse().is_ok_and(|same: f64| same.to_bits() == value.to_bits()) {
+        even
+    } else {
+        shortest
+    }
 }
 
 /// The float rounded to `digits` behind the point, as its exact decimal expansion says; half to
