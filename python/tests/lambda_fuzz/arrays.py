@@ -4,144 +4,129 @@ from __future__ import annotations
 
 import random
 
-from lambda_fuzz.grammar import Writer
+from lambda_fuzz.grammar import Writer, templates
 from lambda_fuzz.program import Program, is_python
 
+_INTS = {
+    "core": """
+        (<ints> + <ints>)  (<ints> - <ints>)  (<ints> * <ints>)  (<ints> // <ints>)
+        (<ints> % <ints>)  (<ints> & <ints>)  (<ints> | <ints>)  (<ints> ^ <ints>)
+        (<ints> + <number>)  (<ints> - <number>)  (<ints> * <number>)  (<ints> // <number>)
+        (<ints> % <number>)  (<ints> ** 2)  (-<ints>)  (~<ints>)  (<number> - <ints>)
+        (<ints> + <bools>)  (+<ints>)  (<bools> * <number>)
+    """,
+    "numpy": """
+        np.where(<bools>, <ints>, <ints>)  np.where(<bools>, <ints>, <number>)
+        np.where(<bools>, <number>, <number>)  np.abs(<ints>)  np.clip(<ints>, -5, 10)
+        <ints>.clip(0, 3)  np.maximum(<ints>, <ints>)  np.minimum(<ints>, <number>)
+        np.clip(<ints>, None, <number>)  np.square(<ints>)  np.clip(<ints>, <ints>, <ints>)
+        np.clip(<ints>, 5, 1)  abs(<ints>)
+    """,
+    "casts": """
+        <floats>.astype(np.int64)  <bools>.astype(int)  <floats>.astype("int64")
+        <bools>.astype(np.int64)  <ints>.astype(int)  <ints>.astype(np.int64, copy=False)
+    """,
+    "rare": """
+        (<ints> << <number>)  (<ints> >> <number>)  (<ints> << <ints>)  (<ints> ** <number>)
+        <ints>.clip(min=0)  np.sign(<ints>)  np.floor_divide(<ints>, <number>)
+        np.mod(<ints>, <ints>)  np.add(<ints>, <ints>)  np.bitwise_and(<ints>, <ints>)
+        np.negative(<ints>)  <others>.astype(np.int64)  np.int64(<floats>)  (<ints> ** <ints>)
+        <floats>.astype(dtype=int)  np.cumsum(<ints>)  np.sort(<ints>)  <ints>[::-1]
+        (<ints> - <ints>.min())  np.zeros(len(<ints>), dtype=int)  np.arange(len(<ints>))
+    """,
+}
+_FLOATS = {
+    "core": """
+        (<floats> + <floats>)  (<floats> - <floats>)  (<floats> * <floats>)  (<floats> / <floats>)
+        (<floats> // <floats>)  (<floats> % <floats>)  (<floats> + <scalar>)  (<floats> - <scalar>)
+        (<floats> * <scalar>)  (<floats> / <scalar>)  (<floats> // <scalar>)  (<floats> % <scalar>)
+        (<ints> / <ints>)  (<ints> / <number>)  (<ints> * <floats>)  (-<floats>)  (<floats> ** 2)
+        (<scalar> / <floats>)  (<ints> * <scalar>)  (<bools> * <floats>)  (<number> / <ints>)
+        (<scalar> - <ints>)  (<bools> / <ints>)  (<floats> ** 2.0)
+    """,
+    "numpy": """
+        np.where(<bools>, <floats>, <floats>)  np.where(<bools>, <floats>, <scalar>)
+        np.where(<bools>, <ints>, <floats>)  np.where(<bools>, <scalar>, <number>)
+        np.sqrt(<floats>)  np.sqrt(<ints>)  np.abs(<floats>)  np.clip(<floats>, 0, 1)
+        <floats>.clip(-1.5, 2)  np.maximum(<floats>, <floats>)  np.minimum(<floats>, <scalar>)
+        np.floor(<floats>)  np.ceil(<floats>)  np.rint(<floats>)  np.trunc(<floats>)
+        np.clip(<ints>, 0.5, 2.5)  np.clip(<floats>, None, <number>)  np.square(<floats>)
+        np.sqrt(np.abs(<floats>))  np.where(<bools>, np.nan, <floats>)
+        np.clip(<floats>, np.nan, 1)  np.clip(<floats>, 2, -2)  np.maximum(<floats>, 0)
+    """,
+    "casts": """
+        <ints>.astype(np.float64)  <ints>.astype(float)  <bools>.astype("float64")
+        <floats>.astype(float)  <floats>.astype("f8")
+    """,
+    "rare": """
+        (<floats> ** 0.5)  (<floats> ** 3)  (<ints> ** 0.5)  (<floats> ** -1)  np.sign(<floats>)
+        np.fmax(<floats>, 0)  <floats>.round(1)  np.fabs(<ints>)  np.reciprocal(<floats>)
+        np.copysign(<floats>, <floats>)  np.exp(<floats>)  np.log1p(<floats>)
+        np.nan_to_num(<floats>)  np.cbrt(<floats>)  np.multiply(<floats>, 2)
+        np.true_divide(<ints>, 2)  np.round(<floats>)  np.hypot(<floats>, 3)  np.sqrt(<bools>)
+        <others>.astype(np.float64)  <others>.astype(float)  (<floats> / <floats>.sum())
+        np.mean(<floats>)  np.floor(<ints>)  (<floats> - np.max(<floats>))
+    """,
+}
 _COMPARE = ("<", "<=", "==", "!=", ">", ">=")
-
+_BOOLS = {
+    "core": "  ".join(
+        f"(<{left}> {op} <{right}>)"
+        for left, right in [
+            ("ints", "ints"),
+            ("ints", "number"),
+            ("floats", "floats"),
+            ("floats", "scalar"),
+        ]
+        for op in _COMPARE
+    )
+    + """
+        (<bools> & <bools>)  (<bools> | <bools>)  (<bools> ^ <bools>)  (~<bools>)
+        (<ints> < <floats>)  (<bools> == <bools>)  (<ints> > <scalar>)  (<bools> == True)
+        (<number> < <ints>)
+    """,
+    "numpy": """
+        np.isnan(<floats>)  np.isfinite(<floats>)  np.isinf(<floats>)  np.isnan(<ints>)
+        np.logical_and(<bools>, <bools>)  np.logical_or(<bools>, <bools>)
+        np.logical_not(<bools>)  np.where(<bools>, <bools>, <bools>)
+    """,
+    "casts": "<ints>.astype(bool)  <floats>.astype(np.bool_)  <bools>.astype(bool)",
+    "mixed": "  ".join(f"(<others> {op} <others>)" for op in _COMPARE) + "  (<others> > <number>)",
+    "rare": """
+        (<bools> + <bools>)  (<bools> * <bools>)  (<bools> - <bools>)  (-<bools>)
+        np.logical_or(<bools>, <ints>)  np.signbit(<floats>)  np.isin(<ints>, [1, 2])
+        np.greater(<floats>, 0)  np.equal(<ints>, 1)  <others>.astype("bool")
+        (<bools> and <bools>)  (not <bools>)  (<ints> < <ints> < <ints>)  <bools>.any()
+        (<ints> in (1, 2))  (<ints> is None)  (<ints> == None)
+    """,
+}
+_OTHERS = {
+    "casts": """
+        <ints>.astype(np.int32)  <floats>.astype(np.float32)  <ints>.astype(np.uint8)
+        <ints>.astype("int16")  <floats>.astype(np.int8)  <ints>.astype(np.uint64)
+        <floats>.astype("f4")  <ints>.astype(np.float32)  <bools>.astype(np.uint8)
+    """,
+    "mixed": """
+        (<others> + <others>)  (<others> - <others>)  (<others> * <others>)  (<others> / <others>)
+        (<others> // <others>)  (<others> % <others>)  (<others> & <others>)  (<others> + <ints>)
+        (<others> * <floats>)  (<others> - <number>)  (<others> * <scalar>)  (<others> / <number>)
+        (-<others>)  (<bools> + <others>)  np.where(<bools>, <others>, <others>)
+        np.where(<bools>, <others>, <number>)  np.sqrt(<others>)  np.abs(<others>)
+        np.clip(<others>, 0, 10)  (<others> ** 2)  np.maximum(<others>, <others>)
+        <others>.clip(1, 2)  (~<others>)  <others>  <others>.astype(np.float32)
+        <others>.astype(np.uint32)  <others>.astype(np.int64)
+    """,
+}
+_BY_KIND = {
+    "ints": _INTS,
+    "floats": _FLOATS,
+    "bools": _BOOLS,
+    "others": _OTHERS,
+    "any": {"core": "<ints>  <floats>  <bools>", "mixed": "<others>", "casts": "<others>"},
+}
 GRAMMAR = {
-    "ints": {
-        "core": [
-            *[f"(<ints> {op} <ints>)" for op in ("+", "-", "*", "//", "%", "&", "|", "^")],
-            *[f"(<ints> {op} <number>)" for op in ("+", "-", "*", "//", "%", "**")],
-            *("(-<ints>)", "(~<ints>)", "(<number> - <ints>)", "(<ints> + <bools>)", "(+<ints>)"),
-            "(<bools> * <number>)",
-        ],
-        "mixed": ["(<ints> << <number>)", "(<ints> >> <number>)", "(<ints> << <ints>)"],
-        "numpy": [
-            *("np.where(<bools>, <ints>, <ints>)", "np.where(<bools>, <ints>, <number>)"),
-            *("np.where(<bools>, <number>, <number>)", "np.abs(<ints>)", "np.clip(<ints>, -5, 10)"),
-            *("<ints>.clip(0, 3)", "np.maximum(<ints>, <ints>)", "np.minimum(<ints>, <number>)"),
-            *("<ints>.clip(min=0)", "np.clip(<ints>, None, <number>)", "np.sign(<ints>)"),
-            *("np.floor_divide(<ints>, <number>)", "np.mod(<ints>, <ints>)", "np.square(<ints>)"),
-            *("np.add(<ints>, <ints>)", "np.bitwise_and(<ints>, <ints>)", "abs(<ints>)"),
-            *("np.clip(<ints>, <ints>, <ints>)", "np.clip(<ints>, 5, 1)", "np.negative(<ints>)"),
-        ],
-        "casts": [
-            *("<floats>.astype(np.int64)", "<bools>.astype(int)", '<floats>.astype("int64")'),
-            *("<others>.astype(np.int64)", "<bools>.astype(np.int64)", "<ints>.astype(int)"),
-            *(
-                "np.int64(<floats>)",
-                "<floats>.astype(dtype=int)",
-                "<ints>.astype(np.int64, copy=False)",
-            ),
-        ],
-    },
-    "floats": {
-        "core": [
-            *[f"(<floats> {op} <floats>)" for op in ("+", "-", "*", "/", "//", "%")],
-            *[f"(<floats> {op} <scalar>)" for op in ("+", "-", "*", "/", "//", "%")],
-            *("(<ints> / <ints>)", "(<ints> / <number>)", "(<ints> * <floats>)", "(-<floats>)"),
-            *("(<floats> ** 2)", "(<floats> ** 0.5)", "(<floats> ** 2.0)", "(<scalar> / <floats>)"),
-            *("(<ints> * <scalar>)", "(<bools> * <floats>)", "(<floats> ** 3)", "(<ints> ** 0.5)"),
-            *(
-                "(<floats> ** -1)",
-                "(<number> / <ints>)",
-                "(<scalar> - <ints>)",
-                "(<bools> / <ints>)",
-            ),
-        ],
-        "numpy": [
-            *("np.where(<bools>, <floats>, <floats>)", "np.where(<bools>, <floats>, <scalar>)"),
-            *("np.where(<bools>, <ints>, <floats>)", "np.where(<bools>, <scalar>, <number>)"),
-            *(
-                "np.sqrt(<floats>)",
-                "np.sqrt(<ints>)",
-                "np.abs(<floats>)",
-                "np.clip(<floats>, 0, 1)",
-            ),
-            *("<floats>.clip(-1.5, 2)", "np.maximum(<floats>, <floats>)", "np.fmax(<floats>, 0)"),
-            *("np.minimum(<floats>, <scalar>)", "np.floor(<floats>)", "np.ceil(<floats>)"),
-            *("np.rint(<floats>)", "np.trunc(<floats>)", "<floats>.round(1)", "np.sign(<floats>)"),
-            *("np.clip(<ints>, 0.5, 2.5)", "np.clip(<floats>, None, <number>)", "np.fabs(<ints>)"),
-            *("np.square(<floats>)", "np.reciprocal(<floats>)", "np.copysign(<floats>, <floats>)"),
-            *(
-                "np.exp(<floats>)",
-                "np.log1p(<floats>)",
-                "np.nan_to_num(<floats>)",
-                "np.cbrt(<floats>)",
-            ),
-            *("np.sqrt(np.abs(<floats>))", "np.multiply(<floats>, 2)", "np.true_divide(<ints>, 2)"),
-            *("np.round(<floats>)", "np.where(<bools>, np.nan, <floats>)", "np.hypot(<floats>, 3)"),
-            *("np.clip(<floats>, np.nan, 1)", "np.sqrt(<bools>)", "np.clip(<floats>, 2, -2)"),
-        ],
-        "casts": [
-            *("<ints>.astype(np.float64)", "<ints>.astype(float)", '<bools>.astype("float64")'),
-            *("<others>.astype(np.float64)", "<floats>.astype(float)", "<others>.astype(float)"),
-        ],
-    },
-    "bools": {
-        "core": [
-            *[f"(<ints> {op} <ints>)" for op in _COMPARE],
-            *[f"(<ints> {op} <number>)" for op in _COMPARE],
-            *[f"(<floats> {op} <floats>)" for op in _COMPARE],
-            *[f"(<floats> {op} <scalar>)" for op in _COMPARE],
-            *("(<bools> & <bools>)", "(<bools> | <bools>)", "(<bools> ^ <bools>)", "(~<bools>)"),
-            *("(<ints> < <floats>)", "(<bools> == <bools>)", "(<bools> + <bools>)"),
-            *(
-                "(<ints> > <scalar>)",
-                "(<bools> * <bools>)",
-                "(<bools> == True)",
-                "(<number> < <ints>)",
-            ),
-        ],
-        "numpy": [
-            *("np.isnan(<floats>)", "np.isfinite(<floats>)", "np.isinf(<floats>)"),
-            *(
-                "np.logical_and(<bools>, <bools>)",
-                "np.logical_or(<bools>, <ints>)",
-                "np.isnan(<ints>)",
-            ),
-            *(
-                "np.logical_not(<bools>)",
-                "np.where(<bools>, <bools>, <bools>)",
-                "np.signbit(<floats>)",
-            ),
-            *("np.isin(<ints>, [1, 2])", "np.greater(<floats>, 0)", "np.equal(<ints>, 1)"),
-        ],
-        "casts": ["<ints>.astype(bool)", "<floats>.astype(np.bool_)", '<others>.astype("bool")'],
-        "mixed": [*[f"(<others> {op} <others>)" for op in _COMPARE], "(<others> > <number>)"],
-    },
-    "others": {
-        "casts": [
-            *("<ints>.astype(np.int32)", "<floats>.astype(np.float32)", "<ints>.astype(np.uint8)"),
-            *('<ints>.astype("int16")', "<floats>.astype(np.int8)", "<others>.astype(np.float32)"),
-            *("<ints>.astype(np.uint64)", '<floats>.astype("f4")', "<others>.astype(np.uint32)"),
-        ],
-        "mixed": [
-            *[f"(<others> {op} <others>)" for op in ("+", "-", "*", "/", "//", "%", "&", "|")],
-            *("(<others> + <ints>)", "(<others> * <floats>)", "(<others> - <number>)"),
-            *(
-                "(<others> * <scalar>)",
-                "(<others> / <number>)",
-                "(-<others>)",
-                "(<bools> + <others>)",
-            ),
-            *("np.where(<bools>, <others>, <others>)", "np.where(<bools>, <others>, <number>)"),
-            *(
-                "np.sqrt(<others>)",
-                "np.abs(<others>)",
-                "np.clip(<others>, 0, 10)",
-                "(<others> ** 2)",
-            ),
-            *("np.maximum(<others>, <others>)", "<others>.clip(1, 2)", "(~<others>)", "<others>"),
-        ],
-    },
-    "any": {
-        "core": ["<ints>", "<floats>", "<bools>"],
-        "mixed": ["<others>"],
-        "casts": ["<others>"],
-    },
+    kind: {feature: templates(text) for feature, text in by_feature.items()}
+    for kind, by_feature in _BY_KIND.items()
 }
 _LEAVES = {
     "ints": ['batch["a"]', 'batch["b"]', 'batch["a"]'],
@@ -175,8 +160,11 @@ class _Function:
 
     def __init__(self, rng: random.Random, family: str) -> None:
         self._rng, self._family = rng, family
-        self._writer = Writer(rng, GRAMMAR, _LEAVES, {"core": 1.0, **FAMILIES[family]})
+        self._writer = Writer(
+            rng, GRAMMAR, _LEAVES, {"core": 1.0, "rare": 0.03, **FAMILIES[family]}
+        )
         self._depth = rng.choice([1, 1, 2, 3])
+        self._variables: list[str] = []
 
     def program(self) -> Program:
         rng = self._rng
@@ -193,7 +181,10 @@ class _Function:
 
     def _items(self) -> list[tuple[str, str]]:
         names = self._rng.sample(["x", "y", "a", "s"], self._rng.randint(1, 3))
-        return [(name, self._array()) for name in names]
+        return [
+            *((name, name) for name in self._variables),
+            *((name, self._array()) for name in names),
+        ]
 
     def _dict(self) -> str:
         pairs = ", ".join(f'"{name}": {value}' for name, value in self._items())
@@ -207,13 +198,14 @@ class _Function:
         kind = rng.choice(["ints", "floats", "bools"])
         lines = [f"    v = {writer.write(kind, self._depth)}"]
         change = rng.random()
-        if change < 0.15 and kind != "bools":
+        if change < 0.05 and kind != "bools":
             lines.append(f"    v {rng.choice(['+=', '*=', '-='])} {writer.write(kind, 1)}")
-        elif change < 0.25:
+        elif change < 0.08:
             lines += ["    w = v", "    w += 1"]
-        elif change < 0.3:
+        elif change < 0.1:
             lines.append(f"    v[{writer.write('bools', 1)}] = 0")
         writer.add_leaf(kind, "v")
+        self._variables = ["v"] if rng.random() < 0.8 else []
         if rng.random() < 0.5:
             return [*lines, f"    return {self._dict()}"]
         starts = ["batch", "batch", "{}", "{**batch}"]
@@ -241,6 +233,6 @@ class _Function:
         if rng.random() < 0.08:
             pairs.append('"z": batch["f"]')
         forms = [f"{{{', '.join(pairs)}}}", f"{{{', '.join(pairs)}}}"]
-        if rng.random() < 0.2:
+        if rng.random() < 0.1:
             forms = ["{k: v[m] for k, v in batch.items()}", "{k: batch[k][m] for k in batch}"]
         return [*lines, f"    return {rng.choice(forms)}"]

@@ -72,7 +72,7 @@ class _Function:
 
     def __init__(self, rng: random.Random, kind: str, family: str) -> None:
         self._rng, self._kind, self._family = rng, kind, family
-        self._features = {"core": 1.0, "rare": 0.06, **FAMILIES[family]}
+        self._features = {"core": 1.0, "rare": 0.02, **FAMILIES[family]}
         self._guarded = rng.random() < 0.25
         self._uses_dicts = family in ("rows", "mixed")
         leaves = {kind: self._columns(kind) for kind in COLUMNS}
