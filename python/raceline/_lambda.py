@@ -205,6 +205,13 @@ def _defaults(fn: FunctionType) -> dict[str, object]:
     return named | (fn.__kwdefaults__ or {})
 
 
+def _tests(instruction: Any) -> bool:
+    """Whether an instruction takes only the truth of its operand."""
+    return instruction is not None and (
+        instruction.opname in _JUMP_IF or instruction.opname == "UNARY_NOT"
+    )
+
+
 class _Writer:
     """Writes the instructions of one function."""
 
@@ -242,12 +249,16 @@ class _Writer:
 
     def translate(self, source: list[Any]) -> tuple[Instruction, ...]:
         """Writes the body and resolves its jumps."""
-        for instruction in source:
+        for instruction, following in zip(source, [*source[1:], None], strict=True):
             self._index_of[instruction.offset] = len(self._written)
             if instruction.is_jump_target:
                 # Keeps what is merged into one instruction apart from what a jump skips to.
                 self._write("label")
             self._translate_one(instruction)
+            if instruction.opname == "TO_BOOL" and not _tests(following):
+                # What is left of `not not x`.
+                self._write("unary", "not")
+                self._write("unary", "not")
         for instruction in self._written:
             if instruction[0] == "module":
                 raise Decline(f"`{instruction[2]}` is a module, which may change")

@@ -7,8 +7,11 @@ values it must be computed.
 
 import datetime as dt
 import math
+import os
 import random
 import struct
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -142,9 +145,10 @@ STRINGS = [
     "r['s'].replace(r['t'], '-')", "r['s'].replace('', '-')", "r['s'].replace(r['t'], '+', 1)",
     "r['s'].replace('', '-', 2)", "r['s'].replace('b', '', -1)", "r['s'].startswith('A')",
     "r['s'].startswith(('A', 'x'))", "r['s'].endswith(r['t'])", "r['s'].endswith(('c', r['t']))",
-    "r['s'].removeprefix(r['t'])", "r['s'].removesuffix('c')", "r['s'].split()",
-    "r['t'].split()", "r['s'].split(',')", "r['s'].split(r['t'])", "r['s'].split(',', 1)",
-    "r['s'].split(None)", "len(r['s'].split(','))", "r['s'].split(',')[0]",
+    "r['s'].removeprefix(r['t'])", "r['s'].removesuffix('c')", "{'l': r['s'].split()}",
+    "{'l': r['t'].split()}", "{'l': r['s'].split(',')}", "{'l': r['s'].split(r['t'])}",
+    "{'l': r['s'].split(',', 1)}", "{'l': r['s'].split(None)}", "len(r['s'].split(','))",
+    "r['s'].split(',')[0]",
     "r['s'].split(',')[-1]", "'b' in r['s'].split(',')", "bool(r['s'].split())",
     "r['s'].find('b')", "r['s'].find(r['t'])", "r['s'].count(r['t'])", "r['s'].count('')",
     "r['s'][0]", "r['t'][-1]", "r['s'][1:]", "r['t'][:1]", "r['s'][-2:]", "r['s'][::-1]",
@@ -163,7 +167,8 @@ CONDITIONS = [
     "r['a'] in (1, 5, 2.0, True)", "r['a'] not in [1, 5, None]", "r['s'] in {'Ab c', ''}",
     "r['f'] in (2.5, 0, 9007199254740993, None)", "r['p'] in (1, 'x')", "r['t'] in CHOICES",
     "r['a'] in CHOICES", "r['s'] is None", "r['s'] == 'Ab c'", "r['a'] == r['b']",
-    "r['f'] != r['g']", "r['a'] == 2.5", "r['a'] == 'x'", "r['f'] == None", "not r['s']",
+    "r['f'] != r['g']", "not not r['a']", "not (r['s'] and r['p'])",
+    "r['a'] == 2.5", "r['a'] == 'x'", "r['f'] == None", "not r['s']",
     "(r['s'] or 'none') + 'x'", "r['a'] and r['b']", "'a' in r", "'zzz' in r", "r['a'] in ()",
     "r['a'] if r['p'] else (None if 1 / r['b'] > 0 else None)", "r['d'] == r['d']", "bool(r['d'])",
     "r['m'] is not None and r['m'].year > 2000", "r['p'] == True",
@@ -261,6 +266,16 @@ def test_statements_change_dicts_as_python_does():
     check(changed)
 
 
+def attribute_dropped(row):
+    row["s"].day  # noqa: B018
+    return row["a"]
+
+
+def attribute_kept(row):
+    lower = row["s"].lower
+    return lower()
+
+
 def recursive(x):
     return recursive(x - 1) if x else 0
 
@@ -281,6 +296,10 @@ def looping(x):
         (lambda r: scale(), "map", "it calls `scale` with arguments that do not fit"),
         (lambda r: r["s"].title(), "map", "it calls `.title()` of str in a way not known"),
         (lambda r: r["a"].foo, "map", "it uses the attribute `.foo`"),
+        (attribute_dropped, "map", "it uses the attribute `.day`"),
+        (attribute_kept, "map", "it uses the attribute `.lower`"),
+        (lambda r: clean(r["s"].foo), "map", "it uses the attribute `.foo`"),
+        (lambda r: (r["s"].foo, 1)[1], "map", "it uses the attribute `.foo`"),
         (lambda r: r["a"].lower(), "map", "it calls `.lower()` of int in a way not known"),
         (lambda r: abs(r["s"]), "map", "it calls `abs` of str"),
         (lambda r: abs(r["a"], 2), "map", "it calls `abs` with arguments that are not known"),
@@ -304,6 +323,8 @@ def looping(x):
         (lambda r: r["a"] in (1, float("nan")), "map",
          "it looks in a tuple of computed values"),
         (lambda r: [r["a"]], "map", "it returns a list or tuple"),
+        (lambda r: r["s"].split(), "map", "it returns a list where a value is expected"),
+        (lambda r: [r["s"].split()], "flat_map", "its list has lists"),
         (lambda r: r, "flat_map", "it returns something other than a list of rows"),
         (lambda r: [], "flat_map", "its list is empty"),
         (lambda r: [r, 1], "flat_map", "its list has dicts and values"),
@@ -541,9 +562,68 @@ def test_characters_that_have_a_case_are_pythons():
 def test_empty_batches_keep_their_types():
     columns = _native.columns_to_batch({name: [value] for name, value in FRIENDLY.items()})
     empty = columns.slice(0, 0)
-    for body in ("r['s'].split(',')", "round(r['f'], 2)", "r['d'].year", "{**r, 'k': 1}"):
+    for body in ("{'l': r['s'].split(',')}", "round(r['f'], 2)", "r['d'].year", "{**r, 'k': 1}"):
         program = translate(function(f"lambda r: {body}")).program
         assert _native._evaluate_lambda(program, "map", empty)[0] == "ok"
+
+
+PIPELINES = """
+import datetime as dt, sys
+import numpy as np
+import raceline
+
+def clean(text, limit=5):
+    return text.strip()[:limit].lower()
+
+def described(row):
+    if row["id"] % 3 == 0:
+        return {**row, "k": clean(row["name"]), "w": row["d"].weekday(), "m": max(row["x"], 0.0)}
+    return {**row, "k": f"{row['id']:04d}", "w": -1, "m": round(row["x"], 1)}
+
+day = dt.date(2024, 1, 1)
+rows = [
+    {"id": i, "name": f"  Näme {i} ", "x": i / 3 - 2, "d": day + dt.timedelta(days=i)}
+    for i in range(60)
+]
+data = raceline.from_items(rows)
+numbers = data.select_columns(["id", "x"])
+for pipeline in (
+    data.map(described),
+    data.map(lambda r: {"parts": r["name"].split(" "), "n": len(r["name"])}),
+    data.flat_map(lambda r: [{"a": r["id"]}, {"a": -r["id"]}]),
+    data.flat_map(lambda r: [r] if r["id"] % 7 == 0 else []),
+    data.flat_map(lambda r: [r["id"], 1]),
+    data.filter(lambda r: r["name"].strip().endswith(("1", "7")) and r["d"].month in (1, 2)),
+    numbers.map_batches(lambda b: {"y": np.where(b["x"] > 0, b["x"], 0), "i": b["id"] * 2}),
+    numbers.map_batches(lambda b: {k: b[k][b["x"] > 0] for k in ("x", "id")}),
+    numbers.map_batches(lambda b: {"x": b["x"][b["x"] > 0], "id": b["id"][b["x"] > 0]}),
+    numbers.map_batches(lambda b: {"f": np.clip(b["x"], -1, 1).astype(np.float32)}),
+):
+    print("made", repr(str(pipeline.schema())), pipeline.take_all())
+    pipeline.explain()
+"""
+
+
+def test_a_row_that_is_only_tested_is_no_result():
+    reason = "it takes the whole row or batch as a condition"
+    assert evaluate(function("lambda r: not not r"), [dict(FRIENDLY)]) == ("declined", reason)
+
+
+def test_both_lanes_make_the_same():
+    def printed(compiler):
+        environment = {**os.environ, "RACELINE_LAMBDA": compiler}
+        command = [sys.executable, "-c", PIPELINES]
+        run = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+        lines = run.stdout.splitlines()
+        made = [line for line in lines if line.startswith("made ")]
+        return made, sum(line.endswith(": compiled") for line in lines)
+
+    compiled, compiled_count = printed("on")
+    interpreted, interpreted_count = printed("off")
+    assert len(compiled) == 10
+    assert compiled == interpreted
+    # All but the one with a comprehension.
+    assert (compiled_count, interpreted_count) == (9, 0)
 
 
 def test_every_name_is_known_to_the_compiler():

@@ -81,9 +81,9 @@ pub(super) fn method(
     array: &Term,
     name: &str,
     positional: Vec<Value>,
-    named: Vec<(String, Value)>,
+    named: &[(String, Value)],
 ) -> Result<Term, Decline> {
-    match (name, positional.as_slice(), named.as_slice()) {
+    match (name, positional.as_slice(), named) {
         ("copy", [], []) => Ok(array.clone()),
         ("astype", [element], []) => cast(array, element),
         ("astype", [element], [(keyword, value)])

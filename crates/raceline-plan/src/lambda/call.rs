@@ -28,8 +28,10 @@ pub(super) fn call(
 ) -> Result<(), Decline> {
     let first = frame.stack.len().checked_sub(count).ok_or_else(malformed)?;
     let mut positional = frame.stack.split_off(first);
+    positional.iter().try_for_each(Value::check_kept)?;
     let unnamed = count.checked_sub(keywords.len()).ok_or_else(malformed)?;
-    let named = keywords.iter().cloned().zip(positional.split_off(unnamed)).collect();
+    let named: Vec<(String, Value)> =
+        keywords.iter().cloned().zip(positional.split_off(unnamed)).collect();
     match frame.pop()? {
         Value::Function(index) => {
             let function = functions.get(index).ok_or_else(malformed)?;
@@ -48,7 +50,7 @@ pub(super) fn call(
                 Ok(())
             }
             Value::Term(term) => {
-                let result = call_method(&term, &name, positional, named)?;
+                let result = call_method(&term, &name, positional, &named)?;
                 frame.push_evaluated(result);
                 Ok(())
             }
@@ -103,7 +105,7 @@ fn call_builtin(
     if builtin == Builtin::Dict {
         let mut sources = positional.into_iter();
         let (source, None) = (sources.next(), sources.next()) else { return Err(misfit()) };
-        return frame.copied_dict(source, named);
+        return frame.copied_dict(source.as_ref(), named);
     }
     for (name, value) in named {
         let fits = builtin == Builtin::Round && name == "ndigits" && positional.len() == 1;
@@ -166,7 +168,7 @@ fn call_method(
     receiver: &Term,
     name: &str,
     positional: Vec<Value>,
-    named: Vec<(String, Value)>,
+    named: &[(String, Value)],
 ) -> Result<Term, Decline> {
     if receiver.array {
         return array::method(receiver, name, positional, named);

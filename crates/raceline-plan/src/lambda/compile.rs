@@ -217,6 +217,9 @@ fn unsupported(field: &Field) -> Decline {
 fn value(returned: Returned) -> Result<Term, Decline> {
     match returned {
         Returned::Value(term) if term.kind == Kind::Null => Err(Decline::new("it returns None")),
+        Returned::Value(term) if term.kind == Kind::Strings => {
+            Err(Decline::new("it returns a list where a value is expected"))
+        }
         Returned::Value(term) => Ok(term),
         Returned::Columns(_) | Returned::Rows(_) => {
             Err(Decline::new("it returns a dict where a value is expected"))
@@ -237,6 +240,9 @@ fn rows(returned: Returned) -> Result<(Vec<Row>, bool), Decline> {
     for RowOut { present, content } in rows {
         let columns = match content {
             Returned::Columns(columns) if !are_values => columns,
+            Returned::Value(term) if term.kind == Kind::Strings => {
+                return Err(Decline::new("its list has lists"));
+            }
             Returned::Value(term) => vec![(PLAIN_VALUE_COLUMN.to_owned(), term)],
             _ => return Err(Decline::new("its list has dicts and values")),
         };

@@ -75,6 +75,7 @@ impl Frame {
             }
             Instruction::Store(slot) => {
                 let value = self.pop()?;
+                value.check_kept()?;
                 *self.slots.get_mut(*slot).ok_or_else(malformed)? = Some(value);
             }
             Instruction::Constant(index) => {
@@ -185,7 +186,7 @@ impl Frame {
                 let (index, top) = (self.index_from_top(*depth)?, self.index_from_top(1)?);
                 self.stack.swap(index, top);
             }
-            Instruction::Pop => drop(self.pop()?),
+            Instruction::Pop => self.pop()?.check_kept()?,
             _ => return Err(malformed()),
         }
         Ok(())
@@ -194,6 +195,7 @@ impl Frame {
     fn build_sequence(&mut self, count: usize, is_list: bool) -> Result<(), Decline> {
         let first = self.stack.len().checked_sub(count).ok_or_else(malformed)?;
         let items = self.stack.split_off(first);
+        items.iter().try_for_each(Value::check_kept)?;
         self.stack.push(Value::Sequence(Sequence { items, is_list }));
         Ok(())
     }

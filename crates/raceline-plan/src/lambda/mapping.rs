@@ -108,12 +108,12 @@ impl Frame {
     /// `dict(source, name=value, …)`.
     pub(super) fn copied_dict(
         &mut self,
-        source: Option<Value>,
+        source: Option<&Value>,
         entries: Vec<(String, Value)>,
     ) -> Result<Value, Decline> {
         let mut copy = match source {
             None => Dict::default(),
-            Some(Value::Dict(dict)) => self.dicts.get(dict).ok_or_else(malformed)?.clone(),
+            Some(Value::Dict(dict)) => self.dicts.get(*dict).ok_or_else(malformed)?.clone(),
             Some(_) => return Err(Decline::new("it makes a dict of something other than a dict")),
         };
         for (name, value) in entries {
@@ -137,7 +137,7 @@ impl Frame {
         }
         let mut arguments = arguments.into_iter();
         match (name, arguments.next(), arguments.next(), arguments.next()) {
-            ("copy", None, ..) => self.copied_dict(Some(Value::Dict(dict)), entries),
+            ("copy", None, ..) => self.copied_dict(Some(&Value::Dict(dict)), entries),
             ("update", added, None, _) => {
                 match added {
                     None => {}

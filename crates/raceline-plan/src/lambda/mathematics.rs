@@ -33,21 +33,23 @@ pub(super) fn call(function: Math, operands: &[Term]) -> Result<Term, Decline> {
             apply(function, Kind::Bool, Kind::Float, operands)
         }
         (Math::Log, [operand, base]) => {
-            let logarithm =
-                |term: &Term| apply(Math::Log, Kind::Float, Kind::Float, &[term.clone()]);
+            let logarithm = |term: &Term| {
+                apply(Math::Log, Kind::Float, Kind::Float, std::slice::from_ref(term))
+            };
             let (operand, base) = (logarithm(operand)?, logarithm(base)?);
             let divide = Operation::PyFloat(BinaryOp::Divide);
             super::python::apply(divide, Kind::Float, (&operand, &base), Kind::Float)
         }
-        (Math::Atan2 | Math::Copysign | Math::Fmod | Math::Pow, [_, _]) => {
+        (_, [_]) if !takes_two(function) => apply(function, Kind::Float, Kind::Float, operands),
+        (_, [_, _]) if takes_two(function) && function != Math::Gcd => {
             apply(function, Kind::Float, Kind::Float, operands)
         }
-        (Math::Gcd | Math::Atan2 | Math::Copysign | Math::Fmod | Math::Pow, _) => {
-            Err(Decline::new(format!("it calls `{name}` with arguments that are not known")))
-        }
-        (_, [_]) => apply(function, Kind::Float, Kind::Float, operands),
         _ => Err(Decline::new(format!("it calls `{name}` with arguments that are not known"))),
     }
+}
+
+fn takes_two(function: Math) -> bool {
+    matches!(function, Math::Gcd | Math::Atan2 | Math::Copysign | Math::Fmod | Math::Pow)
 }
 
 fn apply(function: Math, kind: Kind, operand: Kind, operands: &[Term]) -> Result<Term, Decline> {

@@ -68,6 +68,18 @@ impl Value {
         }))
     }
 
+    /// Refuses to keep or drop a method that is not called: whether there is one is judged by
+    /// the call.
+    ///
+    /// # Errors
+    /// When it is one.
+    pub(super) fn check_kept(&self) -> Result<(), Decline> {
+        match self {
+            Self::Method(_, name) => Err(Decline::new(format!("it uses the attribute `.{name}`"))),
+            _ => Ok(()),
+        }
+    }
+
     /// The constant, when it is one that is no tuple.
     pub(super) fn as_constant(&self) -> Option<&Constant> {
         match self {

@@ -30,7 +30,7 @@ pub(super) fn evaluate(function: Numpy, inputs: &[Input], rows: usize) -> Result
         }
         (_, [value]) => {
             let rounded: fn(f64) -> f64 = match function {
-                Numpy::Absolute => |value| value.abs(),
+                Numpy::Absolute => f64::abs,
                 Numpy::Ceil => f64::ceil,
                 Numpy::Floor => f64::floor,
                 Numpy::Rint => f64::round_ties_even,
@@ -96,6 +96,8 @@ fn pick<T: ArrowPrimitiveType>(
 }
 
 /// `astype`: floats are truncated, and trouble where the result does not hold them; ints wrap.
+#[expect(clippy::cast_possible_truncation, reason = "NumPy wraps ints")]
+#[expect(clippy::cast_sign_loss, reason = "NumPy wraps ints")]
 pub(super) fn cast(element: Element, value: &Input) -> Result<ArrayRef> {
     let value = &widened(value)?;
     match element {

@@ -188,8 +188,7 @@ fn parse_float(text: &str) -> Result<f64, Trouble> {
     let (number, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     let exponent = exponent.strip_prefix(['-', '+']).unwrap_or(exponent);
-    let plain = !(whole.is_empty() && fraction.is_empty())
-        && !exponent.is_empty()
-        && [whole, fraction, exponent].into_iter().all(all_digits);
+    let has_digits = !exponent.is_empty() && (!whole.is_empty() || !fraction.is_empty());
+    let plain = has_digits && [whole, fraction, exponent].into_iter().all(all_digits);
     if plain { text.parse().map_err(|_| Trouble) } else { Err(Trouble) }
 }

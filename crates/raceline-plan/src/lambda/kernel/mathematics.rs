@@ -54,13 +54,13 @@ fn test(value: &Input, holds: impl Fn(f64) -> bool) -> Result<ArrayRef> {
 
 /// A result that Python returns: NaN for NaN, and else one of a finite argument that is finite.
 fn regular(argument: f64, result: f64) -> (f64, bool) {
-    (result, !argument.is_nan() && !(argument.is_finite() && result.is_finite()))
+    (result, !(argument.is_nan() || argument.is_finite() && result.is_finite()))
 }
 
 fn one(math: Math, value: &Input) -> Result<ArrayRef> {
     let values = value.primitive::<Float64Type>()?;
     let function: fn(f64) -> f64 = match math {
-        Math::Fabs => |value| value.abs(),
+        Math::Fabs => f64::abs,
         Math::Degrees => |value| value * (180.0 / PI),
         Math::Radians => |value| value * (PI / 180.0),
         Math::Acos => f64::acos,

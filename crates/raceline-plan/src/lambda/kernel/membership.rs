@@ -23,9 +23,7 @@ pub(super) fn is_among(item: &Input, choices: &[Input]) -> Result<ArrayRef> {
     } else if let Some(values) = array.as_primitive_opt::<Float64Type>() {
         let choices = choices().map(|choice| Ok(choice.primitive::<Float64Type>()?.values[0]));
         let choices = choices.collect::<Result<Vec<_>>>()?;
-        #[expect(clippy::float_cmp, reason = "Python asks for equality")]
-        let is_choice = |value: f64| choices.iter().any(|choice| *choice == value);
-        BooleanBuffer::collect_bool(rows, |row| is_choice(values.value(row)))
+        BooleanBuffer::collect_bool(rows, |row| choices.contains(&values.value(row)))
     } else if let Some(values) = array.as_string_opt::<i32>() {
         let choices = choices().map(|choice| Ok(choice.strings()?.get(0)));
         let choices = choices.collect::<Result<HashSet<_>>>()?;

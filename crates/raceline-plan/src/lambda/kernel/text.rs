@@ -1,6 +1,7 @@
 //! Methods of strings. Positions and lengths are counted in code points, as in Python.
 
 use std::borrow::Cow;
+use std::fmt::Write;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BooleanArray, ListArray, StringBuilder};
@@ -19,14 +20,15 @@ impl Texts {
         Self(StringBuilder::with_capacity(rows, rows * 8))
     }
 
-    /// Adds one string, in parts.
+    /// Adds one string, in one part or more.
     pub(super) fn push(&mut self, parts: &[&str]) -> Result<(), Trouble> {
         let bytes: usize = parts.iter().map(|part| part.len()).sum();
         i32::try_from(self.0.values_slice().len() + bytes).map_err(|_| Trouble)?;
-        match parts {
-            [text] => self.0.append_value(text),
-            parts => self.0.append_value(parts.concat()),
+        let (last, first) = parts.split_last().ok_or(Trouble)?;
+        for part in first {
+            self.0.write_str(part).map_err(|_| Trouble)?;
         }
+        self.0.append_value(last);
         Ok(())
     }
 
@@ -104,10 +106,13 @@ fn cased(text: &str, upper: bool) -> Result<Cow<'_, str>, Trouble> {
             | '\u{30a1}'..='\u{30fa}' | '\u{4e00}'..='\u{9fef}' | '\u{ac00}'..='\u{d7a3}'
             | '\u{1f300}'..='\u{1f64f}')
     };
-    if !text.is_ascii() && !text.chars().all(settled) {
-        return Err(Trouble);
-    }
-    Ok(Cow::Owned(if upper { text.to_uppercase() } else { text.to_lowercase() }))
+    Ok(Cow::Owned(match (text.is_ascii(), upper) {
+        (true, true) => text.to_ascii_uppercase(),
+        (true, false) => text.to_ascii_lowercase(),
+        _ if !text.chars().all(settled) => return Err(Trouble),
+        (false, true) => text.to_uppercase(),
+        (false, false) => text.to_lowercase(),
+    }))
 }
 
 /// The text without something at its ends.
@@ -236,21 +241,21 @@ fn slice(receiver: &Input, bounds: &[Input], rows: usize) -> Result<ArrayRef> {
     let bound = |at: usize| -> Result<Option<(Input, &Input)>> {
         Ok(bounds.get(at).map(|bound| (bound.with_values(), bound)))
     };
-    let (start, stop, step) = (bound(0)?, bound(1)?, bound(2)?);
+    let (from, to, by) = (bound(0)?, bound(1)?, bound(2)?);
     let values = |bound: &Option<(Input, &Input)>| -> Result<Vec<Option<i64>>> {
         let Some((values, bound)) = bound else { return Ok(vec![None; rows]) };
         let values: Operand<'_, i64> = values.primitive::<Int64Type>()?;
         Ok((0..rows).map(|row| (!bound.is_null(row)).then(|| values.get(row))).collect())
     };
-    let (start, stop, step) = (values(&start)?, values(&stop)?, values(&step)?);
+    let (from, to, by) = (values(&from)?, values(&to)?, values(&by)?);
     each(rows, |row| {
         let text = texts.get(row);
-        let step = step[row].unwrap_or(1);
+        let step = by[row].unwrap_or(1);
         if step == 0 {
             return Err(Trouble);
         }
         let length = length(text);
-        let (first, end) = clamped(start[row], stop[row], step, length);
+        let (first, end) = clamped(from[row], to[row], step, length);
         if step == 1 {
             return Ok(Cow::Borrowed(between(text, first, end)));
         }
@@ -266,14 +271,14 @@ fn slice(receiver: &Input, bounds: &[Input], rows: usize) -> Result<ArrayRef> {
 }
 
 /// The first place, and the one to stop before, in a sequence of `length`.
-fn clamped(start: Option<i64>, stop: Option<i64>, step: i64, length: i64) -> (i64, i64) {
+fn clamped(from: Option<i64>, to: Option<i64>, step: i64, length: i64) -> (i64, i64) {
     let (lowest, highest) = if step > 0 { (0, length) } else { (-1, length - 1) };
     let clamp = |bound: i64| {
         let bound = if bound < 0 { bound.saturating_add(length) } else { bound };
         bound.clamp(lowest, highest)
     };
     let (first, end) = if step > 0 { (lowest, highest) } else { (highest, lowest) };
-    (start.map_or(first, clamp), stop.map_or(end, clamp))
+    (from.map_or(first, clamp), to.map_or(end, clamp))
 }
 
 /// The characters from the `first` to before the `end`.
