@@ -17,7 +17,7 @@ Case = tuple[Program, pa.RecordBatch]
 
 def _rows(source: str, kind: str = "map", **columns: list[Any] | pa.Array) -> Case:
     """A function of rows: an expression over `row`, or a module that defines `fn`."""
-    module = source if "fn" in source else f"fn = lambda row: {source}"
+    module = source if "fn" in source or "\n" in source else f"fn = lambda row: {source}"
     return Program(kind, f"import math\n{module}\n"), pa.record_batch(columns)
 
 
@@ -154,6 +154,116 @@ _STATEMENTS = [
     _rows("[row] * row['a']", "flat_map", a=[1, 0, 2]),
     _rows("row['a']", "flat_map", a=[1]),
 ]
+_DIFFERED = [
+    *[
+        _rows(source, a=[5, 0, None])
+        for source in ("not not row", "{'x': not not row['a']}", "[not not row['a'], 1][0]")
+    ],
+    _rows("not not row['a']", "filter", a=[5, 0, None]),
+    _rows("row['s'].split()", s=["a b", ""]),
+    _rows("row['s'].split()", "key", s=["a b", ""]),
+    _rows("def fn(row):\n    1 .month\n    return 'z'", a=[1]),
+    _rows("def fn(row):\n    row['a'].month\n    return row", a=[1]),
+    _rows("def fn(row):\n    x = row['d'].lower\n    return row", d=[dt.date(2000, 1, 1)]),
+    _rows("f\"{0.1 * row['f']}\"", f=[2.0**53, 1 + 2.0**-17, 1099511627776.03125]),
+    _rows("{'x': row['a'] if row['p'] else 0.5}", p=[True, False], a=[-(2**63), 1]),
+]
+_NAMES = [
+    # Names that mean something else than they seem to.
+    _rows("abs = lambda x: 7\nfn = lambda row: abs(row['a'])", a=[-1]),
+    _rows("len = str.upper\nfn = lambda row: len(row['s'])", s=["ab"]),
+    _rows("def fn(row, max=min):\n    return max(row['a'], 3)", a=[5]),
+    _rows("class math:\n    sqrt = abs\nfn = lambda row: math.sqrt(row['a'])", a=[-4]),
+    _rows("from math import sqrt, floor as f\nfn = lambda row: f(sqrt(row['a']))", a=[10]),
+    _rows("import math as m\nfn = lambda row: m.pi * row['f']", f=[2.0]),
+    _rows("import math\nmath = 3\nfn = lambda row: math + row['a']", a=[2]),
+    _rows("def fn(row):\n    str = row['a']\n    return str + 1", a=[2]),
+    _rows("int = float\nfn = lambda row: int(row['a'])", a=[2]),
+    _rows("dict = lambda **k: {'y': 0}\nfn = lambda row: dict(x=row['a'])", a=[2]),
+    _rows(
+        "class A(int):\n    __add__ = max\nK = A(1)\nfn = lambda row: K + row['a']",
+        a=[2],
+    ),
+    _rows("K = [1]\nfn = lambda row: row['a'] in K", "filter", a=[1, 2]),
+    _rows("def h(x):\n    return h(x - 1) if x > 0 else 0\nfn = lambda row: h(row['a'])", a=[3]),
+    _rows("def h(x):\n    global N\n    N = x\n    return x\nfn = lambda row: h(row['a'])", a=[3]),
+    _rows(
+        "def h(x, out=[]):\n    out.append(x)\n    return len(out)\nfn = lambda row: h(row['a'])",
+        a=[3, 4],
+    ),
+    _rows("def h(x):\n    return\nfn = lambda row: {'x': h(row['a']), **row}", a=[3]),
+    _rows("def h(x, y):\n    return x\nfn = lambda row: h(row['a'])", a=[3]),
+    _rows("def h(x):\n    return x\nfn = lambda row: h(row['a'], x=1)", a=[3]),
+    _rows("def h(x):\n    x += 1\n    return x\nfn = lambda row: h(row['a']) + row['a']", a=[3]),
+    _rows("def h(x):\n    return lambda y: x + y\nfn = lambda row: h(row['a'])(1)", a=[3]),
+    _rows("def h(r):\n    return r\nfn = lambda row: {**h(row), 'x': 1}", a=[3]),
+    _rows(
+        "def h(r):\n    r = dict(r)\n    r['x'] = 1\ndef fn(row):\n    h(row)\n    return row",
+        a=[3],
+    ),
+    _rows("def h(r, x):\n    r['x'] = x\ndef fn(row):\n    h(row, 2)\n    return row", a=[3]),
+    _rows(
+        "def h(a):\n    if a > 2:\n        return 'big'\nfn = lambda row: {'x': h(row['a'])}",
+        a=[3, 1],
+    ),
+    _rows(
+        "def h(a, /, b=2, *, c=3):\n    return a + b * c\nfn = lambda row: h(row['a'], c=row['a'])",
+        a=[3],
+    ),
+    _rows(
+        "h = lambda a: a * 2\ng = lambda a: h(a) + 1\nfn = lambda row: g(h(row['a']))", a=[2**61]
+    ),
+    _rows("def make(h):\n    return lambda row: h(row['a'])\nfn = make(abs)", a=[-3]),
+    _rows(
+        "def make(h):\n    return lambda row: h(row['a'])\nfn = make(lambda x: x or 5)", a=[0, None]
+    ),
+]
+_DICTS = [
+    _rows(
+        "def fn(row):\n    if row['a'] > 1:\n        row['b'] = 1\n    return row",
+        a=[1, 2],
+        b=[5, 6],
+    ),
+    _rows("def fn(row):\n    if row['a'] > 1:\n        row['z'] = 1\n    return row", a=[1, 2]),
+    _rows(
+        "def fn(row):\n    r = row if row['a'] > 1 else {**row}\n    r['a'] = 0\n    return row",
+        a=[1, 2],
+    ),
+    _rows("def fn(row):\n    del row['a']\n    row['a'] = 1\n    return row", a=[1], b=[2]),
+    _rows("def fn(row):\n    x = row.pop('a')\n    row['x'] = x\n    return row", a=[1], b=[2]),
+    _rows("def fn(row):\n    row.update(b=row['a'], c=3)\n    return row", a=[1], b=[2]),
+    _rows("def fn(row):\n    row.update({'c': 3}, b=1)\n    return row", a=[1], b=[2]),
+    _rows("def fn(row):\n    row |= {'c': row['a']}\n    return row", a=[1], b=[2]),
+    _rows(
+        "def fn(row):\n    old = row\n    row = {**row, 'c': 1}\n    old['a'] = 9\n    return row",
+        a=[1],
+    ),
+    _rows("def fn(row):\n    x = [row, row]\n    row['a'] = 9\n    return x", "flat_map", a=[1]),
+    _rows(
+        "def fn(row):\n    x = [{**row}, row]\n    row['a'] = 9\n    return x", "flat_map", a=[1]
+    ),
+    _rows(
+        "[{**row, 'i': 0}, {**row, 'i': 1}] if row['a'] else [{**row, 'i': 2}]",
+        "flat_map",
+        a=[1, 0],
+    ),
+    _rows("[{'x': row['a']}, {'x': None}]", "flat_map", a=[1, 0]),
+    _rows("[{'x': 1 // row['a']}] if row['a'] else []", "flat_map", a=[1, 0]),
+    _rows("[row['a'], row['b']]", "flat_map", a=[1, 0], b=[2, None]),
+    _rows("[row['a'], 'x']", "flat_map", a=[1, 0]),
+    _rows("[]", "flat_map", a=[1, 0]),
+    _rows("[None]", "flat_map", a=[1, 0]),
+    _rows("({'x': row['a']}, {'y': row['a']})", "flat_map", a=[1, 0]),
+    _rows("'ab'", "flat_map", a=[1, 0]),
+    _rows("{'x': row.get('a') is None, 'y': row.get('zz'), 'z': len(row)}", a=[1, None]),
+    _rows("{}", a=[1]),
+    _rows("{'x': None}", a=[1]),
+    _rows("{'x': {'y': row['a']}}", a=[1]),
+    _rows("{'x': (row['a'], 1)}", a=[1]),
+    _rows("{'x': [row['a'], 1]}", a=[1]),
+    _rows("{1: row['a']}", a=[1]),
+    _rows("{'x': row}", a=[1]),
+]
 _SMALL = pa.array([1, -128, 127], pa.int8())
 _NUMPY = [
     _arrays('{"x": batch["a"] + batch["a"]}', a=[2**63 - 1, 1]),
@@ -207,4 +317,13 @@ _NUMPY = [
     _arrays('def fn(batch):\n    x = batch["a"]\n    x += 1\n    return {"x": x}', a=[1]),
     _arrays('def fn(batch):\n    b = {**batch}\n    b["x"] = b["a"] > 1\n    return batch', a=[1]),
 ]
-CORPUS: list[Case] = [*_TEXT, *_ARITHMETIC, *_DATES, *_STATEMENTS, *_NUMPY]
+CORPUS: list[Case] = [
+    *_TEXT,
+    *_ARITHMETIC,
+    *_DATES,
+    *_STATEMENTS,
+    *_DIFFERED,
+    *_NAMES,
+    *_DICTS,
+    *_NUMPY,
+]

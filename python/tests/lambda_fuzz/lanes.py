@@ -88,8 +88,6 @@ def compiled(program: Program, table: pa.RecordBatch) -> Outcome:
     except BaseException as error:  # a panic, too, is the compiler's failure
         if isinstance(error, KeyboardInterrupt):
             raise
-        if str(error) == "unknown kind `flat_map`":
-            return Outcome("declined", error=str(error))
         return Outcome("broken", error=error)
     if status == "ok":
         return Outcome("ok", pa.record_batch(result))
@@ -119,6 +117,8 @@ def interpreted(program: Program, table: pa.RecordBatch, *, warns: bool = True) 
             outputs = [pa.record_batch(output) for output in part.over(iter([batch]))]
     except FunctionError as error:
         return Outcome("raised", error=error.__cause__)
+    except Exception as error:  # of rows that are none
+        return Outcome("raised", error=error)
     outputs = [output for output in outputs if output.num_rows]
     if not outputs:
         return Outcome("ok")
