@@ -47,5 +47,5 @@ def immutable(value: object, what: str) -> object:
             raise Decline(f"{what} is a string with a lone surrogate") from None
         return value
     if kind is tuple or kind is frozenset:
-        return tuple(immutable(item, what) for item in value)  # type: ignore[attr-defined]
+        return kind(immutable(item, what) for item in value)  # type: ignore[attr-defined]
     raise Decline(f"{what} is a {kind.__name__}, which may change")

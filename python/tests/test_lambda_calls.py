@@ -24,6 +24,7 @@ from raceline._lambda_names import BUILTIN_NAMES, MATH_NAMES, NUMPY_NAMES
 INT_MAX = 2**63 - 1
 LIMIT = 3
 CHOICES = frozenset({"b", "c", 2})
+NAMES = frozenset({"a", "b"})
 EXTREMES = {
     "a": [0, -1, 7, INT_MAX, -INT_MAX - 1, 2**53 + 1, -(2**53) - 1, None],
     "b": [1, 0, -3, 12, INT_MAX, -INT_MAX - 1, None],
@@ -123,7 +124,8 @@ SCALARS = [
     "round(r['a'], 3)", "round(r['f'], ndigits=1)", "round(r['f'], None)", "int(r['f'])",
     "int(r['p'])", "int(r['a'])", "int('12')", "float(r['a'])", "float(r['f'])", "float('1.5')",
     "bool(r['f'])", "bool(r['s'])", "str(r['a'])", "str(r['f'])", "str(r['g'])", "str(r['p'])",
-    "str(r['s'])", "len(r['s'])", "len(r)", "len((1, 2)) + r['a']", "max(r['d'], r['d']).year",
+    "str(r['s'])", "len(r['s'])", "len(r)", "len(CHOICES)",
+    "len((1, 2)) + r['a']", "max(r['d'], r['d']).year",
     "min(r['m'], r['m'])", "abs(-3) + r['a']",
 ]  # fmt: skip
 MATHS = [
@@ -311,6 +313,11 @@ def looping(x):
         (lambda r: math.hypot(r["f"], 1.0), "map",
          "it calls `math.hypot`, which is not known to be pure"),
         (lambda r: math.absent, "map", "it uses `math.absent`, which is not defined"),
+        (lambda r: CHOICES[0], "map", "it uses a set as an operand"),
+        (lambda r: r["s"].startswith(NAMES), "map", "it uses a set as an operand"),
+        (lambda r: ",".join(NAMES), "map", "it calls `.join()` of str in a way not known"),
+        (lambda r: min(NAMES), "map", "it calls `min` with arguments that are not known"),
+        (lambda r: NAMES, "flat_map", "it returns something other than a list of rows"),
         (lambda r: math, "map", "`math` is a module, which may change"),
         (lambda r: np.sqrt(r["f"]), "map", "it calls `np.sqrt` of a scalar"),
         (lambda r: f"{r['s']!r}", "map", "it formats by `!r`, `!a` or `!s`"),

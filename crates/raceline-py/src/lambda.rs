@@ -2,7 +2,7 @@
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyFloat, PyInt, PyString, PyTuple};
+use pyo3::types::{PyBool, PyFloat, PyFrozenSet, PyInt, PyString, PyTuple};
 use pyo3_arrow::PyRecordBatch;
 use raceline_plan::lambda::{
     BinaryOp, Builtin, CompareOp, Constant, Function, Instruction, Parameter, Program, UnaryOp,
@@ -116,6 +116,10 @@ fn constant(value: &Bound<'_, PyAny>) -> PyResult<Option<Constant>> {
         let items: Option<Vec<Constant>> =
             items.iter().map(|item| constant(&item)).collect::<PyResult<_>>()?;
         items.map(Constant::Tuple)
+    } else if let Ok(items) = value.cast_exact::<PyFrozenSet>() {
+        let items: Option<Vec<Constant>> =
+            items.iter().map(|item| constant(&item)).collect::<PyResult<_>>()?;
+        items.map(Constant::Set)
     } else {
         None
     })

@@ -115,7 +115,7 @@ fn call_builtin(
         positional.push(value);
     }
     if builtin == Builtin::Len
-        && let [Value::Dict(_) | Value::Sequence(_)] = positional.as_slice()
+        && let [Value::Dict(_) | Value::Sequence(_) | Value::Set(_)] = positional.as_slice()
     {
         return length(frame, &positional[0]);
     }
@@ -157,7 +157,7 @@ fn call_builtin(
 fn length(frame: &Frame, container: &Value) -> Result<Value, Decline> {
     let length = match container {
         Value::Dict(dict) => frame.dicts.get(*dict).ok_or_else(malformed)?.entries.len(),
-        Value::Sequence(sequence) => sequence.items.len(),
+        Value::Sequence(Sequence { items, .. }) | Value::Set(items) => items.len(),
         _ => return Err(malformed()),
     };
     let length = i64::try_from(length).map_err(|_| malformed())?;

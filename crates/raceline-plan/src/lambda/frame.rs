@@ -289,8 +289,8 @@ impl Frame {
                 let dict = self.dicts.get(dict).ok_or_else(malformed)?;
                 Term::truth(dict.get(name).is_some())
             }
-            (Value::Sequence(choices), item) => {
-                let choices = choices.items.into_iter().map(Value::into_term);
+            (Value::Sequence(Sequence { items: choices, .. }) | Value::Set(choices), item) => {
+                let choices = choices.into_iter().map(Value::into_term);
                 let choices = choices.collect::<Result<Vec<_>, _>>()?;
                 python::is_among(&item.into_term()?, &choices)?
             }
@@ -403,7 +403,9 @@ impl Frame {
                 let dict = self.dicts.get(dict).ok_or_else(malformed)?;
                 Ok(Term::truth(!dict.entries.is_empty()))
             }
-            Value::Sequence(sequence) => Ok(Term::truth(!sequence.items.is_empty())),
+            Value::Sequence(Sequence { items, .. }) | Value::Set(items) => {
+                Ok(Term::truth(!items.is_empty()))
+            }
             other => other.into_term(),
         }
     }

@@ -62,8 +62,10 @@ pub enum Constant {
     Float(f64),
     /// A `str`.
     Str(String),
-    /// A `tuple`, or a `frozenset` in any order.
+    /// A `tuple`.
     Tuple(Vec<Self>),
+    /// A `frozenset`, in any order.
+    Set(Vec<Self>),
 }
 
 /// A unary operator.

@@ -96,7 +96,7 @@ pub(super) fn truth(operand: &Term) -> Result<Term, Decline> {
         Some(Constant::Int(value)) => return Ok(Term::truth(*value != 0)),
         Some(Constant::Float(value)) => return Ok(Term::truth(*value != 0.0)),
         Some(Constant::Str(value)) => return Ok(Term::truth(!value.is_empty())),
-        Some(Constant::Tuple(_)) | None => {}
+        Some(Constant::Tuple(_) | Constant::Set(_)) | None => {}
     }
     match operand.kind {
         Kind::Null => Ok(Term::truth(false)),

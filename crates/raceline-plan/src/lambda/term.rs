@@ -92,10 +92,12 @@ impl Term {
         Self { expr, kind, array, nullable: !array, constant: None, mask: None, size: 1 }
     }
 
-    /// A constant that is not a tuple, which has no value: it is `None` here.
+    /// A constant that is no tuple or set, which have no expression: they are `None` here.
     pub(super) fn scalar(constant: &Constant) -> Self {
         let (expr, kind) = match constant {
-            Constant::None | Constant::Tuple(_) => (lit(ScalarValue::Null), Kind::Null),
+            Constant::None | Constant::Tuple(_) | Constant::Set(_) => {
+                (lit(ScalarValue::Null), Kind::Null)
+            }
             Constant::Bool(value) => (lit(*value), Kind::Bool),
             Constant::Int(value) => (lit(*value), Kind::Int),
             Constant::Float(value) => (lit(*value), Kind::Float),

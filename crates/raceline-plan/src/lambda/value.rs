@@ -14,6 +14,8 @@ pub(super) enum Value {
     Dict(usize),
     /// A tuple or list that nothing changes.
     Sequence(Sequence),
+    /// A frozenset, in any order.
+    Set(Vec<Self>),
     /// `start:stop:step`.
     Slice(Vec<Term>),
     /// A function of the language or a library.
@@ -45,6 +47,7 @@ impl Value {
                 items: items.iter().map(Self::constant).collect(),
                 is_list: false,
             }),
+            Constant::Set(items) => Self::Set(items.iter().map(Self::constant).collect()),
             scalar => Self::Term(Term::scalar(scalar)),
         }
     }
@@ -61,6 +64,7 @@ impl Value {
             Self::Dict(_) => "it uses a dict as an operand".into(),
             Self::Sequence(Sequence { is_list: true, .. }) => "it uses a list as an operand".into(),
             Self::Sequence(_) => "it uses a tuple as an operand".into(),
+            Self::Set(_) => "it uses a set as an operand".into(),
             Self::Slice(_) => "it uses a slice as an operand".into(),
             Self::Builtin(builtin) => format!("it uses `{}` as an operand", builtin.name()),
             Self::Function(_) => "it uses a function as an operand".into(),
