@@ -51,16 +51,13 @@ class Outcome(NamedTuple):
 @lru_cache(maxsize=256)
 def load(program: Program) -> FunctionType:
     """The function of a program, of true bytecode; tracebacks find its source."""
-    name = f"<random {abs(hash(program.source)):x}>"
-    linecache.cache[name] = (
-        len(program.source),
-        None,
-        program.source.splitlines(keepends=True),
-        name,
-    )
+    # Few names, so that a long run does not keep the source of all programs.
+    name = f"<random {hash(program.source) % 1024}>"
+    lines = program.source.splitlines(keepends=True)
+    linecache.cache[name] = (len(program.source), None, lines, name)
     names: dict[str, Any] = {"__name__": "random_program"}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", SyntaxWarning)
+        warnings.simplefilter("ignore")
         exec(compile(program.source, name, "exec"), names)
     return names["fn"]
 

@@ -28,7 +28,7 @@ def is_python(program: Program) -> bool:
     """Whether this version of Python takes the source: before 3.12, f-strings nest badly."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SyntaxWarning)
+            warnings.simplefilter("ignore")
             compile(program.source, "<random>", "exec")
     except SyntaxError:
         return False
