@@ -8,6 +8,7 @@ python_of = $(firstword $(shell python$(1) -c 'import sys; print(sys.executable)
 	$(wildcard $(HOME)/.pyenv/versions/$(1).*/bin/python$(1)))
 OTHER_PYTHONS := $(foreach version,3.12 3.13,$(if $(call python_of,$(version)),$(version)))
 WHEEL_BYTES_MAX := 47185920
+FUZZ_PROGRAMS ?= 100000
 DEVELOP := VIRTUAL_ENV=$(CURDIR)/$(VENV) PATH=$(BIN):$$PATH $(BIN)/maturin develop --quiet
 
 # Where cargo builds.
@@ -17,7 +18,7 @@ CARGO_TARGET_DIR ?= $(CURDIR)/target
 export PYO3_PYTHON := $(BIN)/python
 export LD_LIBRARY_PATH := $(shell $(PYTHON) -c 'import sysconfig; print(sysconfig.get_config_var("LIBDIR") or "")'):$(LD_LIBRARY_PATH)
 
-.PHONY: test demo bench check rust-test python-test versions-test develop release-check deny pins clean
+.PHONY: test demo bench fuzz check rust-test python-test versions-test develop release-check deny pins clean
 
 # Everything, cheapest first.
 test: check rust-test python-test versions-test
@@ -70,6 +71,11 @@ bench: benches/.venv/.ready
 		benches/.venv/bin/maturin develop --release --quiet
 	benches/.venv/bin/python -m compileall -q python/raceline
 	benches/.venv/bin/python benches/run.py
+
+# The night-long form of the compiler's fuzz; for another version of Python,
+# `make fuzz PYTHON=python3.13 VENV=.venv-3.13`.
+fuzz: develop
+	RACELINE_FUZZ_PROGRAMS=$(FUZZ_PROGRAMS) $(BIN)/pytest python/tests/test_lambda_fuzz.py
 
 # The wheel as released, and whether it is small enough.
 release-check: $(VENV)/.ready

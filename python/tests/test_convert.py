@@ -108,6 +108,8 @@ def test_integers_and_floats_make_floats_while_that_is_exact() -> None:
     assert round_trip([1, 2.5, None]) == [1.0, 2.5, None]
     with pytest.warns(UserWarning, match="column `x`"):
         assert round_trip([2**53 + 1, 2.5]) == [2**53 + 1, 2.5]
+    with pytest.warns(UserWarning, match="column `x`"):
+        assert round_trip([-(2**63), 2.5]) == [-(2**63), 2.5]
 
 
 def test_numpy_scalars_keep_their_type() -> None:

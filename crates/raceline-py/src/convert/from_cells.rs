@@ -124,7 +124,7 @@ fn integers(cells: &Cells<'_>) -> Option<ArrayRef> {
 fn floats(cells: &Cells<'_>) -> Option<ArrayRef> {
     let exact = cells.iter().all(|cell| {
         !cell.is_instance_of::<PyInt>()
-            || cell.extract::<i64>().is_ok_and(|int| int.abs() <= EXACT_FLOAT_INT)
+            || cell.extract().is_ok_and(|int| (-EXACT_FLOAT_INT..=EXACT_FLOAT_INT).contains(&int))
     });
     let values = if exact { extracted::<f64>(cells) } else { None };
     values.map(|values| Arc::new(Float64Array::from(values)) as ArrayRef)
