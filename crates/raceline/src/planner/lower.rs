@@ -4,21 +4,19 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use arrow::datatypes::{Field, SchemaRef};
+use arrow::datatypes::SchemaRef;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use raceline_connect::{BinaryReader, FileColumns, FileSink, ImageReader, Listing, TextReader};
-use raceline_exec::{BatchShape, Graph, NodeId, Operator, PoolShape, Region, SplitReader};
+use raceline_connect::FileSink;
+use raceline_exec::{BatchShape, Graph, NodeId, Operator, PoolShape, Region};
 use raceline_plan::{
-    Aggregate, FileFormat, FileScan, FileSplit, Node, OnError, Projection, SortKey, Source,
-    UdfBody, UdfSpec, WriteSpec,
+    Aggregate, Node, OnError, Projection, SortKey, Source, UdfBody, UdfSpec, WriteSpec,
 };
-use raceline_relational::{
-    AggregateRegion, FileReader, FilterOperator, ProjectOperator, SortRegion, infer_schema,
-};
+use raceline_relational::{AggregateRegion, FilterOperator, ProjectOperator, SortRegion};
 use raceline_types::{Failure, InternalError, unite_schemas};
 use raceline_worker::{CallerDesk, ErroredBatches, ErroredRows};
 
+use super::files::file_source;
 use super::foreign::{self, Errored, Lane};
 use crate::batching::Batching;
 use crate::crossing::{check_declared, columns_text};
@@ -26,9 +24,7 @@ use crate::letters::{Keeper, SplitLabels, StageErrors};
 use crate::native::NativeOperator;
 use crate::region::{LimitRegion, RepartitionRegion, UnionRegion};
 use crate::session::Session;
-use crate::source::{
-    FileSource, LabelledSource, MemorySource, RangeSource, StoredSource, range_schema,
-};
+use crate::source::{LabelledSource, MemorySource, RangeSource, StoredSource, range_schema};
 use crate::tolerance::{Tolerance, TolerantSource};
 use crate::unite::UniteOperator;
 
@@ -182,7 +178,7 @@ impl Lowering<'_> {
                 (Arc::new(source), Some(Arc::clone(schema)))
             }
             Source::Files(scan) => {
-                let (source, schema) = self.files(scan).await?;
+                let (source, schema) = file_source(self.session, scan).await?;
                 (Arc::new(source), Some(schema))
             }
         };
@@ -192,39 +188,6 @@ impl Lowering<'_> {
         };
         let source = self.labelled(source);
         Ok(Flow { open: Open::Fragment { source, fused: Vec::new() }, schema })
-    }
-
-    /// The listing of a scan, the reader of its format, and the schema of what it reads.
-    async fn files(&self, scan: &FileScan) -> Result<(FileSource, SchemaRef), Failure> {
-        let stores = self.session.stores();
-        let listing = Listing::new(Arc::clone(stores), scan)?;
-        let first = listing.first().await?;
-        let (reader, schema): (Arc<dyn SplitReader>, SchemaRef) = match &scan.format {
-            FileFormat::Parquet | FileFormat::Csv(_) | FileFormat::Json(_) => {
-                self.session.register_stores();
-                let engine = self.session.engine();
-                let table = infer_schema(engine, scan, &first).await?;
-                let reader = FileReader::new(Arc::clone(engine), scan, table)?;
-                let schema = reader.output_schema();
-                (Arc::new(reader), schema)
-            }
-            FileFormat::Text(options) => {
-                let columns = file_columns(scan, &first, &TextReader::content())?;
-                let schema = Arc::clone(columns.schema());
-                (Arc::new(TextReader::new(Arc::clone(stores), options.clone(), columns)), schema)
-            }
-            FileFormat::Binary => {
-                let columns = file_columns(scan, &first, &BinaryReader::content())?;
-                let schema = Arc::clone(columns.schema());
-                (Arc::new(BinaryReader::new(Arc::clone(stores), columns)), schema)
-            }
-            FileFormat::Image(options) => {
-                let columns = file_columns(scan, &first, &ImageReader::content(options)?)?;
-                let schema = Arc::clone(columns.schema());
-                (Arc::new(ImageReader::new(Arc::clone(stores), options, columns)?), schema)
-            }
-        };
-        Ok((FileSource::new(scan.format.read_name(), listing, reader), schema))
     }
 
     fn project(&mut self, flow: Flow, projection: &Projection) -> Result<Flow, Failure> {
@@ -483,28 +446,6 @@ impl Lowering<'_> {
             Open::Sealed(node) => node,
         }
     }
-}
-
-/// The columns of a scan whose files hold one column: it, those of the folders, the path.
-fn file_columns(
-    scan: &FileScan,
-    first: &FileSplit,
-    content: &Field,
-) -> Result<FileColumns, Failure> {
-    let partitions: Vec<_> =
-        first.partition_values.iter().map(|(column, _)| Arc::clone(column)).collect();
-    let columns = |projection: Option<&[String]>| {
-        FileColumns::new(content.clone(), &partitions, scan.include_paths, projection)
-    };
-    let projection = scan.request.projection.as_deref();
-    let chosen = columns(projection)?;
-    let Some(wanted) = &scan.request.wanted else { return Ok(chosen) };
-    let is_asked_for = |name: &String| {
-        wanted.contains(name) || projection.is_some_and(|projection| projection.contains(name))
-    };
-    let all = columns(None)?;
-    let names = all.schema().fields().iter().map(|field| field.name().clone());
-    Ok(columns(Some(&names.filter(is_asked_for).collect::<Vec<_>>()))?)
 }
 
 fn stage_name(first: &str, fused: &[Arc<dyn Operator>]) -> String {

@@ -1,6 +1,7 @@
 //! From a logical plan to a running graph: rules, schema, metadata, lowering.
 
 mod count;
+mod files;
 mod foreign;
 mod lower;
 mod rules;

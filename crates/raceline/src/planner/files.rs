@@ -1,0 +1,71 @@
+//! From a scan of files to a source: the listing, and the reader of the format.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{Field, SchemaRef};
+use raceline_connect::{BinaryReader, FileColumns, ImageReader, Listing, TextReader};
+use raceline_exec::SplitReader;
+use raceline_plan::{FileFormat, FileScan, FileSplit};
+use raceline_relational::{FileReader, infer_schema};
+use raceline_types::Failure;
+
+use crate::session::Session;
+use crate::source::FileSource;
+
+/// The listing of a scan, the reader of its format, and the schema of what it reads.
+pub(super) async fn file_source(
+    session: &Session,
+    scan: &FileScan,
+) -> Result<(FileSource, SchemaRef), Failure> {
+    let stores = session.stores();
+    let listing = Listing::new(Arc::clone(stores), scan)?;
+    let first = listing.first().await?;
+    let (reader, schema): (Arc<dyn SplitReader>, SchemaRef) = match &scan.format {
+        FileFormat::Parquet | FileFormat::Csv(_) | FileFormat::Json(_) => {
+            session.register_stores();
+            let engine = session.engine();
+            let table = infer_schema(engine, scan, &first).await?;
+            let reader = FileReader::new(Arc::clone(engine), scan, table)?;
+            let schema = reader.output_schema();
+            (Arc::new(reader), schema)
+        }
+        FileFormat::Text(options) => {
+            let columns = file_columns(scan, &first, &TextReader::content())?;
+            let schema = Arc::clone(columns.schema());
+            (Arc::new(TextReader::new(Arc::clone(stores), options.clone(), columns)), schema)
+        }
+        FileFormat::Binary => {
+            let columns = file_columns(scan, &first, &BinaryReader::content())?;
+            let schema = Arc::clone(columns.schema());
+            (Arc::new(BinaryReader::new(Arc::clone(stores), columns)), schema)
+        }
+        FileFormat::Image(options) => {
+            let columns = file_columns(scan, &first, &ImageReader::content(options)?)?;
+            let schema = Arc::clone(columns.schema());
+            (Arc::new(ImageReader::new(Arc::clone(stores), options, columns)?), schema)
+        }
+    };
+    Ok((FileSource::new(scan.format.read_name(), listing, reader), schema))
+}
+
+/// The columns of a scan whose files hold one column: it, those of the folders, the path.
+fn file_columns(
+    scan: &FileScan,
+    first: &FileSplit,
+    content: &Field,
+) -> Result<FileColumns, Failure> {
+    let partitions: Vec<_> =
+        first.partition_values.iter().map(|(column, _)| Arc::clone(column)).collect();
+    let columns = |projection: Option<&[String]>| {
+        FileColumns::new(content.clone(), &partitions, scan.include_paths, projection)
+    };
+    let projection = scan.request.projection.as_deref();
+    let chosen = columns(projection)?;
+    let Some(wanted) = &scan.request.wanted else { return Ok(chosen) };
+    let is_asked_for = |name: &String| {
+        wanted.contains(name) || projection.is_some_and(|projection| projection.contains(name))
+    };
+    let all = columns(None)?;
+    let names = all.schema().fields().iter().map(|field| field.name().clone());
+    Ok(columns(Some(&names.filter(is_asked_for).collect::<Vec<_>>()))?)
+}
