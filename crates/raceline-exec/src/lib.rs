@@ -18,6 +18,7 @@ mod shell;
 mod snapshot;
 mod source;
 mod work;
+mod worker_memory;
 
 pub use emit::Emit;
 pub use error::ExecError;
@@ -28,3 +29,4 @@ pub use operator::{BatchShape, Operator, PoolShape, Seat, WorkerShape};
 pub use region::{PortStream, Region};
 pub use snapshot::{Snapshot, StageSnapshot, StageState};
 pub use source::{Source, SplitReader};
+pub use worker_memory::{Relief, Then, WorkerMemory};

@@ -4,6 +4,7 @@
 //! One mutex holds the scheduler, the batches on their way to consumers and the splits found.
 //! It is never held across an await, nor while a task is spawned or woken.
 
+mod memory;
 mod workers;
 
 use std::collections::{HashMap, VecDeque};
@@ -27,6 +28,8 @@ use crate::scheduler::{Action, Event, Limits, Morsel, Outcome, Scheduler, WorkId
 use crate::snapshot::Snapshot;
 use crate::source::Source;
 use crate::work::{self, Input, guard};
+
+use self::memory::Order;
 
 /// An operator's `close` that takes longer is abandoned.
 const CLOSE_WAIT_MAX: Duration = Duration::from_secs(10);
@@ -75,6 +78,7 @@ enum Deed {
     List(usize, usize),
     StartWorker(usize, usize, CancellationToken),
     StopWorker(usize, usize),
+    Order(usize, usize, Order),
     Start(WorkId, Input, Arc<Notify>),
     Resume(Arc<Notify>),
     Wake(Waker),
@@ -115,6 +119,7 @@ impl Shell {
         shell.on(Event::Began);
         if has_workers {
             shell.machine.io().spawn(Arc::clone(&shell).tick());
+            shell.machine.io().spawn(Arc::clone(&shell).watch_memory());
         }
         for (stage, node) in shell.nodes.iter().enumerate() {
             if let Body::Source(source) = &node.body {
@@ -307,6 +312,12 @@ impl Shell {
                 Some(stop) => stop.cancel(),
                 None => deeds.push(Deed::StopWorker(stage, worker)),
             },
+            Action::Relieve { stage, worker, process, relief } => {
+                deeds.push(Deed::Order(stage, worker, Order::Relieve(process, relief)));
+            }
+            Action::Readmit { stage, worker } => {
+                deeds.push(Deed::Order(stage, worker, Order::Readmit));
+            }
             Action::Start { work, input, seat } => {
                 let input = match &self.nodes[work.stage].body {
                     Body::Operator(_) => Input::Unit(input, seat),
@@ -388,6 +399,7 @@ impl Shell {
                 Deed::StopWorker(stage, worker) => {
                     self.machine.io().spawn(Arc::clone(self).stop_worker(stage, worker));
                 }
+                Deed::Order(stage, worker, order) => self.order(stage, worker, order),
                 Deed::Start(work, input, signal) => {
                     let task = work::run(Arc::clone(self), work, input, signal);
                     self.machine.compute().spawn(Arc::clone(self).work(work, Box::pin(task)));
@@ -447,6 +459,8 @@ impl Shell {
     }
 
     async fn close(self: Arc<Self>, stage: usize) {
+        // What its workers held last is seen before they end.
+        self.measure();
         let closing = self.nodes[stage].chain.iter().map(|operator| {
             let close = AssertUnwindSafe(async { operator.close().await }).catch_unwind();
             tokio::time::timeout(CLOSE_WAIT_MAX, close)
