@@ -20,6 +20,7 @@ mod error;
 mod errored;
 mod fork;
 mod gpus;
+mod memory;
 mod operator;
 mod output;
 mod pack;

@@ -171,7 +171,12 @@ impl<T: Clone> Scheduler<T> {
         }
     }
 
-    pub(super) fn stop_worker(&mut self, stage: usize, worker: usize, actions: &mut Vec<Action<T>>) {
+    pub(super) fn stop_worker(
+        &mut self,
+        stage: usize,
+        worker: usize,
+        actions: &mut Vec<Action<T>>,
+    ) {
         let Some(pool) = &mut self.stages[stage].pool else { return };
         let life = &mut pool.workers[worker].life;
         *life = if *life == Life::Alive { Life::Stopping } else { Life::Unwanted };
