@@ -1,7 +1,6 @@
 """Workers that hold too much: fewer of them, smaller batches, and then an error that says why."""
 
 import os
-import pathlib
 import subprocess
 import sys
 import textwrap
@@ -54,7 +53,7 @@ def ids(dataset):
 
 def test_peaks_are_told(session):
     session(1 << 30)
-    dataset = raceline.range(8).map_batches(per_row(50, 0.2), batch_size=4, concurrency=1)
+    dataset = raceline.range(8).map_batches(per_row(50, 0.5), batch_size=4, concurrency=1)
     dataset.take_all()
     [line] = [line for line in dataset.stats().splitlines() if "memory:" in line]
     one = float(line.split("at most ")[1].split(" MiB")[0])
@@ -152,7 +151,7 @@ def test_a_model_that_does_not_fit_says_so(session):
 
 def test_memory_beyond_the_session_is_refused_at_once(session):
     session(400 * MIB)
-    with pytest.raises(ResourceError, match="asks for .* of `memory`"):
+    with pytest.raises(ResourceError, match=r"asks for .* of `memory`"):
         raceline.range(10).map_batches(per_row(1), memory=1 << 30).take_all()
 
 
