@@ -460,7 +460,8 @@ impl Shell {
 
     async fn close(self: Arc<Self>, stage: usize) {
         // What its workers held last is seen before they end.
-        self.measure();
+        let held = self.measure();
+        self.lock().scheduler.count_memory(&held);
         let closing = self.nodes[stage].chain.iter().map(|operator| {
             let close = AssertUnwindSafe(async { operator.close().await }).catch_unwind();
             tokio::time::timeout(CLOSE_WAIT_MAX, close)

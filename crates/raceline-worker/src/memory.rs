@@ -130,7 +130,7 @@ struct Meter {
     others_bytes: u64,
     looked: Option<Instant>,
     looks: u32,
-    children: Vec<Meter>,
+    children: Vec<Self>,
 }
 
 impl Meter {

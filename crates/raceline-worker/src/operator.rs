@@ -112,11 +112,8 @@ impl ProcessOperator {
             }
             Ok(()) => Ok(()),
             Err(CallFailure::Died(failure)) => Err(self.blame(turn, &input, failure).await),
-            Err(
-                CallFailure::Raised(failure)
-                | CallFailure::Broken(failure)
-                | CallFailure::Relieved(failure),
-            ) => Err(failure),
+            Err(CallFailure::Raised(failure) | CallFailure::Broken(failure)) => Err(failure),
+            Err(CallFailure::Again) => unreachable!("it was made again"),
         }
     }
 
@@ -130,6 +127,7 @@ impl ProcessOperator {
     ) -> Result<(), CallFailure> {
         let (mut done, rows) = (0, input.rows());
         loop {
+            turn.ready().await;
             let most = self.rows_max.load(Ordering::Relaxed);
             let piece = if rows - done > most {
                 turn.be_alone();
@@ -142,7 +140,7 @@ impl ProcessOperator {
             let start = out.mark();
             match turn.attempt(&self.pool, &piece, out).await {
                 Ok(()) => done += piece.rows(),
-                Err(CallFailure::Relieved(_)) => {
+                Err(CallFailure::Again) => {
                     out.rewind(start);
                     continue;
                 }
@@ -226,7 +224,7 @@ impl ProcessOperator {
             let half = rows / 2;
             match self.attempt(turn, &input.slice(row, half), &mut Discard).await {
                 Err(CallFailure::Died(_)) => rows = half,
-                Err(CallFailure::Broken(_) | CallFailure::Relieved(_)) => return failure,
+                Err(CallFailure::Broken(_) | CallFailure::Again) => return failure,
                 Ok(()) | Err(CallFailure::Raised(_)) => {
                     row += half;
                     rows -= half;
@@ -322,7 +320,10 @@ impl Operator for ProcessOperator {
             Then::Fail => "there are no smaller pieces".to_owned(),
         };
         let (held, limit) = (mebibytes(relief.bytes), mebibytes(relief.limit_bytes));
-        self.pool.tell(&format!("worker process {process} held {held}, of {limit} that there are for workers, and was ended; {then}"));
+        self.pool.tell(&format!(
+            "worker process {process} held {held}, of {limit} that there are for workers, and was \
+             ended; {then}"
+        ));
         self.pool.gauges.relieve(worker, process, relief);
     }
 

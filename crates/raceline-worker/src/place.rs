@@ -112,6 +112,11 @@ impl Place {
         self.is_open.send_replace(false);
     }
 
+    async fn opened(&self) {
+        let opened = self.is_open.subscribe().wait_for(|&is_open| is_open).await.is_ok();
+        assert!(opened, "the place holds the sender");
+    }
+
     /// Lets workers start.
     pub(crate) fn open(&self) {
         self.is_open.send_replace(true);
@@ -120,9 +125,7 @@ impl Place {
     /// The worker that is there, or a new one.
     async fn worker(&self, pool: &Pool) -> Result<Arc<Worker>, Failure> {
         loop {
-            let mut is_open = self.is_open.subscribe();
-            let opened = is_open.wait_for(|&is_open| is_open).await.is_ok();
-            assert!(opened, "the place holds the sender");
+            self.opened().await;
             if let Some(worker) = self.present() {
                 return Ok(worker);
             }
@@ -161,6 +164,13 @@ impl Turn<'_> {
         self.is_alone = true;
     }
 
+    /// Waits until a call can be sent. Only then is it known how large it may be.
+    pub(crate) async fn ready(&self) {
+        let number = self.number;
+        self.place.opened().await;
+        self.wait(|turns| turns.next >= number).await;
+    }
+
     /// Runs `input` once.
     pub(crate) async fn attempt(
         &mut self,
@@ -176,7 +186,7 @@ impl Turn<'_> {
                 Some(worker) => worker,
                 None if is_front => self.place.worker(pool).await.map_err(CallFailure::Broken)?,
                 // It was lost just now: the call before this one has another one started.
-                None => continue,
+                None => return Err(CallFailure::Again),
             };
             self.is_open = true;
             match worker.call(input).await {
@@ -195,7 +205,7 @@ impl Turn<'_> {
             let now = self.wait(|now| now.front >= number || now.lost != turns.lost).await;
             if now.lost != turns.lost {
                 self.is_open = false;
-                continue;
+                return Err(CallFailure::Again);
             }
             let answered = worker.answers(input, out).await;
             self.is_open = false;
@@ -208,7 +218,7 @@ impl Turn<'_> {
         self.is_open = false;
         match failure {
             CallFailure::Raised(_) => {}
-            CallFailure::Relieved(_) | CallFailure::Died(_) | CallFailure::Broken(_) => {
+            CallFailure::Again | CallFailure::Died(_) | CallFailure::Broken(_) => {
                 self.lose_worker();
             }
         }

@@ -74,8 +74,8 @@ const DATA_SPARE_BYTES: u64 = 256 << 20;
 /// How a call failed.
 #[derive(Debug)]
 pub(crate) enum CallFailure {
-    /// The worker was ended to have its memory back; the call is to be made again.
-    Relieved(Failure),
+    /// The worker ended, and not because of this call: it is to be made again.
+    Again,
     /// The function raised; the worker can go on.
     Raised(Failure),
     /// The worker died.
@@ -194,7 +194,7 @@ impl Worker {
                 Err(error) => {
                     let failure = self.lost(&mut inbox, error, Some(input.rows())).await;
                     return Err(match WorkerError::exit_of(&failure) {
-                        Some(Exit::Relieved) => CallFailure::Relieved(failure),
+                        Some(Exit::Relieved) => CallFailure::Again,
                         Some(_) => CallFailure::Died(failure),
                         None => CallFailure::Broken(failure),
                     });

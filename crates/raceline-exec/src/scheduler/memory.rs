@@ -37,7 +37,7 @@ const WORKERS_LEAST: u64 = 4;
 const GROWTH_BYTES_PER_S: u64 = 4 << 30;
 
 /// Times between two measurements.
-const MEASURE_IN: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(250));
+const MEASURE_IN: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(100));
 
 /// What a worker held lately is forgotten by this part at each tick, by half in 11 seconds.
 const FORGOTTEN: u64 = 32;
@@ -69,10 +69,12 @@ pub(super) struct Held {
     rows: Option<usize>,
     /// What it held before its first batch.
     loaded_bytes: u64,
+    /// The most that it held until it was done with its first batch.
+    first_bytes: u64,
     /// What it held when it began with its batch.
     begun_bytes: u64,
-    /// The process that was told to end, until it is gone.
-    ending: Option<u32>,
+    /// It was told to end, and is not gone.
+    is_ending: bool,
 }
 
 impl Account {
@@ -102,6 +104,9 @@ impl Held {
         if self.finished != finished || self.rows.is_none() {
             self.begun_bytes = self.bytes.min(bytes);
         }
+        if finished == 0 || self.first_bytes == 0 {
+            self.first_bytes = self.first_bytes.max(bytes);
+        }
         (self.bytes, self.finished, self.rows) = (bytes, finished, rows);
     }
 
@@ -110,15 +115,14 @@ impl Held {
         *self = Self::default();
     }
 
-    /// Whether most of what it took since it was loaded was left by batches that are done.
+    /// Whether batches that are done have left most of what it took since it was loaded, and more
+    /// than one of them takes: what allocators keep for the next batch is no more than that.
     fn gathers(&self) -> bool {
-        let left = self.begun_bytes.saturating_sub(self.loaded_bytes);
-        let taken = self.bytes.saturating_sub(self.loaded_bytes);
-        self.finished > 0 && left >= taken - taken / 2 && left > self.bytes / 4
-    }
-
-    fn is_ending(&self) -> bool {
-        self.ending.is_some()
+        let beside_loaded = |bytes: u64| bytes.saturating_sub(self.loaded_bytes);
+        let left = beside_loaded(self.begun_bytes);
+        self.finished > 0
+            && left >= 2 * beside_loaded(self.first_bytes)
+            && left >= beside_loaded(self.bytes) / 2
     }
 }
 
@@ -130,21 +134,28 @@ impl<T: Clone> Scheduler<T> {
         elsewhere_bytes: u64,
         actions: &mut Vec<Action<T>>,
     ) {
+        self.count_memory(measured);
         self.account.elsewhere_bytes = elsewhere_bytes;
         self.account.held_bytes = measured.iter().map(|(_, memory)| memory.bytes).sum();
         for (index, stage) in self.stages.iter_mut().enumerate() {
-            let of_stage = || measured.iter().filter(|(of, _)| *of == index).map(|(_, one)| one);
-            let counters = &mut stage.counters;
-            counters.memory_bytes = of_stage().map(|memory| memory.bytes).sum();
-            counters.memory_bytes_peak = counters.memory_bytes_peak.max(counters.memory_bytes);
-            let largest = of_stage().map(|memory| memory.bytes).max().unwrap_or(0);
-            counters.worker_bytes_peak = counters.worker_bytes_peak.max(largest);
             if let Some(pool) = &mut stage.pool {
-                pool.take_measurement(of_stage());
+                pool.take_measurement(measured, index);
             }
         }
         if self.account.total_bytes > 0 {
             self.relieve(actions);
+        }
+    }
+
+    /// Counts what workers hold, and decides nothing.
+    pub(crate) fn count_memory(&mut self, measured: &[(usize, WorkerMemory)]) {
+        for (index, stage) in self.stages.iter_mut().enumerate() {
+            let bytes = || of_stage(measured, index).map(|memory| memory.bytes);
+            let counters = &mut stage.counters;
+            counters.memory_bytes = bytes().sum();
+            counters.memory_bytes_peak = counters.memory_bytes_peak.max(counters.memory_bytes);
+            let largest = bytes().max().unwrap_or(0);
+            counters.worker_bytes_peak = counters.worker_bytes_peak.max(largest);
         }
     }
 
@@ -319,11 +330,13 @@ impl<T: Clone> Scheduler<T> {
         let then = if is_alone { pool.shrink(number) } else { Then::Later };
         let worker = &mut pool.workers[number];
         let (bytes, process) = (worker.held.bytes, worker.held.process);
-        worker.held.ending = Some(process);
+        worker.held.is_ending = true;
         if then == Then::Later {
             worker.is_paused = true;
             let works: Vec<u64> = worker.works().collect();
-            works.into_iter().for_each(|ordinal| self.pause_work(stage, ordinal));
+            for ordinal in works {
+                self.pause_work(stage, ordinal);
+            }
         }
         let relief = Relief { bytes, peak_bytes, limit_bytes: limit, then };
         actions.push(Action::Relieve { stage, worker: number, process, relief });
@@ -365,9 +378,10 @@ impl<T: Clone> Scheduler<T> {
 }
 
 impl Pool {
-    fn take_measurement<'a>(&mut self, measured: impl Iterator<Item = &'a WorkerMemory> + Clone) {
+    /// It is the pool of `stage`.
+    fn take_measurement(&mut self, measured: &[(usize, WorkerMemory)], stage: usize) {
         for (number, worker) in self.workers.iter_mut().enumerate() {
-            match measured.clone().find(|memory| memory.worker == Some(number)) {
+            match of_stage(measured, stage).find(|memory| memory.worker == Some(number)) {
                 Some(memory) => worker.held.note(memory),
                 None => worker.held.note_none(),
             }
@@ -398,7 +412,9 @@ impl Pool {
             Some(rows) if rows > 1 => {
                 // Each time in a row that it does not help, it is tried by a larger step.
                 self.shrunk += 1;
-                Then::Smaller((rows >> self.shrunk.min(usize::BITS - 1)).max(1))
+                let smaller = (rows >> self.shrunk.min(usize::BITS - 1)).max(1);
+                self.piece_rows = self.piece_rows.min(smaller);
+                Then::Smaller(self.piece_rows)
             }
             // It may do it after a fresh start.
             _ if held.finished > 0 => Then::Again,
@@ -415,21 +431,32 @@ impl Worker {
             Life::Alive => self.front().is_some() && !self.waits_for_memory(),
             Life::None | Life::Unwanted | Life::Stopping => false,
         };
-        works && !self.held.is_ending()
+        works && !self.held.is_ending
     }
 
     /// Whether its memory is about to be free.
     fn is_going(&self) -> bool {
-        self.held.is_ending() || matches!(self.life, Life::Unwanted | Life::Stopping)
+        self.held.is_ending || matches!(self.life, Life::Unwanted | Life::Stopping)
     }
 
     /// Whether its process has ended, and a new one is started when there is room.
     fn waits_for_memory(&self) -> bool {
-        self.is_paused && !self.held.is_ending()
+        self.is_paused && !self.held.is_ending
     }
+}
+
+/// The workers of one stage.
+fn of_stage(
+    measured: &[(usize, WorkerMemory)],
+    stage: usize,
+) -> impl Iterator<Item = &WorkerMemory> {
+    measured.iter().filter(move |(of, _)| *of == stage).map(|(_, memory)| memory)
 }
 
 /// The part (numerator, denominator) of `bytes`.
 fn part(bytes: u64, (numerator, denominator): (u64, u64)) -> u64 {
     bytes / denominator * numerator
 }
+
+#[cfg(test)]
+mod tests;

@@ -75,6 +75,8 @@ pub(crate) struct Pool {
     pub refused: bool,
     /// The most that a worker held lately.
     pub worker_bytes_lately: u64,
+    /// Most rows of a piece of work.
+    pub piece_rows: usize,
     /// How often in a row smaller pieces were not small enough.
     pub shrunk: u32,
     starts: u32,
@@ -103,6 +105,7 @@ impl Pool {
             starts: 0,
             starts_time: Duration::ZERO,
             worker_bytes_lately: 0,
+            piece_rows: usize::MAX,
             shrunk: 0,
             marks: [(Duration::ZERO, Duration::ZERO); 2],
         }

@@ -159,10 +159,8 @@ impl<'a> Sim<'a> {
         }
         let is_measured = self.world.limits.resources.memory_bytes > 0;
         if is_measured && (choices.is_empty() || self.rng.chance(10)) {
-            if choices.is_empty() {
-                let waits = self.memory.nothing_else();
-                assert!(waits < 500, "memory is waited for in vain: {:#?}", self.scheduler);
-            }
+            let waits = self.memory.waits(choices.is_empty());
+            assert!(waits < 500, "memory is waited for in vain: {:#?}", self.scheduler);
             return self.measure();
         }
         assert!(!choices.is_empty(), "stalled with {:#?}", self.scheduler);

@@ -8,6 +8,7 @@ use crate::scheduler::Event;
 use crate::worker_memory::{Relief, WorkerMemory};
 
 /// What is done with a worker for the sake of memory.
+#[derive(Clone, Copy)]
 pub(super) enum Order {
     /// End its process, if it still is this one.
     Relieve(u32, Relief),
@@ -25,12 +26,13 @@ impl Shell {
             if tokio::time::timeout(wait, finished.wait_for(|&ended| ended)).await.is_ok() {
                 return;
             }
-            self.measure();
+            let (workers, elsewhere_bytes) = (self.measure(), self.machine.elsewhere_bytes());
+            self.on(Event::Measured { workers, elsewhere_bytes });
         }
     }
 
-    /// Measures all workers.
-    pub(super) fn measure(self: &Arc<Self>) {
+    /// What all workers hold, each with its stage.
+    pub(super) fn measure(&self) -> Vec<(usize, WorkerMemory)> {
         let mut workers = Vec::new();
         for (stage, node) in self.nodes.iter().enumerate() {
             for (position, operator) in node.chain.iter().enumerate() {
@@ -41,8 +43,7 @@ impl Shell {
                 }));
             }
         }
-        let elsewhere_bytes = self.machine.elsewhere_bytes();
-        self.on(Event::Measured { workers, elsewhere_bytes });
+        workers
     }
 
     pub(super) fn order(&self, stage: usize, worker: usize, order: Order) {

@@ -229,7 +229,9 @@ mod tests {
         let mut arena = Arena::default();
         let many: Vec<Segment> = (0..8).map(|_| arena.allocate(FILE_BYTES).unwrap().0).collect();
         assert_eq!(arena.give_back(), [0_u32; 0]);
-        many.into_iter().for_each(|segment| arena.release(segment).unwrap());
+        for segment in many {
+            arena.release(segment).unwrap();
+        }
         assert_eq!(arena.give_back(), [0_u32; 0], "they may be needed again at once");
         let mut given_back = Vec::new();
         for _ in 0..2 * PEAK_SEGMENTS {

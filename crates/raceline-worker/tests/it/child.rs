@@ -146,7 +146,7 @@ impl Runtime for Functions {
                 input
             }
             "not_utf8" => bad_strings(),
-            other => panic!("no function {other}"),
+            _ => self.about_memory(input, emit),
         };
         let _stopped = emit(Answer::Rows(output));
         Ok(())
@@ -154,6 +154,34 @@ impl Runtime for Functions {
 }
 
 impl Functions {
+    /// What the tests of memory need.
+    fn about_memory(
+        &self,
+        input: RecordBatch,
+        emit: &mut dyn FnMut(Answer) -> Result<(), Stopped>,
+    ) -> RecordBatch {
+        match self.name.as_str() {
+            "hang_if_many" => {
+                if input.num_rows() > self.argument.parse().unwrap() {
+                    let _stopped = emit(Answer::Rows(input.slice(0, 1)));
+                    thread::sleep(Duration::from_mins(1));
+                }
+                input
+            }
+            "kill_after_a_while" => {
+                thread::sleep(Duration::from_millis(300));
+                signal_self(libc::SIGKILL)
+            }
+            "allocate" => {
+                let mut bytes: Vec<u8> = Vec::new();
+                let mebibytes: usize = self.argument.parse().unwrap();
+                let there_is = bytes.try_reserve_exact(mebibytes << 20).is_ok();
+                column_of(&input, vec![i64::from(there_is)])
+            }
+            other => panic!("no function {other}"),
+        }
+    }
+
     /// Prints; with a folder as argument it waits there to be told to, tells that it did, and
     /// never ends.
     fn print(&self) {

@@ -62,9 +62,9 @@ impl Memory {
         self.waits = 0;
     }
 
-    /// How often in a row only a measurement could happen.
-    pub(super) fn nothing_else(&mut self) -> u32 {
-        self.waits += 1;
+    /// How often in a row only a measurement could happen, as now if `is_all`.
+    pub(super) fn waits(&mut self, is_all: bool) -> u32 {
+        self.waits += u32::from(is_all);
         self.waits
     }
 
@@ -81,7 +81,7 @@ impl Memory {
             Then::Smaller(rows) => {
                 assert!(relief.bytes > relief.limit_bytes);
                 let before = self.pieces.insert(worker.0, rows);
-                assert!(rows >= 1 && before.is_none_or(|before| rows < before));
+                assert!(rows >= 1 && before.is_none_or(|before| rows <= before));
             }
             Then::Fail => panic!("{worker:?} would fit: {relief:?}"),
         }
