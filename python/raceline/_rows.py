@@ -24,8 +24,11 @@ LOOP_FILE = "<row functions>"
 
 # Rows whose cells are made at once; they stay in the processor's cache.
 _WINDOW_ROWS = 1024
-# Rows of an output of functions that multiply rows.
+# Of the first window: nobody knows yet how large the rows are that are made of it.
+_FIRST_ROWS = 16
+# An output has no more rows than this, and no more bytes, as far as some of its rows tell.
 _OUTPUT_ROWS_MAX = 1 << 17
+_OUTPUT_BYTES_MAX = 8 << 20
 # Python takes up to 20 loops inside one another.
 _FLAT_MAPS_MAX = 16
 # Loops that are kept, where the columns change from batch to batch.
@@ -91,7 +94,9 @@ class _Loop:
         self._maker = made_by[-1] if made_by else None
         self._goes_on = steps[0].call.goes_on
         self._lines = loop_lines(steps, columns)
-        names: dict[str, Any] = {"only": _only, "limit": _WINDOW_ROWS}
+        self._window_rows = _FIRST_ROWS
+        names: dict[str, Any] = {"only": _only, "limit": _FIRST_ROWS}
+        self._names = names
         names |= {f"k{index}": name for index, name in enumerate(columns.names)}
         for index, step in enumerate(steps):
             names[f"f{index}"] = step.function
@@ -128,7 +133,7 @@ class _Loop:
     def _made(self, batch: WorkerBatch, maker: Check) -> Iterator[WorkerBatch | FunctionError]:
         rows: list[Any] = []
         keys: list[Any] = []
-        collector, gathered = None, 0
+        collector, gathered, gathered_bytes = None, 0, 0
         for failure in self._windows(batch, rows, keys):
             if failure is not None:
                 yield failure
@@ -137,12 +142,22 @@ class _Loop:
             collector = collector or RowCollector(maker.are_values)
             collector.extend(rows)
             gathered += len(rows)
+            gathered_bytes += self._weigh(rows)
             rows.clear()
-            if gathered >= _OUTPUT_ROWS_MAX:
+            if gathered >= _OUTPUT_ROWS_MAX or gathered_bytes >= _OUTPUT_BYTES_MAX:
                 yield self._with_keys(self._collected(collector), keys)
-                collector, gathered = None, 0
+                collector, gathered, gathered_bytes = None, 0, 0
         if collector is not None:
             yield self._with_keys(self._collected(collector), keys)
+
+    def _weigh(self, rows: list[Any]) -> int:
+        """About the bytes of the rows. From now on, no more are made at once than fit an output."""
+        some = (rows[0], rows[len(rows) // 2], rows[-1])
+        weight = sum(map(_weight, some)) // len(some) + 1
+        grown = min(_WINDOW_ROWS, 8 * self._window_rows)
+        self._window_rows = max(1, min(grown, _OUTPUT_BYTES_MAX // weight))
+        self._names["limit"] = self._window_rows
+        return weight * len(rows)
 
     def _collected(self, collector: RowCollector) -> WorkerBatch:
         try:
@@ -175,9 +190,11 @@ class _Loop:
         Yields:
             None, or the error of a row after which the loop goes on.
         """
-        for start in range(0, batch.num_rows, _WINDOW_ROWS):
+        start, window_rows = 0, 0
+        while (start := start + window_rows) < batch.num_rows:
+            window_rows = self._window_rows if self._maker else _WINDOW_ROWS
             try:
-                columns = batch.slice(start, _WINDOW_ROWS).cells()
+                columns = batch.slice(start, window_rows).cells()
             except Exception as error:
                 raise FunctionError(self._steps[0].name) from error
             cells = [iter(column) for column in columns]
@@ -290,6 +307,19 @@ def _whole(check: Check, row: Any) -> list[Any]:
     for one in rows:
         check(one)
     return rows
+
+
+def _weight(value: Any) -> int:
+    """About the bytes that a value takes in a column."""
+    if type(value) is dict:
+        return sum(map(_weight, value.values()))
+    if isinstance(value, np.ndarray):
+        return value.nbytes
+    if isinstance(value, str | bytes | bytearray):
+        return len(value)
+    if isinstance(value, list | tuple) and value:
+        return len(value) * _weight(value[0])
+    return 8
 
 
 def _only(row: Any) -> Any:

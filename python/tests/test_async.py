@@ -632,7 +632,10 @@ def test_a_function_that_closes_its_descriptors_is_named():
 
 def test_a_program_is_interrupted_while_calls_wait_or_block_the_loop():
     program = """
-import asyncio, time, raceline
+import asyncio, signal, time, raceline
+
+# Whoever runs the tests may ignore it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 async def wait(row):
     print("waits", flush=True)

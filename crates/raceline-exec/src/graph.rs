@@ -182,13 +182,25 @@ impl Node {
     fn pool(&self, bounds: &[Bounds], total: &Resources) -> Option<PoolPlan> {
         let Body::Operator(operator) = &self.body else { return None };
         let PoolShape { resources, workers, .. } = operator.pool();
+        let memory_bytes = resources.memory_bytes;
         let WorkerShape { start, least, in_flight_max } = workers?;
         let Bounds { share, most } = bounds[0];
         let hold = Ask::of(&resources.kept(), total);
         // Where others could take what a worker holds, the last one is kept.
         let least = least.max(usize::from(!hold.is_nothing())).min(most);
         let start = start.min(most);
-        Some(PoolPlan { hold, group: 0, start, least, is_late: false, share, most, in_flight_max })
+        let (group, is_late) = (0, false);
+        Some(PoolPlan {
+            hold,
+            group,
+            start,
+            least,
+            is_late,
+            share,
+            most,
+            memory_bytes,
+            in_flight_max,
+        })
     }
 
     /// `bounds` are those of each operator of the chain. A piece of work may keep something of

@@ -19,6 +19,7 @@ mod snapshot;
 mod source;
 mod weigh;
 mod work;
+mod worker_memory;
 
 pub use emit::Emit;
 pub use error::ExecError;
@@ -29,3 +30,4 @@ pub use operator::{BatchBounds, BatchShape, Operator, PoolShape, Seat, WorkerSha
 pub use region::{PortStream, Region};
 pub use snapshot::{Snapshot, StageSnapshot, StageState, WorkTimes};
 pub use source::{Source, SplitReader};
+pub use worker_memory::{Relief, Then, WorkerMemory};

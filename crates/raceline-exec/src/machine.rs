@@ -1,5 +1,6 @@
 //! The machine: threads, logical resources and memory, shared by executions.
 
+use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use raceline_types::{Failure, NANOS_PER_UNIT, Resources};
@@ -29,6 +30,7 @@ pub struct Machine {
     options: MachineOptions,
     /// What it turned out to have, where that was not known at first.
     found: OnceLock<Resources>,
+    elsewhere: OnceLock<Meter>,
     io: OwnedRuntime,
     compute: OwnedRuntime,
 }
@@ -43,7 +45,13 @@ impl Machine {
         options.io_threads = options.io_threads.max(1);
         let io = OwnedRuntime::start("raceline-io", options.io_threads)?;
         let compute = OwnedRuntime::start("raceline-compute", options.compute_threads)?;
-        Ok(Arc::new(Self { options, found: OnceLock::new(), io, compute }))
+        Ok(Arc::new(Self {
+            options,
+            found: OnceLock::new(),
+            elsewhere: OnceLock::new(),
+            io,
+            compute,
+        }))
     }
 
     /// Where files, sockets and processes are waited for.
@@ -70,10 +78,30 @@ impl Machine {
         self.found.get_or_init(|| Resources { gpu_nanos, ..self.options.resources.clone() });
     }
 
+    /// Has `bytes` tell what is held that neither queues nor workers know of, as by regions. What
+    /// was said first stays.
+    pub fn measure_elsewhere(&self, bytes: impl Fn() -> u64 + Send + Sync + 'static) {
+        self.elsewhere.get_or_init(|| Meter(Box::new(bytes)));
+    }
+
+    /// Bytes that are held elsewhere now.
+    pub(crate) fn elsewhere_bytes(&self) -> u64 {
+        self.elsewhere.get().map_or(0, |Meter(bytes)| bytes())
+    }
+
     /// What the machine was started with.
     #[must_use]
     pub fn options(&self) -> &MachineOptions {
         &self.options
+    }
+}
+
+/// Tells a number of bytes.
+struct Meter(Box<dyn Fn() -> u64 + Send + Sync>);
+
+impl fmt::Debug for Meter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Meter").finish_non_exhaustive()
     }
 }
 

@@ -9,6 +9,7 @@ use raceline_types::{Batch, Failure, Resources};
 
 use crate::emit::Emit;
 use crate::snapshot::WorkTimes;
+use crate::worker_memory::{Relief, WorkerMemory};
 
 /// How an operator wants its input cut.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -97,6 +98,8 @@ pub struct Seat {
 /// Where [`PoolShape::workers`] are asked for, the graph decides which of them live: it calls
 /// `start_worker`, then `run_on` instead of `run` for each of the worker's batches, and
 /// `stop_worker` when the worker has no batch and is not needed. `close` ends those that are left.
+/// What workers hold is asked for by `memory`; where that is too much for the session, some are
+/// ended by `relieve_worker`, and their batches run again.
 ///
 /// # Order
 /// Outputs of one `run` keep their order; the graph restores input order between runs.
@@ -189,6 +192,18 @@ pub trait Operator: fmt::Debug + Send + Sync + 'static {
     async fn run_on(&self, _seat: Seat, input: Batch, out: &mut dyn Emit) -> Result<(), Failure> {
         self.run(input, out).await
     }
+
+    /// Measures what its workers hold; nothing where the system does not tell. Must not wait.
+    fn memory(&self) -> Vec<WorkerMemory> {
+        Vec::new()
+    }
+
+    /// Ends worker `worker`, if it still is `process`, in the middle of its work, which goes on
+    /// as [`Relief::then`] says: rows that it has emitted do not come again. Must not wait.
+    fn relieve_worker(&self, _worker: usize, _process: u32, _relief: Relief) {}
+
+    /// There is memory for the work of `worker` again, which waits for this.
+    fn readmit_worker(&self, _worker: usize) {}
 
     /// Ends workers and frees what `open` took. Called once, also after a failure.
     async fn close(&self) {}

@@ -19,7 +19,9 @@
 //!    has nothing to work on. Overdraft stops all other starts.
 //! 5. *Workers.* What a worker holds while it lives is not needed by anything that its end waits
 //!    for: one worker of each pool that lives at the same time fits beside the others.
-//! 6. *Importance.* Stages whose output somebody waits for come first, then those nearest to
+//! 6. *Memory.* Workers hold no more than there is for them, see `memory`: which may end some of
+//!    them, and whose work then waits. The most important work never waits for memory.
+//! 7. *Importance.* Stages whose output somebody waits for come first, then those nearest to
 //!    the end. What an important stage lacks is not given to a less important one.
 //!
 //! # Why it cannot stall
@@ -35,6 +37,7 @@ mod budget;
 mod climb;
 mod cutter;
 mod edge;
+mod memory;
 mod pace;
 mod pool;
 mod report;
@@ -49,11 +52,13 @@ use std::time::Duration;
 use raceline_types::Resources;
 
 use crate::operator::Seat;
+use crate::worker_memory::{Relief, WorkerMemory};
 
 use self::budget::Budget;
 pub(crate) use self::cutter::RowWeight;
 pub(crate) use self::edge::Morsel;
 use self::edge::{Edge, Order};
+use self::memory::Account;
 pub(crate) use self::pool::PoolPlan;
 use self::stage::{Closing, Phase, Stage, Standing};
 pub(crate) use self::stage::{StageKind, StagePlan};
@@ -103,6 +108,8 @@ pub(crate) enum Event<T> {
     WorkerStarted { stage: usize, worker: usize, outcome: Outcome },
     /// `stop_worker` returned.
     WorkerStopped { stage: usize, worker: usize },
+    /// What workers hold, each with its stage, and what is held elsewhere in the session.
+    Measured { workers: Vec<(usize, WorkerMemory)>, elsewhere_bytes: u64 },
     /// Some time passed.
     Tick,
     /// `close` of the stage returned.
@@ -121,6 +128,10 @@ pub(crate) enum Action<T> {
     /// Give up the worker's start, or, when it lives, call `stop_worker` and answer with
     /// [`Event::WorkerStopped`].
     StopWorker { stage: usize, worker: usize },
+    /// Call `relieve_worker`.
+    Relieve { stage: usize, worker: usize, process: u32, relief: Relief },
+    /// Call `readmit_worker`.
+    Readmit { stage: usize, worker: usize },
     /// Start work on `input` (empty for a split or a region), with the worker of `seat` where the
     /// stage has workers.
     Start { work: WorkId, input: Vec<Morsel<T>>, seat: Option<Seat> },
@@ -160,6 +171,7 @@ pub(crate) struct Scheduler<T> {
     root: usize,
     budget: Budget,
     tokens: Tokens,
+    account: Account,
     ahead_bytes: u64,
     target_batch_bytes: u64,
     queued_bytes: u64,
@@ -185,12 +197,14 @@ impl<T: Clone> Scheduler<T> {
             }
         }
         let order = if limits.preserve_order { Order::Input } else { Order::Arrival };
+        let account = Account::new(&limits.resources, &plans);
         let stage = |(plan, (consumer, shape))| Stage::new(plan, consumer, Edge::new(order, shape));
         let mut scheduler = Self {
             stages: plans.into_iter().zip(consumers).map(stage).collect(),
             root,
             budget: Budget::new(limits.queue_bytes),
             tokens: Tokens::new(&limits.resources),
+            account,
             ahead_bytes: limits.ahead_bytes,
             target_batch_bytes: limits.target_batch_bytes.max(1),
             queued_bytes: 0,
@@ -281,6 +295,9 @@ impl<T: Clone> Scheduler<T> {
                 self.note_outcome(stage, outcome, actions);
             }
             Event::WorkerStopped { stage, worker } => self.worker_ended(stage, worker),
+            Event::Measured { workers, elsewhere_bytes } => {
+                self.take_measurement(&workers, elsewhere_bytes, actions);
+            }
             Event::Tick => self.release_idle(actions),
             Event::Closed { stage } => {
                 self.stages[stage].closing = Closing::Closed;
@@ -324,8 +341,9 @@ impl<T: Clone> Scheduler<T> {
                 stage.active -= 1;
                 self.tokens.give_back(&stage.plan.ask);
             }
-            // Its worker has gone on to it, and the end of the work before it is about to be told.
-            Phase::Behind => {}
+            // Its worker has gone on to it, and the end of the work before it is about to be told;
+            // or its worker was ended, and this was on its way.
+            Phase::Behind | Phase::NeedsMemory => {}
             Phase::NeedsBytes(_) | Phase::NeedsTokens => {
                 panic!("work waits until its output is admitted")
             }
@@ -342,8 +360,14 @@ impl<T: Clone> Scheduler<T> {
         let next = next.and_then(|next| stage.works.get_mut(&next));
         if let Some(next) = next.filter(|next| matches!(next.phase, Phase::Behind)) {
             // Its worker is at it by now, with the same tokens.
-            next.clock.go(now);
-            next.phase = if ran { Phase::Active } else { Phase::NeedsTokens };
+            next.phase = match ended.phase {
+                Phase::Active => Phase::Active,
+                Phase::NeedsMemory => Phase::NeedsMemory,
+                _ => Phase::NeedsTokens,
+            };
+            if !matches!(next.phase, Phase::NeedsMemory) {
+                next.clock.go(now);
+            }
         } else if ran {
             stage.active -= 1;
             self.tokens.give_back(&stage.plan.ask);

@@ -4,6 +4,8 @@
 //! One mutex holds the scheduler, the batches on their way to consumers and the splits found.
 //! It is never held across an await, nor while a task is spawned or woken.
 
+mod memory;
+mod stages;
 mod workers;
 
 use std::collections::{HashMap, VecDeque};
@@ -13,8 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use futures::future::{join_all, try_join_all};
-use futures::{FutureExt as _, StreamExt as _};
+use futures::StreamExt as _;
 use raceline_types::{Batch, Failure, Split};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
@@ -25,12 +26,10 @@ use crate::machine::Machine;
 use crate::port::Port;
 use crate::scheduler::{Action, Event, Limits, Morsel, Outcome, Scheduler, WorkId};
 use crate::snapshot::Snapshot;
-use crate::source::Source;
 use crate::weigh::Scale;
 use crate::work::{self, Input, guard};
 
-/// An operator's `close` that takes longer is abandoned.
-const CLOSE_WAIT_MAX: Duration = Duration::from_secs(10);
+use self::memory::Order;
 
 /// Everything that a running execution shares.
 pub(crate) struct Shell {
@@ -78,6 +77,7 @@ enum Deed {
     List(usize, usize),
     StartWorker(usize, usize, CancellationToken),
     StopWorker(usize, usize),
+    Order(usize, usize, Order),
     Start(WorkId, Input, Arc<Notify>),
     Resume(Arc<Notify>),
     Wake(Waker),
@@ -119,6 +119,7 @@ impl Shell {
         shell.on(Event::Began);
         if has_workers {
             shell.machine.io().spawn(Arc::clone(&shell).tick());
+            shell.machine.io().spawn(Arc::clone(&shell).watch_memory());
         }
         for (stage, node) in shell.nodes.iter().enumerate() {
             if let Body::Source(source) = &node.body {
@@ -318,6 +319,12 @@ impl Shell {
                 Some(stop) => stop.cancel(),
                 None => deeds.push(Deed::StopWorker(stage, worker)),
             },
+            Action::Relieve { stage, worker, process, relief } => {
+                deeds.push(Deed::Order(stage, worker, Order::Relieve(process, relief)));
+            }
+            Action::Readmit { stage, worker } => {
+                deeds.push(Deed::Order(stage, worker, Order::Readmit));
+            }
             Action::Start { work, input, seat } => {
                 let input = match &self.nodes[work.stage].body {
                     Body::Operator(_) => Input::Unit(input, seat),
@@ -399,6 +406,7 @@ impl Shell {
                 Deed::StopWorker(stage, worker) => {
                     self.machine.io().spawn(Arc::clone(self).stop_worker(stage, worker));
                 }
+                Deed::Order(stage, worker, order) => self.order(stage, worker, order),
                 Deed::Start(work, input, signal) => {
                     let task = work::run(Arc::clone(self), work, input, signal);
                     self.machine.compute().spawn(Arc::clone(self).work(work, Box::pin(task)));
@@ -423,52 +431,6 @@ impl Shell {
     ) {
         let ended = guard(self.cancels[work.stage].clone(), task).await;
         self.end(work.stage, ended, |outcome| Event::WorkEnded { work, outcome }, Some(work));
-    }
-
-    async fn open(self: Arc<Self>, stage: usize) {
-        let node = Arc::clone(&self.nodes[stage]);
-        let opened = try_join_all(node.chain.iter().map(|operator| async move {
-            operator.open().await.map_err(|failure| failure.in_stage(&operator.name()))
-        }));
-        let ended = guard(self.cancels[stage].clone(), opened.map(|all| all.map(drop))).await;
-        self.end(stage, ended, |outcome| Event::OpenEnded { stage, outcome }, None);
-    }
-
-    async fn list(self: Arc<Self>, stage: usize, source: Arc<dyn Source>) {
-        let listing = async {
-            let mut splits = source.splits();
-            loop {
-                let Ok(permit) = self.listings[stage].acquire().await else { return Ok(()) };
-                permit.forget();
-                let Some(split) = splits.next().await else { return Ok(()) };
-                self.found(stage, split.map_err(|failure| failure.in_stage(&source.name()))?);
-            }
-        };
-        let ended = guard(self.cancels[stage].clone(), listing).await;
-        self.end(stage, ended, |outcome| Event::ListingEnded { stage, outcome }, None);
-    }
-
-    fn found(self: &Arc<Self>, stage: usize, split: Split) {
-        let deeds = {
-            let mut held = self.lock();
-            held.splits[stage].push_back(split);
-            self.step(&mut held, Event::SplitFound { stage }, None).0
-        };
-        self.perform(deeds);
-    }
-
-    async fn close(self: Arc<Self>, stage: usize) {
-        let batch_rows = self.lock().scheduler.batch_rows(stage);
-        if let Some(rows) = batch_rows {
-            self.nodes[stage].chain[0].note_batch_rows(rows);
-        }
-        let closing = self.nodes[stage].chain.iter().map(|operator| {
-            let close = AssertUnwindSafe(async { operator.close().await }).catch_unwind();
-            tokio::time::timeout(CLOSE_WAIT_MAX, close)
-        });
-        // What a `close` could not do ends with the process: there is nobody left to tell.
-        drop(join_all(closing).await);
-        self.on(Event::Closed { stage });
     }
 
     /// Reports how something of `stage` ended; the first failure of a stage that somebody needs

@@ -67,6 +67,12 @@ pub struct StageSnapshot {
     pub queued_bytes: u64,
     /// Live worker processes.
     pub workers: u64,
+    /// Private resident memory of its worker processes, as measured last.
+    pub memory_bytes: u64,
+    /// The most that they held together.
+    pub memory_bytes_peak: u64,
+    /// The most that one of them held.
+    pub worker_bytes_peak: u64,
     /// Rows that a function failed for and that were left out.
     pub errored_rows: u64,
     /// Rows of a batch that were fastest so far, where that is looked for.

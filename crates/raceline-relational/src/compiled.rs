@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
-use raceline_exec::{BatchShape, Emit, Operator, PoolShape, WorkTimes};
+use raceline_exec::{BatchShape, Emit, Operator, PoolShape, WorkTimes, WorkerMemory};
 use raceline_plan::lambda::{Decline, Program};
 use raceline_plan::{BatchFormat, UdfBody, UdfKind, UdfSpec};
 use raceline_types::{Batch, Failure};
@@ -112,6 +112,10 @@ impl Operator for CompiledOperator {
 
     fn workers(&self) -> usize {
         if self.needed.load(Ordering::Acquire) { self.fallback.workers() } else { 0 }
+    }
+
+    fn memory(&self) -> Vec<WorkerMemory> {
+        self.fallback.memory()
     }
 
     fn errored_rows(&self) -> u64 {

@@ -8,6 +8,7 @@ use datafusion::execution::TaskContext;
 use datafusion::execution::config::SessionConfig;
 use datafusion::execution::context::SessionContext;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::MemoryPool as _;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use object_store::ObjectStore;
@@ -88,6 +89,12 @@ impl Engine {
     #[must_use]
     pub fn overdraft_bytes_peak(&self) -> usize {
         self.pool.overdraft_bytes_peak()
+    }
+
+    /// Bytes of the pool that are taken now.
+    #[must_use]
+    pub fn reserved_bytes(&self) -> u64 {
+        self.pool.reserved() as u64
     }
 
     /// A context whose batches hold rows of `row_bytes` each.

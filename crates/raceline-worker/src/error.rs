@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::error::ArrowError;
+use raceline_exec::Relief;
 use raceline_types::{Diagnostic, ErrorKind, Failure};
 use thiserror::Error;
 
+use crate::memory::mebibytes;
 use crate::user_error::UserError;
 
 /// How a process ended.
@@ -19,6 +21,8 @@ pub enum Exit {
     Signal(i32),
     /// It was killed, because it took longer than this for a batch.
     Late(Duration),
+    /// It was killed, to have its memory back.
+    Relieved,
     /// It was killed, because it had closed its connection to the engine.
     Closed,
     /// It is gone, and its parent could not tell how.
@@ -44,6 +48,9 @@ impl Exit {
             Self::Late(_) => {
                 "the function hangs or is slow: raise `timeout_s`, or lower `batch_size`"
             }
+            Self::Relieved => {
+                "lower `batch_size` or `concurrency`, or raise `raceline.init(memory=…)`"
+            }
             Self::Closed => "the function closes descriptors that it did not open: let it not",
             Self::Unknown => {
                 "the template process that started it is gone: run again, which starts a new one"
@@ -63,6 +70,7 @@ impl std::fmt::Display for Exit {
             Self::Late(limit) => {
                 write!(f, "it took longer than {} s for a batch", limit.as_secs_f64())
             }
+            Self::Relieved => f.write_str("it was ended to have its memory back"),
             Self::Closed => f.write_str("it closed its connection to the engine"),
             Self::Unknown => f.write_str("unknown exit status"),
         }
@@ -156,6 +164,22 @@ pub enum WorkerError {
         exit: Exit,
         /// Rows of the batch it was working on; `None` while it was loading its functions.
         rows: Option<usize>,
+        /// Private memory that it held when it was last measured.
+        held_bytes: Option<u64>,
+    },
+    /// A worker holds more memory than there is for all of them, and its batch cannot be smaller.
+    #[error(
+        "a worker of `{stage}` holds {}, of {} that there are for workers",
+        mebibytes(relief.bytes),
+        mebibytes(relief.limit_bytes)
+    )]
+    OverMemory {
+        /// Name of the stage.
+        stage: Arc<str>,
+        /// What it holds, and what there is.
+        relief: Relief,
+        /// Rows of the batch it was working on; `None` while it was loading its functions.
+        rows: Option<usize>,
     },
     /// A row kills every worker that gets it, also alone.
     #[error("row {row} of a batch of {rows} rows kills the workers of `{stage}`: {exit}")]
@@ -168,6 +192,8 @@ pub enum WorkerError {
         rows: usize,
         /// How the last of them ended.
         exit: Exit,
+        /// Private memory that it held when it was last measured.
+        held_bytes: Option<u64>,
     },
     /// A batch that was run again, because its worker had died, gave fewer rows than before.
     #[error("`{stage}` returned {rows} rows fewer when a batch was run again")]
@@ -225,20 +251,39 @@ pub enum WorkerError {
 }
 
 impl WorkerError {
-    /// Whether `failure` is the death of a worker.
-    pub(crate) fn is_death(failure: &Failure) -> bool {
-        matches!(failure.downcast_ref(), Some(Self::Died { .. }))
+    /// How the worker ended whose death `failure` is.
+    pub(crate) fn exit_of(failure: &Failure) -> Option<Exit> {
+        match failure.downcast_ref() {
+            Some(Self::Died { exit, .. }) => Some(*exit),
+            _ => None,
+        }
     }
 
     /// The failure of a row that, alone, ended a worker as `death` says.
     pub(crate) fn poison(death: &Failure, row: usize, rows: usize) -> Option<Self> {
         match death.downcast_ref() {
-            Some(Self::Died { stage, exit, .. }) => {
-                Some(Self::Poison { stage: Arc::clone(stage), row, rows, exit: *exit })
+            Some(Self::Died { stage, exit, held_bytes, .. }) => {
+                let (stage, exit, held_bytes) = (Arc::clone(stage), *exit, *held_bytes);
+                Some(Self::Poison { stage, row, rows, exit, held_bytes })
             }
             _ => None,
         }
     }
+}
+
+/// What a worker was doing.
+fn work(rows: Option<usize>) -> String {
+    match rows {
+        Some(1) => "it was working on a batch of 1 row".to_owned(),
+        Some(rows) => format!("it was working on a batch of {rows} rows"),
+        None => "it was loading its functions".to_owned(),
+    }
+}
+
+/// What a process held that somebody killed, likely for lack of memory.
+fn held_at_kill(exit: Exit, held_bytes: Option<u64>) -> Option<String> {
+    let bytes = held_bytes.filter(|_| exit == Exit::Signal(SIGKILL))?;
+    Some(format!("held {} of memory when it was last measured", mebibytes(bytes)))
 }
 
 /// What ends processes by signal in practice.
@@ -261,6 +306,7 @@ impl Diagnostic for WorkerError {
         match self {
             Self::Died { exit: Exit::Signal(SIGKILL) | Exit::Unknown, .. }
             | Self::Poison { exit: Exit::Signal(SIGKILL) | Exit::Unknown, .. }
+            | Self::OverMemory { .. }
             | Self::Start { .. }
             | Self::TemplateEnded { .. }
             | Self::Fork { .. }
@@ -278,10 +324,18 @@ impl Diagnostic for WorkerError {
     fn detail(&self) -> Option<String> {
         match self {
             Self::TemplateEnded { output, .. } if !output.is_empty() => Some(output.clone()),
-            Self::Died { rows, .. } => Some(match rows {
-                Some(rows) => format!("it was working on a batch of {rows} rows"),
-                None => "it was loading its functions".to_owned(),
-            }),
+            Self::Died { rows, exit, held_bytes, .. } => {
+                let held = held_at_kill(*exit, *held_bytes).map(|held| format!(", and {held}"));
+                Some(work(*rows) + &held.unwrap_or_default())
+            }
+            Self::Poison { exit, held_bytes, .. } => {
+                held_at_kill(*exit, *held_bytes).map(|held| format!("the last of them {held}"))
+            }
+            Self::OverMemory { relief, rows, .. } => Some(format!(
+                "{}; the most that a worker of the stage has held is {}",
+                work(*rows),
+                mebibytes(relief.peak_bytes)
+            )),
             _ => None,
         }
     }
@@ -289,6 +343,13 @@ impl Diagnostic for WorkerError {
     fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Died { exit, .. } | Self::Poison { exit, .. } => exit.hint(),
+            Self::OverMemory { rows: None, .. } => {
+                "give the session more, `raceline.init(memory=…)`, or let the constructor load less"
+            }
+            Self::OverMemory { .. } => {
+                "lower `batch_size`, let the function hold less for each row, say by `memory=…` \
+                 what a worker may take, or give the session more: `raceline.init(memory=…)`"
+            }
             Self::Unrepeatable { .. } => {
                 "a worker died after it had returned rows, and the function does not return the \
                  same rows twice: make it do so, for example by seeding it from its batch"

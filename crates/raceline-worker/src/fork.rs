@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::process::{
     Channel, end_with_parent, enter_own_session, exit_now, ignore_interrupts, inherited_socket,
-    kill_with_group, print_to, reap, wait_readable,
+    kill_with_group, limit_data, print_to, reap, wait_readable,
 };
 use crate::wire::{self, FromTemplate, ToTemplate};
 
@@ -37,6 +37,7 @@ pub struct ForkRequest {
     pub stage: String,
     /// Environment variables to set in the worker before user code runs.
     pub env: Vec<(String, String)>,
+    data_bytes_max: Option<u64>,
     request: u32,
     socket: OwnedFd,
     output: OwnedFd,
@@ -90,13 +91,14 @@ impl TemplateLoop {
         loop {
             while let Some(frame) = self.channel.take_frame()? {
                 match wire::decode(&frame)? {
-                    ToTemplate::Fork { request, index, stage, env } => {
+                    ToTemplate::Fork { request, index, stage, env, data_bytes_max } => {
                         let socket = self.channel.take_descriptor()?;
                         let output = self.channel.take_descriptor()?;
                         return Ok(Some(ForkRequest {
                             index,
                             stage,
                             env,
+                            data_bytes_max,
                             request,
                             socket,
                             output,
@@ -144,7 +146,8 @@ impl TemplateLoop {
     }
 
     /// Turns the forked child into a worker: leaves what belongs to the template, starts a
-    /// session of its own, ignores SIGINT, sends what it prints to the engine. Returns the
+    /// session of its own, ignores SIGINT, takes on its limit of memory, sends what it prints to
+    /// the engine. Returns the
     /// socket for [`crate::serve`].
     ///
     /// # Errors
@@ -155,6 +158,7 @@ impl TemplateLoop {
         enter_own_session()?;
         ignore_interrupts()?;
         print_to(&request.output)?;
+        request.data_bytes_max.map_or(Ok(()), limit_data)?;
         end_with_parent()?;
         if parent_id() != template {
             exit_now(0);

@@ -23,6 +23,7 @@ mod errored;
 mod fork;
 mod gpus;
 mod ledger;
+mod memory;
 mod operator;
 mod output;
 mod pack;

@@ -3,17 +3,21 @@
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arrow::array::Float64Array;
 use async_trait::async_trait;
-use raceline_exec::{BatchShape, Emit, Operator, PoolShape, Seat, WorkTimes};
+use raceline_exec::{
+    BatchShape, Emit, Operator, PoolShape, Relief, Seat, Then, WorkTimes, WorkerMemory,
+};
 use raceline_types::{Batch, Failure};
 
 use crate::crossing::Crossing;
 use crate::device::GpuLedger;
 use crate::error::WorkerError;
 use crate::errored::{ErroredBatches, ErroredRow, ErroredRows, row_of_split};
+use crate::memory::mebibytes;
 use crate::place::Turn;
 use crate::pool::Pool;
 use crate::replay::{Answers, Discard, Replay};
@@ -84,11 +88,17 @@ pub type TemplateSource = Arc<dyn Fn() -> Result<Arc<Template>, Failure> + Send 
 /// batch that keeps killing its workers is halved until the row is found that kills one alone. That
 /// row ends the run, or goes where `errored` says, as does each row that the function raises for.
 ///
+/// # Memory
+/// A worker that the graph ends to have its memory back is no dead one: its batch is run again,
+/// in smaller pieces where the graph says so, as are all batches from then on.
+///
 /// # Errors
 /// [`crate::UdfError`] when the user's code raised, [`crate::WorkerError`] otherwise.
 pub struct ProcessOperator {
     spec: Arc<ProcessSpec>,
     pool: Pool,
+    /// Most rows of a call.
+    rows_max: AtomicUsize,
 }
 
 impl ProcessOperator {
@@ -96,7 +106,8 @@ impl ProcessOperator {
     #[must_use]
     pub fn new(template: TemplateSource, spec: ProcessSpec) -> Self {
         let spec = Arc::new(spec);
-        Self { pool: Pool::new(template, Arc::clone(&spec)), spec }
+        let pool = Pool::new(template, Arc::clone(&spec));
+        Self { pool, spec, rows_max: AtomicUsize::new(usize::MAX) }
     }
 
     /// Runs `input`, as often as it takes.
@@ -125,12 +136,48 @@ impl ProcessOperator {
             Err(CallFailure::Broken(failure)) => return Err(failure),
             Err(CallFailure::Raised(failure)) => (failure, false),
             Err(CallFailure::Died(failure)) => (failure, true),
+            Err(CallFailure::Again) => unreachable!("it was made again"),
         };
         let errored = self.spec.errored_batches.as_ref();
         if errored.is_some_and(|errored| errored.take(input.rows(), &failure)) {
             return Ok(());
         }
         Err(if died { self.blame(turn, &input, failure).await } else { failure })
+    }
+
+    /// Runs `input` once, in pieces where the graph has asked for that. A piece whose worker was
+    /// ended for its memory is run again.
+    async fn attempt(
+        &self,
+        turn: &mut Turn<'_>,
+        input: &Batch,
+        out: &mut dyn Answers,
+    ) -> Result<(), CallFailure> {
+        let (mut done, rows) = (0, input.rows());
+        loop {
+            turn.ready().await;
+            let most = self.rows_max.load(Ordering::Relaxed);
+            let piece = if rows - done > most {
+                turn.be_alone();
+                input.slice(done, most)
+            } else if done > 0 {
+                input.slice(done, rows - done)
+            } else {
+                input.clone()
+            };
+            let start = out.mark();
+            match turn.attempt(&self.pool, &piece, out).await {
+                Ok(()) => done += piece.rows(),
+                Err(CallFailure::Again) => {
+                    out.rewind(start);
+                    continue;
+                }
+                Err(failure) => return Err(failure),
+            }
+            if done >= rows {
+                return Ok(());
+            }
+        }
     }
 
     /// Runs `input`, again on another worker as often as one dies and the spec allows it.
@@ -142,7 +189,7 @@ impl ProcessOperator {
     ) -> Result<(), CallFailure> {
         let start = replay.mark();
         for restart in 1.. {
-            match turn.attempt(&self.pool, input, replay).await {
+            match self.attempt(turn, input, replay).await {
                 Err(CallFailure::Died(failure)) if restart <= self.spec.restarts_max => {
                     let (rows, most) = (input.rows(), self.spec.restarts_max);
                     self.pool.tell(&format!(
@@ -172,7 +219,7 @@ impl ProcessOperator {
             let result = if is_alone {
                 self.repeat(turn, &rows, replay).await
             } else {
-                turn.attempt(&self.pool, &rows, replay).await
+                self.attempt(turn, &rows, replay).await
             };
             match result {
                 Err(CallFailure::Died(failure)) => {
@@ -203,9 +250,9 @@ impl ProcessOperator {
         }
         while rows > 1 {
             let half = rows / 2;
-            match turn.attempt(&self.pool, &input.slice(row, half), &mut Discard).await {
+            match self.attempt(turn, &input.slice(row, half), &mut Discard).await {
                 Err(CallFailure::Died(_)) => rows = half,
-                Err(CallFailure::Broken(_)) => return failure,
+                Err(CallFailure::Broken(_) | CallFailure::Again) => return failure,
                 Ok(()) | Err(CallFailure::Raised(_)) => {
                     row += half;
                     rows -= half;
@@ -213,7 +260,7 @@ impl ProcessOperator {
             }
         }
         let Err(CallFailure::Died(alone)) =
-            turn.attempt(&self.pool, &input.slice(row, rows), &mut Discard).await
+            self.attempt(turn, &input.slice(row, rows), &mut Discard).await
         else {
             return failure;
         };
@@ -293,6 +340,35 @@ impl Operator for ProcessOperator {
         self.work(&mut turn, input, out).await
     }
 
+    fn memory(&self) -> Vec<WorkerMemory> {
+        self.pool.gauges.measure()
+    }
+
+    fn relieve_worker(&self, worker: usize, process: u32, relief: Relief) {
+        let then = match relief.then {
+            Then::Again => "its batch is run again".to_owned(),
+            Then::Smaller(rows) => {
+                self.rows_max.fetch_min(rows.max(1), Ordering::Relaxed);
+                format!("its batch is run again in pieces of {rows} rows, as are all from here on")
+            }
+            Then::Later => {
+                self.pool.place(worker).close();
+                "its batch is run again when there is room".to_owned()
+            }
+            Then::Fail => "there are no smaller pieces".to_owned(),
+        };
+        let (held, limit) = (mebibytes(relief.bytes), mebibytes(relief.limit_bytes));
+        self.pool.tell(&format!(
+            "worker process {process} held {held}, of {limit} that there are for workers, and was \
+             ended; {then}"
+        ));
+        self.pool.gauges.relieve(worker, process, relief);
+    }
+
+    fn readmit_worker(&self, worker: usize) {
+        self.pool.place(worker).open();
+    }
+
     async fn close(&self) {
         self.pool.close().await;
     }
@@ -336,10 +412,11 @@ impl fmt::Debug for ProcessSpec {
 
 impl fmt::Debug for ProcessOperator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { spec, pool } = self;
+        let Self { spec, pool, rows_max } = self;
         f.debug_struct("ProcessOperator")
             .field("spec", spec)
             .field("workers", &pool.live())
+            .field("rows_max", rows_max)
             .finish()
     }
 }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use raceline_types::{Batch, Failure};
 use tokio::sync::watch;
 
+use crate::error::{Exit, WorkerError};
 use crate::pool::{Pool, Reservation};
 use crate::replay::Answers;
 use crate::worker::{CallFailure, Worker};
@@ -16,8 +17,11 @@ use crate::worker::{CallFailure, Worker};
 /// A place for a worker.
 #[derive(Debug)]
 pub(crate) struct Place {
+    number: Option<usize>,
     worker: Mutex<Occupant>,
     turns: watch::Sender<Turns>,
+    /// Whether a worker may be started; not while its memory is another's.
+    is_open: watch::Sender<bool>,
 }
 
 /// What is at a place.
@@ -49,16 +53,20 @@ pub(crate) struct Turn<'a> {
     is_alone: bool,
 }
 
-impl Default for Place {
-    fn default() -> Self {
-        Self { worker: Mutex::default(), turns: watch::Sender::new(Turns::default()) }
-    }
-}
-
 impl Place {
+    /// The empty place of worker `number`.
+    pub(crate) fn numbered(number: usize) -> Self {
+        Self::new(Some(number))
+    }
+
+    fn new(number: Option<usize>) -> Self {
+        let turns = watch::Sender::new(Turns::default());
+        Self { number, worker: Mutex::default(), turns, is_open: watch::Sender::new(true) }
+    }
+
     /// A place with room for a worker.
     pub(crate) fn reserved(reservation: Reservation) -> Self {
-        let place = Self::default();
+        let place = Self::new(None);
         place.occupant().reservation = Some(reservation);
         place
     }
@@ -79,7 +87,7 @@ impl Place {
     /// When it cannot be started.
     pub(crate) async fn fill(&self, pool: &Pool) -> Result<bool, Failure> {
         let Some(reservation) = pool.try_reserve()? else { return Ok(false) };
-        let worker = Some(Arc::new(pool.start(&reservation).await?));
+        let worker = Some(Arc::new(pool.start(&reservation, self.number).await?));
         *self.occupant() = Occupant { worker, reservation: Some(reservation) };
         Ok(true)
     }
@@ -96,22 +104,49 @@ impl Place {
             worker.stop().await;
         }
         drop(reservation);
+        self.open();
+    }
+
+    /// Starts no worker until it is opened: whoever needs one waits.
+    pub(crate) fn close(&self) {
+        self.is_open.send_replace(false);
+    }
+
+    async fn opened(&self) {
+        let opened = self.is_open.subscribe().wait_for(|&is_open| is_open).await.is_ok();
+        assert!(opened, "the place holds the sender");
+    }
+
+    /// Lets workers start.
+    pub(crate) fn open(&self) {
+        self.is_open.send_replace(true);
     }
 
     /// The worker that is there, or a new one.
     async fn worker(&self, pool: &Pool) -> Result<Arc<Worker>, Failure> {
-        if let Some(worker) = self.present() {
-            return Ok(worker);
+        loop {
+            self.opened().await;
+            if let Some(worker) = self.present() {
+                return Ok(worker);
+            }
+            let kept = self.occupant().reservation.take();
+            let reservation = match kept {
+                Some(reservation) => reservation,
+                None => pool.reserve().await?,
+            };
+            let started = pool.start(&reservation, self.number).await;
+            self.occupant().reservation = Some(reservation);
+            match started {
+                Ok(worker) => {
+                    let worker = Arc::new(worker);
+                    self.occupant().worker = Some(Arc::clone(&worker));
+                    return Ok(worker);
+                }
+                // It is started again when there is memory for it.
+                Err(failure) if WorkerError::exit_of(&failure) == Some(Exit::Relieved) => {}
+                Err(failure) => return Err(failure),
+            }
         }
-        let kept = self.occupant().reservation.take();
-        let reservation = match kept {
-            Some(reservation) => reservation,
-            None => pool.reserve().await?,
-        };
-        let worker = Arc::new(pool.start(&reservation).await?);
-        let (present, reservation) = (Some(Arc::clone(&worker)), Some(reservation));
-        *self.occupant() = Occupant { worker: present, reservation };
-        Ok(worker)
     }
 
     fn present(&self) -> Option<Arc<Worker>> {
@@ -124,6 +159,18 @@ impl Place {
 }
 
 impl Turn<'_> {
+    /// Lets no other call be sent before this one has ended: it is made of several.
+    pub(crate) fn be_alone(&mut self) {
+        self.is_alone = true;
+    }
+
+    /// Waits until a call can be sent. Only then is it known how large it may be.
+    pub(crate) async fn ready(&self) {
+        let number = self.number;
+        self.place.opened().await;
+        self.wait(|turns| turns.next >= number).await;
+    }
+
     /// Runs `input` once.
     pub(crate) async fn attempt(
         &mut self,
@@ -139,7 +186,7 @@ impl Turn<'_> {
                 Some(worker) => worker,
                 None if is_front => self.place.worker(pool).await.map_err(CallFailure::Broken)?,
                 // It was lost just now: the call before this one has another one started.
-                None => continue,
+                None => return Err(CallFailure::Again),
             };
             self.is_open = true;
             match worker.call(input).await {
@@ -158,7 +205,7 @@ impl Turn<'_> {
             let now = self.wait(|now| now.front >= number || now.lost != turns.lost).await;
             if now.lost != turns.lost {
                 self.is_open = false;
-                continue;
+                return Err(CallFailure::Again);
             }
             let answered = worker.answers(input, out).await;
             self.is_open = false;
@@ -171,7 +218,9 @@ impl Turn<'_> {
         self.is_open = false;
         match failure {
             CallFailure::Raised(_) => {}
-            CallFailure::Died(_) | CallFailure::Broken(_) => self.lose_worker(),
+            CallFailure::Again | CallFailure::Died(_) | CallFailure::Broken(_) => {
+                self.lose_worker();
+            }
         }
         failure
     }

@@ -10,12 +10,13 @@ use raceline_types::Failure;
 use tokio::sync::Notify;
 
 use crate::device::GpuShare;
-use crate::error::WorkerError;
+use crate::error::{Exit, WorkerError};
 use crate::ledger::TimeLedger;
+use crate::memory::Gauges;
 use crate::operator::{ProcessSpec, TemplateSource};
 use crate::place::Place;
 use crate::segment::RateGate;
-use crate::worker::{Equipment, Worker};
+use crate::worker::{Post, Worker};
 
 /// The places of the workers.
 pub(crate) struct Pool {
@@ -24,6 +25,7 @@ pub(crate) struct Pool {
     /// No more workers than this live at once, beside the bound of the spec.
     workers_max: AtomicUsize,
     places: Mutex<Places>,
+    pub(crate) gauges: Gauges,
     census: Arc<Census>,
     /// Where the workers' time goes.
     pub(crate) ledger: Arc<TimeLedger>,
@@ -65,8 +67,8 @@ impl Pool {
     pub(crate) fn new(template: TemplateSource, spec: Arc<ProcessSpec>) -> Self {
         let workers_max = AtomicUsize::new(spec.pool.concurrency_max.unwrap_or(usize::MAX).max(1));
         let (places, census, ledger) = (Mutex::default(), Arc::default(), Arc::default());
-        let gate = Mutex::default();
-        Self { spec, template, workers_max, places, census, ledger, gate }
+        let (gauges, gate) = (Gauges::default(), Mutex::default());
+        Self { spec, template, workers_max, places, gauges, census, ledger, gate }
     }
 
     /// Lowers the number of workers that may live at once to `workers_max`, and at least 1.
@@ -77,7 +79,8 @@ impl Pool {
 
     /// The place with this number.
     pub(crate) fn place(&self, number: usize) -> Arc<Place> {
-        Arc::clone(self.places().numbered.entry(number).or_default())
+        let place = || Arc::new(Place::numbered(number));
+        Arc::clone(self.places().numbered.entry(number).or_insert_with(place))
     }
 
     /// A place for one call, with an idle worker, or else with room for a new one, or else the
@@ -170,27 +173,35 @@ impl Pool {
         }
     }
 
-    /// Starts a worker; one that dies while it loads its functions is started again.
-    pub(crate) async fn start(&self, reservation: &Reservation) -> Result<Worker, Failure> {
+    /// Starts worker `worker`; one that dies while it loads its functions is started again.
+    pub(crate) async fn start(
+        &self,
+        reservation: &Reservation,
+        worker: Option<usize>,
+    ) -> Result<Worker, Failure> {
         let Reservation { census: _, index, gpus } = reservation;
         let (gate, mut restarts) = (self.gate()?, 0);
         loop {
             let template = (self.template)()?;
-            let equipment = Equipment {
+            let post = Post {
+                index: *index,
                 gpus: gpus.as_ref(),
+                worker,
+                gauges: &self.gauges,
                 gate: gate.clone(),
                 ledger: Arc::clone(&self.ledger),
             };
-            match Worker::start(&template, &self.spec, *index, equipment).await {
+            let failure = match Worker::start(&template, &self.spec, post).await {
                 Ok(worker) => return Ok(worker),
-                Err(failure)
-                    if restarts < self.spec.restarts_max && WorkerError::is_death(&failure) =>
-                {
-                    restarts += 1;
-                    self.tell(&format!("{failure}; another one is started"));
-                }
-                Err(failure) => return Err(failure),
+                Err(failure) => failure,
+            };
+            match WorkerError::exit_of(&failure) {
+                None | Some(Exit::Relieved) => return Err(failure),
+                Some(_) if restarts >= self.spec.restarts_max => return Err(failure),
+                Some(_) => {}
             }
+            restarts += 1;
+            self.tell(&format!("{failure}; another one is started"));
         }
     }
 

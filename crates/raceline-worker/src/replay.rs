@@ -1,4 +1,4 @@
-//! Running a batch again after its worker died, so that no row is lost and none comes twice.
+//! Running a batch again after its worker ended, so that no row is lost and none comes twice.
 
 use async_trait::async_trait;
 use raceline_exec::Emit;
@@ -10,6 +10,12 @@ use crate::errored::{ErroredRow, ErroredRows};
 pub(crate) trait Answers: Emit {
     /// Takes a row that the function failed for.
     fn errored(&mut self, row: ErroredRow) -> Result<(), Failure>;
+
+    /// Where an attempt begins.
+    fn mark(&self) -> Mark;
+
+    /// What was answered since `mark` will be answered again.
+    fn rewind(&mut self, mark: Mark);
 }
 
 /// Hands on what the attempts at one batch answer. An attempt that is made again begins where the
@@ -23,7 +29,7 @@ pub(crate) struct Replay<'a> {
 }
 
 /// How far an attempt has come.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Mark {
     rows: usize,
     errors: usize,
@@ -50,17 +56,6 @@ impl Tally {
 impl<'a> Replay<'a> {
     pub(crate) fn new(out: &'a mut dyn Emit, errored: Option<&'a dyn ErroredRows>) -> Self {
         Self { out, errored, rows: Tally::default(), errors: Tally::default() }
-    }
-
-    /// Where an attempt begins.
-    pub(crate) fn mark(&self) -> Mark {
-        Mark { rows: self.rows.answered, errors: self.errors.answered }
-    }
-
-    /// What was answered since `mark` will be answered again.
-    pub(crate) fn rewind(&mut self, mark: Mark) {
-        self.rows.answered = mark.rows;
-        self.errors.answered = mark.errors;
     }
 
     /// Rows that an earlier attempt returned and the last one, at its end, did not.
@@ -92,6 +87,15 @@ impl Answers for Replay<'_> {
             Some(_) => Ok(()),
         }
     }
+
+    fn mark(&self) -> Mark {
+        Mark { rows: self.rows.answered, errors: self.errors.answered }
+    }
+
+    fn rewind(&mut self, mark: Mark) {
+        self.rows.answered = mark.rows;
+        self.errors.answered = mark.errors;
+    }
 }
 
 /// Takes answers that nobody wants.
@@ -108,4 +112,10 @@ impl Answers for Discard {
     fn errored(&mut self, _row: ErroredRow) -> Result<(), Failure> {
         Ok(())
     }
+
+    fn mark(&self) -> Mark {
+        Mark::default()
+    }
+
+    fn rewind(&mut self, _mark: Mark) {}
 }

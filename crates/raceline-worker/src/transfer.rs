@@ -57,10 +57,12 @@ impl Transfer {
         let bytes = plan.bytes();
         let allocated = self.arena.allocate(bytes);
         let (segment, new) = allocated.map_err(|source| SendError::Memory { bytes, source })?;
+        let given_back = self.arena.give_back();
         let layout = plan.write(self.arena.bytes_mut(segment));
         let schema = self.schemas_out.name(batch.schema_ref());
         let new_file_bytes = new.as_ref().map(|new| new.bytes);
-        let packed = PackedBatch { segment: segment.into(), new_file_bytes, schema, layout };
+        let segment = segment.into();
+        let packed = PackedBatch { segment, new_file_bytes, given_back, schema, layout };
         Ok((packed, new.map(|new| new.file)))
     }
 
@@ -71,7 +73,8 @@ impl Transfer {
         packed: &PackedBatch,
         take_file: impl FnOnce() -> io::Result<OwnedFd>,
     ) -> Result<RecordBatch, ReceiveError> {
-        let PackedBatch { segment, new_file_bytes, schema, layout } = packed;
+        let PackedBatch { segment, new_file_bytes, given_back, schema, layout } = packed;
+        self.peer.let_go(given_back);
         if let Some(bytes) = new_file_bytes {
             take_file()
                 .and_then(|file| self.peer.add_file(file, *bytes))

@@ -29,6 +29,8 @@ pub(crate) enum ToTemplate {
         stage: String,
         /// Environment variables to set.
         env: Vec<(String, String)>,
+        /// Private memory that it may take beside what it is forked with.
+        data_bytes_max: Option<u64>,
     },
     /// This worker is about to end by itself: reap it soon.
     Await {
@@ -180,6 +182,8 @@ pub(crate) struct PackedBatch {
     pub(crate) segment: SegmentRef,
     /// Size of the segment's file when it is new; its descriptor travels along.
     pub(crate) new_file_bytes: Option<u64>,
+    /// Files that its writer has given back.
+    pub(crate) given_back: Vec<u32>,
     /// Its schema.
     pub(crate) schema: SchemaRef,
     /// Its arrays.
@@ -268,7 +272,7 @@ impl FromTemplate {
         let (code, signal) = match exit {
             Exit::Code(code) => (Some(code), None),
             Exit::Signal(signal) => (None, Some(signal)),
-            Exit::Late(_) | Exit::Closed | Exit::Unknown => (None, None),
+            Exit::Late(_) | Exit::Relieved | Exit::Closed | Exit::Unknown => (None, None),
         };
         Self::Exited { pid, code, signal }
     }

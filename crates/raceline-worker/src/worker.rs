@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use raceline_exec::Then;
 use raceline_types::{Batch, Failure, InternalError};
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::timeout;
@@ -13,6 +14,7 @@ use crate::device::GpuShare;
 use crate::error::{Exit, UdfError, WorkerError};
 use crate::errored::{ErroredRow, raised};
 use crate::ledger::TimeLedger;
+use crate::memory::{Gauge, Gauges};
 use crate::operator::ProcessSpec;
 use crate::output::{LineSplitter, Printed};
 use crate::process::{AsyncReceiver, AsyncSender, async_channel};
@@ -38,20 +40,11 @@ const LAST_LINES: Duration = Duration::from_millis(100);
 pub(crate) struct Worker {
     spec: Arc<ProcessSpec>,
     pid: u32,
+    gauge: Arc<Gauge>,
     outbox: AsyncMutex<AsyncSender>,
     inbox: AsyncMutex<Inbox>,
     transfer: Mutex<Transfer>,
     ledger: Arc<TimeLedger>,
-}
-
-/// What a worker gets of its pool.
-pub(crate) struct Equipment<'a> {
-    /// The GPUs that it sees.
-    pub(crate) gpus: Option<&'a GpuShare>,
-    /// The memory of the rate gate, where the functions keep to a rate.
-    pub(crate) gate: Option<Arc<OwnedFd>>,
-    /// Where its time goes.
-    pub(crate) ledger: Arc<TimeLedger>,
 }
 
 /// The process and what comes from it: whoever reads the answers to a call holds it.
@@ -62,9 +55,33 @@ struct Inbox {
     printed: Printed,
 }
 
+/// Where a worker works, and with what.
+pub(crate) struct Post<'a> {
+    /// How many workers of the pool were started before.
+    pub(crate) index: u32,
+    /// The GPUs that it sees.
+    pub(crate) gpus: Option<&'a GpuShare>,
+    /// Its number in the graph.
+    pub(crate) worker: Option<usize>,
+    /// Those of the pool.
+    pub(crate) gauges: &'a Gauges,
+    /// The memory of its rate gate.
+    pub(crate) gate: Option<Arc<OwnedFd>>,
+    /// Where its time goes.
+    pub(crate) ledger: Arc<TimeLedger>,
+}
+
+/// A worker with an explicit amount of memory gets no more than so many times of it.
+const DATA_TIMES: u64 = 2;
+
+/// And so much more, for what libraries set aside and never use.
+const DATA_SPARE_BYTES: u64 = 256 << 20;
+
 /// How a call failed.
 #[derive(Debug)]
 pub(crate) enum CallFailure {
+    /// The worker ended, and not because of this call: it is to be made again.
+    Again,
     /// The function raised; the worker can go on.
     Raised(Failure),
     /// The worker died.
@@ -74,20 +91,20 @@ pub(crate) enum CallFailure {
 }
 
 impl Worker {
-    /// Forks a worker that sees the GPUs `gpus` and loads the chain into it, with the memory of
-    /// its rate gate. A dropped start leaves no process.
+    /// Forks a worker and loads the chain into it. A dropped start leaves no process.
     pub(crate) async fn start(
         template: &Template,
         spec: &Arc<ProcessSpec>,
-        index: u32,
-        equipment: Equipment<'_>,
+        post: Post<'_>,
     ) -> Result<Self, Failure> {
-        let Equipment { gpus, gate, ledger } = equipment;
+        let Post { index, gpus, worker, gauges, gate, ledger } = post;
         let env =
             gpus.into_iter().map(|gpus| ("CUDA_VISIBLE_DEVICES".to_owned(), gpus.to_string()));
-        let order = ForkOrder { index, stage: Arc::clone(&spec.name), env: env.collect() };
+        let (stage, data_bytes_max) = (Arc::clone(&spec.name), data_bytes_max(spec));
+        let order = ForkOrder { index, stage, env: env.collect(), data_bytes_max };
         let Forked { process, socket, output } = template.fork(order).await?;
         let pid = process.pid();
+        let gauge = gauges.add(worker, process.killer());
         let connection =
             |source| WorkerError::Connection { stage: Arc::clone(&spec.name), pid, source };
         let (sender, receiver) = async_channel(socket).map_err(connection)?;
@@ -97,7 +114,7 @@ impl Worker {
         let spec = Arc::clone(spec);
         let inbox = AsyncMutex::new(Inbox { process, receiver, printed });
         let (outbox, transfer) = (AsyncMutex::new(sender), Mutex::default());
-        let worker = Self { spec, pid, outbox, inbox, transfer, ledger };
+        let worker = Self { spec, pid, gauge, outbox, inbox, transfer, ledger };
         worker.load(gate.as_deref()).await?;
         Ok(worker)
     }
@@ -163,6 +180,7 @@ impl Worker {
         out: &mut dyn Answers,
     ) -> Result<(), CallFailure> {
         let mut inbox = self.inbox.lock().await;
+        self.gauge.begin(input.rows());
         let mut is_first = true;
         let mut answered = 0;
         let mut left = self.spec.call_timeout;
@@ -193,10 +211,12 @@ impl Worker {
                     out.errored(row).map_err(CallFailure::Broken)?;
                 }
                 Ok(FromWorker::Done { released, spent }) => {
+                    self.gauge.end();
                     self.ledger.add(spent.into());
                     return self.take_back(released).map_err(CallFailure::Broken);
                 }
                 Ok(FromWorker::Failed { fault, released, spent }) => {
+                    self.gauge.end();
                     self.ledger.add(spent.into());
                     self.take_back(released).map_err(CallFailure::Broken)?;
                     return Err(CallFailure::Raised(self.fault(fault, input)));
@@ -204,10 +224,10 @@ impl Worker {
                 Ok(FromWorker::Loaded) => return Err(CallFailure::Broken(self.out_of_turn())),
                 Err(error) => {
                     let failure = self.lost(&mut inbox, error, Some(input.rows())).await;
-                    return Err(if WorkerError::is_death(&failure) {
-                        CallFailure::Died(failure)
-                    } else {
-                        CallFailure::Broken(failure)
+                    return Err(match WorkerError::exit_of(&failure) {
+                        Some(Exit::Relieved) => CallFailure::Again,
+                        Some(_) => CallFailure::Died(failure),
+                        None => CallFailure::Broken(failure),
                     });
                 }
             }
@@ -284,8 +304,16 @@ impl Worker {
             None => inbox.process.ends_within(OWN_END).await,
         };
         inbox.end().await;
-        let exit = ended.unwrap_or(Exit::Closed);
-        WorkerError::Died { stage: Arc::clone(&self.spec.name), pid: self.pid, exit, rows }.into()
+        let (stage, pid, held_bytes) =
+            (Arc::clone(&self.spec.name), self.pid, self.gauge.last_bytes());
+        let exit = match self.gauge.relief() {
+            Some(relief) if relief.then == Then::Fail => {
+                return WorkerError::OverMemory { stage, relief, rows }.into();
+            }
+            Some(_) => Exit::Relieved,
+            None => ended.unwrap_or(Exit::Closed),
+        };
+        WorkerError::Died { stage, pid, exit, rows, held_bytes }.into()
     }
 
     fn broken(&self, source: io::Error) -> Failure {
@@ -335,6 +363,15 @@ impl Inbox {
         let frame = frame.ok_or_else(|| io::Error::from(ErrorKind::UnexpectedEof))?;
         wire::decode(&frame)
     }
+}
+
+/// What a worker may take that was promised an amount of memory: a backstop, so that a single
+/// allocation cannot take the machine. Drivers of GPUs set aside far more than they use.
+fn data_bytes_max(spec: &ProcessSpec) -> Option<u64> {
+    let resources = &spec.pool.resources;
+    let is_held = resources.memory_bytes > 0 && resources.gpu_nanos == 0;
+    is_held
+        .then(|| resources.memory_bytes.saturating_mul(DATA_TIMES).saturating_add(DATA_SPARE_BYTES))
 }
 
 fn is_gone(error: &io::Error) -> bool {

@@ -130,6 +130,8 @@ impl Session {
             partitions: threads,
             spill_folder: options.spill_folder.clone(),
         })?;
+        let relational = Arc::clone(&engine);
+        machine.measure_elsewhere(move || relational.reserved_bytes());
         let stores = Arc::new(Stores::new(machine.io().clone()));
         let screen = Screen::default();
         let launcher = options.launcher.clone().map(|mut launcher| {

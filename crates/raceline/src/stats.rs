@@ -60,6 +60,14 @@ fn stage_text(text: &mut String, number: usize, stage: &StageSnapshot) -> std::f
     if let Some(rows) = stage.batch_rows {
         writeln!(text, "  fastest batches so far: {} rows", HumanCount(rows))?;
     }
+    if stage.memory_bytes_peak > 0 {
+        writeln!(
+            text,
+            "  memory: at most {} of one worker, {} of all",
+            BinaryBytes(stage.worker_bytes_peak),
+            BinaryBytes(stage.memory_bytes_peak)
+        )?;
+    }
     writeln!(
         text,
         "  time: {} elapsed, {} busy, {} rows/s",
@@ -102,6 +110,9 @@ pub(crate) mod sample {
             tasks_running: 1,
             queued_bytes: 0,
             workers: 0,
+            memory_bytes: 0,
+            memory_bytes_peak: 0,
+            worker_bytes_peak: 0,
             errored_rows: 0,
             batch_rows: None,
             busy: Duration::from_millis(3_500),
@@ -129,13 +140,15 @@ mod tests {
     fn stats_tell_tasks_rows_bytes_and_time() {
         let mut read = sample::stage("Range", StageState::Finished);
         read.tasks_total = Some(3);
-        let map = sample::stage("Map", StageState::Running);
+        let mut map = sample::stage("Map", StageState::Running);
+        (map.worker_bytes_peak, map.memory_bytes_peak) = (64 << 20, 100 << 20);
         assert_eq!(
             stats_text(&sample::snapshot(vec![read, map]), &[("Map".into(), 1_000)]),
             "stage 1 Range: finished\n  tasks: 3 of 3\n  rows: 2,000,000 in, 1,500,000 out in 46 \
              batches of 12.00 MiB\n  time: 2.0s elapsed, 3.5s busy, 1,000,000 rows/s\n\
              stage 2 Map: running\n  tasks: 3\n  rows: 2,000,000 in, 1,500,000 out in 46 batches \
-             of 12.00 MiB\n  time: 2.0s elapsed, 3.5s busy, 1,000,000 rows/s\n\
+             of 12.00 MiB\n  memory: at most 64.00 MiB of one worker, 100.00 MiB of all\n  \
+             time: 2.0s elapsed, 3.5s busy, 1,000,000 rows/s\n\
              left out by `max_errored_blocks`: 1,000 of Map\n\
              run so far: 2.0s, at most 5.00 MiB queued\n"
         );
@@ -145,7 +158,7 @@ mod tests {
     fn stats_tell_which_batches_were_fastest() {
         let mut stage = sample::stage("MapBatches(embed)", StageState::Running);
         stage.batch_rows = Some(2048);
-        let text = stats_text(&sample::snapshot(vec![stage]));
+        let text = stats_text(&sample::snapshot(vec![stage]), &[]);
         assert_eq!(text.lines().nth(3), Some("  fastest batches so far: 2,048 rows"));
     }
 

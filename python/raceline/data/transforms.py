@@ -36,9 +36,10 @@ class FunctionTransforms(Handle):
       for a class exactly ``n``, ``(min, max)`` or ``(min, max, initial)``. There are never more
       than the session's resources allow.
     * ``num_cpus``, ``num_gpus``, ``resources``: what one worker takes of the session's; fractions
-      share. ``memory``: bytes that one worker takes. A worker has its CPUs and memory while it is
-      at a batch, its GPUs (which it sees by ``CUDA_VISIBLE_DEVICES``) and ``resources`` for as
-      long as it lives. What the session can never give is an error before anything runs.
+      share. ``memory``: bytes that one worker takes; by default that is measured. A worker has its
+      CPUs while it is at a batch, its memory, its GPUs (which it sees by ``CUDA_VISIBLE_DEVICES``)
+      and ``resources`` for as long as it lives. What the session can never give is an error before
+      anything runs.
     * ``max_retries``: how often a batch is run again when its worker died, and how often a worker
       that died while it was constructed is replaced.
     * ``on_error``: what becomes of a row that the function raises for, or that kills its worker

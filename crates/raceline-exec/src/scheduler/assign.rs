@@ -154,11 +154,12 @@ impl<T: Clone> Scheduler<T> {
         let before = actions.len();
         self.rank_stages();
         self.tokens.begin_round();
+        let readmitted = self.readmitted();
         let importance = std::mem::take(&mut self.importance);
         for &stage in &importance {
             let this = &self.stages[stage];
             if this.standing == Standing::Live && !this.opening {
-                self.resume_works(stage, actions);
+                self.resume_works(stage, &readmitted, actions);
                 self.start_works(stage, actions);
             }
         }
@@ -167,7 +168,7 @@ impl<T: Clone> Scheduler<T> {
     }
 
     /// Stages whose output somebody waits for, then the others; each from the end upstream.
-    fn rank_stages(&mut self) {
+    pub(super) fn rank_stages(&mut self) {
         let mut demanded = vec![false; self.stages.len()];
         demanded[self.root] = self.stages[self.root].edge.wanted;
         for stage in (0..self.stages.len()).rev() {
@@ -185,16 +186,33 @@ impl<T: Clone> Scheduler<T> {
         self.importance.extend(from_the_end.filter(|&stage| !demanded[stage]));
     }
 
-    fn resume_works(&mut self, stage: usize, actions: &mut Vec<Action<T>>) {
-        let Stage { works, plan, active, .. } = &mut self.stages[stage];
+    /// `readmitted` are the workers whose work need not wait for memory any more.
+    fn resume_works(
+        &mut self,
+        stage: usize,
+        readmitted: &[(usize, usize)],
+        actions: &mut Vec<Action<T>>,
+    ) {
+        let Stage { works, plan, active, pool, .. } = &mut self.stages[stage];
         for (&ordinal, work) in works {
-            if matches!(work.phase, Phase::NeedsTokens) {
-                if !self.tokens.take(&plan.ask) {
-                    return;
-                }
-                work.phase = Phase::Active;
-                work.clock.go(self.now);
-                *active += 1;
+            if !matches!(work.phase, Phase::NeedsTokens | Phase::NeedsMemory) {
+                continue;
+            }
+            let paused = pool.as_ref().and_then(|pool| pool.paused_with(ordinal));
+            if paused.is_some_and(|worker| !readmitted.contains(&(stage, worker))) {
+                continue;
+            }
+            if !self.tokens.take(&plan.ask) {
+                return;
+            }
+            if let (Some(pool), Some(worker)) = (pool.as_mut(), paused) {
+                pool.workers[worker].is_paused = false;
+                actions.push(Action::Readmit { stage, worker });
+            }
+            let handed_out = std::mem::replace(&mut work.phase, Phase::Active);
+            work.clock.go(self.now);
+            *active += 1;
+            if matches!(handed_out, Phase::NeedsTokens) {
                 actions.push(Action::Resume { work: WorkId { stage, ordinal } });
             }
         }

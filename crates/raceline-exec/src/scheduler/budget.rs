@@ -45,7 +45,6 @@ impl Budget {
     }
 
     /// Bytes used now.
-    #[cfg(test)]
     pub(crate) fn used_bytes(&self) -> u64 {
         self.used_bytes
     }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::memory::Held;
 use super::tokens::Ask;
 use crate::operator::Seat;
 
@@ -24,6 +25,8 @@ pub(crate) struct PoolPlan {
     pub share: usize,
     /// Most workers ever.
     pub most: usize,
+    /// Memory that each worker was promised; 0 where it is found out.
+    pub memory_bytes: u64,
     /// Batches that a worker may have; `None` leaves it to the scheduler.
     pub in_flight_max: Option<usize>,
 }
@@ -52,7 +55,11 @@ pub(crate) struct Worker {
     turns: u64,
     idle_since: Duration,
     /// It gets no more work and ends when it has none.
-    retires: bool,
+    pub retires: bool,
+    /// It was ended in the middle of its work, which waits for memory.
+    pub is_paused: bool,
+    /// What its process holds.
+    pub held: Held,
 }
 
 /// The pool.
@@ -66,6 +73,12 @@ pub(crate) struct Pool {
     pub short_since: Option<Duration>,
     /// A worker found no device: none is started before the next tick.
     pub refused: bool,
+    /// The most that a worker held lately.
+    pub worker_bytes_lately: u64,
+    /// Most rows of a piece of work.
+    pub piece_rows: usize,
+    /// How often in a row smaller pieces were not small enough.
+    pub shrunk: u32,
     starts: u32,
     starts_time: Duration,
     /// Time and what all workers had worked by then: at the last tick and the one before.
@@ -80,6 +93,8 @@ impl Pool {
             turns: 0,
             idle_since: Duration::ZERO,
             retires: false,
+            is_paused: false,
+            held: Held::default(),
         };
         Self {
             workers: (0..plan.most).map(|_| worker()).collect(),
@@ -89,13 +104,21 @@ impl Pool {
             refused: false,
             starts: 0,
             starts_time: Duration::ZERO,
+            worker_bytes_lately: 0,
+            piece_rows: usize::MAX,
+            shrunk: 0,
             marks: [(Duration::ZERO, Duration::ZERO); 2],
         }
     }
 
     /// How many workers stand like one of `lives`.
     pub(crate) fn count(&self, is_counted: impl Fn(Life) -> bool) -> usize {
-        self.workers.iter().filter(|worker| is_counted(worker.life)).count()
+        self.count_workers(|worker| is_counted(worker.life))
+    }
+
+    /// How many workers there are for which that is so.
+    pub(crate) fn count_workers(&self, is_counted: impl Fn(&Worker) -> bool) -> usize {
+        self.workers.iter().filter(|worker| is_counted(worker)).count()
     }
 
     /// Workers that live or will.
@@ -110,7 +133,7 @@ impl Pool {
 
     /// The first worker without work: the same few are used as long as they are enough.
     pub(crate) fn idle(&self) -> Option<usize> {
-        self.workers.iter().position(|worker| worker.is_idle() && !worker.retires)
+        self.workers.iter().position(|worker| worker.is_idle() && worker.goes_on())
     }
 
     /// The last worker that has had no work for `least` or longer.
@@ -124,7 +147,7 @@ impl Pool {
     pub(crate) fn least_busy(&self, in_flight_max: usize) -> Option<usize> {
         let busy = self.workers.iter().enumerate().filter(|(_, worker)| {
             let has_room = (1..in_flight_max).contains(&worker.works.len());
-            worker.life == Life::Alive && !worker.retires && has_room
+            worker.life == Life::Alive && worker.goes_on() && has_room
         });
         busy.min_by_key(|(_, worker)| (worker.works.len(), worker.works[0])).map(|(index, _)| index)
     }
@@ -179,9 +202,14 @@ impl Pool {
         last.map(|worker| worker.retires = true).is_some()
     }
 
-    /// A worker that was to end and has no more work.
+    /// The worker that has `ordinal` to do and was ended in the middle of its work.
+    pub(crate) fn paused_with(&self, ordinal: u64) -> Option<usize> {
+        self.workers.iter().position(|one| one.is_paused && one.works.contains(&ordinal))
+    }
+
+    /// A worker that was to end, or was ended, and has no more work.
     pub(crate) fn retired(&self) -> Option<usize> {
-        self.workers.iter().position(|worker| worker.is_idle() && worker.retires)
+        self.workers.iter().position(|worker| worker.is_idle() && !worker.goes_on())
     }
 
     /// A worker began to live at `now`.
@@ -189,7 +217,8 @@ impl Pool {
         self.starts += 1;
         self.starts_time += now.saturating_sub(asked);
         let worker = &mut self.workers[worker];
-        (worker.life, worker.idle_since, worker.retires) = (Life::Alive, now, false);
+        (worker.life, worker.idle_since) = (Life::Alive, now);
+        (worker.retires, worker.is_paused) = (false, false);
     }
 
     /// What it costs to start a worker: the mean so far.
@@ -199,7 +228,23 @@ impl Pool {
 }
 
 impl Worker {
-    fn is_idle(&self) -> bool {
+    /// Whether it lives and has nothing to do.
+    pub(crate) fn is_idle(&self) -> bool {
         self.life == Life::Alive && self.works.is_empty()
+    }
+
+    /// What it has to do, in order.
+    pub(crate) fn works(&self) -> impl Iterator<Item = u64> + '_ {
+        self.works.iter().copied()
+    }
+
+    /// What it is at.
+    pub(crate) fn front(&self) -> Option<u64> {
+        self.works.front().copied()
+    }
+
+    /// Whether it gets more work.
+    pub(crate) fn goes_on(&self) -> bool {
+        !self.retires && !self.is_paused
     }
 }

@@ -31,6 +31,9 @@ impl<T: Clone> Scheduler<T> {
         for &stage in &importance {
             let missing = self.workers_missing(stage);
             for _ in 0..missing {
+                if !self.has_memory_for_worker(stage) {
+                    break;
+                }
                 if !self.start_worker(stage, actions) {
                     self.press(stage);
                     break;
@@ -76,7 +79,7 @@ impl<T: Clone> Scheduler<T> {
         wanted.min(cap).saturating_sub(lives)
     }
 
-    fn units_waiting(&self, stage: usize) -> usize {
+    pub(super) fn units_waiting(&self, stage: usize) -> usize {
         self.stages[self.stages[stage].plan.inputs[0]].edge.units()
     }
 
@@ -144,6 +147,7 @@ impl<T: Clone> Scheduler<T> {
             if let Some(pool) = &mut self.stages[stage].pool {
                 pool.refused = false;
                 pool.mark(now, busy);
+                pool.forget_memory();
             }
             while let Some(pool) = &self.stages[stage].pool {
                 let least = KEEP_IDLE.max(pool.start_time());
@@ -167,7 +171,12 @@ impl<T: Clone> Scheduler<T> {
         }
     }
 
-    fn stop_worker(&mut self, stage: usize, worker: usize, actions: &mut Vec<Action<T>>) {
+    pub(super) fn stop_worker(
+        &mut self,
+        stage: usize,
+        worker: usize,
+        actions: &mut Vec<Action<T>>,
+    ) {
         let Some(pool) = &mut self.stages[stage].pool else { return };
         let life = &mut pool.workers[worker].life;
         *life = if *life == Life::Alive { Life::Stopping } else { Life::Unwanted };

@@ -47,6 +47,8 @@ pub(crate) enum Phase<T> {
     NeedsBytes(Morsel<T>),
     /// Its output was admitted; it waits for tokens to go on.
     NeedsTokens,
+    /// Its worker was ended and it waits for memory to be run again; it holds no tokens.
+    NeedsMemory,
 }
 
 /// A piece of work that was started and has not ended.
@@ -122,6 +124,10 @@ pub(crate) struct Counters {
     pub output_batches: u64,
     pub tasks_finished: u64,
     pub busy: Duration,
+    /// What its workers hold, all together, and the most that they and one of them ever held.
+    pub memory_bytes: u64,
+    pub memory_bytes_peak: u64,
+    pub worker_bytes_peak: u64,
     pub first_start: Option<Duration>,
     pub end: Option<Duration>,
     pub failed: bool,

@@ -8,7 +8,8 @@ use futures::FutureExt as _;
 use raceline_types::Failure;
 use tokio_util::sync::CancellationToken;
 
-use super::{CLOSE_WAIT_MAX, Shell};
+use super::Shell;
+use super::stages::CLOSE_WAIT_MAX;
 use crate::operator::Operator;
 use crate::scheduler::{Event, Outcome};
 use crate::work::panicked;

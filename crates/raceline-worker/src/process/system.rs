@@ -99,6 +99,32 @@ pub(crate) fn end_when_closed(socket: BorrowedFd<'_>) -> io::Result<()> {
     Ok(())
 }
 
+/// Lets this process have at most `more_bytes` of private memory beside what it has, where the
+/// system can hold it to that: an allocation beyond fails.
+pub(crate) fn limit_data(more_bytes: u64) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        let status = std::fs::read_to_string("/proc/self/status")?;
+        let data = status.lines().find_map(|line| line.strip_prefix("VmData:"));
+        let data = data.and_then(|text| text.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
+        let data = data.ok_or_else(|| io::Error::other("the system does not tell `VmData`"))?;
+        let most = (data << 10).saturating_add(more_bytes);
+        let limit = libc::rlimit { rlim_cur: most, rlim_max: most };
+        // SAFETY: the limit is valid for reading.
+        checked(unsafe { libc::setrlimit(libc::RLIMIT_DATA, &raw const limit) })?;
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _unheld = more_bytes;
+    Ok(())
+}
+
+/// Size of a page of memory.
+pub(crate) fn page_bytes() -> u64 {
+    // SAFETY: it takes a number.
+    let bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    u64::try_from(bytes).expect("every system tells its page size")
+}
+
 /// Ends this process without running anything else in it.
 pub(crate) fn exit_now(code: i32) -> ! {
     // SAFETY: `_exit` takes no pointers and does not return.

@@ -4,7 +4,8 @@
 //! resizing and against writing by others, whose descriptors are passed once. Each batch takes
 //! one segment: a 64-byte-aligned range of one file. The receiver maps the files read-only
 //! ([`PeerArena`]) and hands out buffers over a segment; when the last buffer is dropped, the
-//! segment is queued as released, and the owner reuses it once it is told.
+//! segment is queued as released, and the owner reuses it once it is told. Files that are not
+//! needed any more are given back: both ends unmap them.
 //!
 //! This module knows bytes only: what they mean is for `pack`, who is told is for `wire`.
 

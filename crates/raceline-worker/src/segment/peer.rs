@@ -14,7 +14,8 @@ use super::mapping::Mapping;
 /// The mapped files of a peer's arena, and the segments of them that nobody views any more.
 #[derive(Debug, Default)]
 pub(crate) struct PeerArena {
-    files: Vec<Arc<Mapping>>,
+    /// Those that the peer has given back leave their number.
+    files: Vec<Option<Arc<Mapping>>>,
     released: Arc<Mutex<Vec<Segment>>>,
 }
 
@@ -41,8 +42,15 @@ impl PeerArena {
     pub(crate) fn add_file(&mut self, file: OwnedFd, bytes: u64) -> io::Result<()> {
         let bytes = usize::try_from(bytes).ok().and_then(NonZeroUsize::new);
         let bytes = bytes.ok_or_else(|| io::Error::other("a shared file is empty"))?;
-        self.files.push(Arc::new(Mapping::open(file, bytes)?));
+        self.files.push(Some(Arc::new(Mapping::open(file, bytes)?)));
         Ok(())
+    }
+
+    /// Lets go of files that the peer has given back, once nobody views them.
+    pub(crate) fn let_go(&mut self, files: &[u32]) {
+        for &file in files {
+            self.files.get_mut(file as usize).and_then(Option::take);
+        }
     }
 
     /// The bytes of a segment without copying. The segment counts as released when the last
@@ -54,7 +62,7 @@ impl PeerArena {
     /// When there is no such file, or the segment leaves it.
     pub(crate) fn view(&self, segment: Segment) -> io::Result<Buffer> {
         let Segment { file, offset, bytes } = segment;
-        let place = self.files.get(file as usize).and_then(|mapping| {
+        let place = self.files.get(file as usize).and_then(Option::as_ref).and_then(|mapping| {
             let bytes = usize::try_from(bytes).ok()?;
             let address = mapping.address_of(usize::try_from(offset).ok()?, bytes)?;
             Some((mapping, address, bytes))
@@ -101,6 +109,16 @@ mod tests {
         assert_eq!(part.as_slice(), b"bc");
         drop(part);
         assert_eq!(peer.take_released(), vec![segment]);
+    }
+
+    #[test]
+    fn a_file_that_was_let_go_is_viewed_no_more_and_views_of_it_stay() {
+        let (mut arena, mut peer, segment) = connected();
+        arena.bytes_mut(segment)[0] = 7;
+        let buffer = peer.view(segment).unwrap();
+        peer.let_go(&[segment.file, 99]);
+        assert!(peer.view(segment).is_err());
+        assert_eq!(buffer[0], 7);
     }
 
     #[test]

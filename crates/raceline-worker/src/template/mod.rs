@@ -98,6 +98,8 @@ pub(crate) struct ForkOrder {
     pub(crate) stage: Arc<str>,
     /// Environment variables to set.
     pub(crate) env: Vec<(String, String)>,
+    /// Private memory, in bytes, that it may take beside what it is forked with.
+    pub(crate) data_bytes_max: Option<u64>,
 }
 
 /// A worker process with the engine's ends of its connections.
@@ -110,6 +112,12 @@ pub(crate) struct Forked {
 
 /// A worker process; killed on drop, with the group that it leads.
 pub(crate) struct Process {
+    killer: Killer,
+}
+
+/// Kills a worker process that is another's.
+#[derive(Clone)]
+pub(crate) struct Killer {
     pid: u32,
     shared: Arc<Shared>,
     exit: watch::Receiver<Option<Exit>>,
@@ -193,8 +201,9 @@ impl Template {
         let (output, child_output) = io::pipe().map_err(refused)?;
         let (answer, answered) = oneshot::channel();
         let request = self.shared.state().register(answer)?;
-        let ForkOrder { index, stage: _, env } = order;
-        let message = ToTemplate::Fork { request, index, stage: stage.to_string(), env };
+        let ForkOrder { index, stage: _, env, data_bytes_max } = order;
+        let message =
+            ToTemplate::Fork { request, index, stage: stage.to_string(), env, data_bytes_max };
         let descriptors = [child_socket.as_fd(), child_output.as_fd()];
         match self.shared.send(&message, &descriptors) {
             // The monitor sees the end of the template and answers.
@@ -243,35 +252,14 @@ impl State {
     }
 }
 
-impl Process {
-    /// Its process id.
+impl Killer {
+    /// The id of the process.
     pub(crate) fn pid(&self) -> u32 {
         self.pid
     }
 
-    /// Waits until it ended. Cancel-safe.
-    pub(crate) async fn ended(&mut self) -> Exit {
-        match self.exit.wait_for(Option::is_some).await {
-            Ok(exit) => exit.unwrap_or(Exit::Unknown),
-            Err(_) => Exit::Unknown,
-        }
-    }
-
-    /// How it ends by itself; `None` when it takes longer than `wait_max`.
-    pub(crate) async fn ends_within(&mut self, wait_max: Duration) -> Option<Exit> {
-        self.tell(&ToTemplate::Await { pid: self.pid });
-        timeout(wait_max, self.ended()).await.ok()
-    }
-
-    /// Kills it, unless it ended already, and waits until it is reaped.
-    pub(crate) async fn end(&mut self) {
-        self.kill();
-        // A template that is too slow to tell still kills it.
-        let _late = timeout(REAP_WAIT, self.ended()).await.is_err();
-    }
-
     /// The template kills it, which alone knows that nobody else has the id by now.
-    fn kill(&self) {
+    pub(crate) fn kill(&self) {
         self.tell(&ToTemplate::Kill { pid: self.pid });
     }
 
@@ -283,9 +271,42 @@ impl Process {
     }
 }
 
+impl Process {
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.killer.pid
+    }
+
+    /// What kills it while others wait for it.
+    pub(crate) fn killer(&self) -> Killer {
+        self.killer.clone()
+    }
+
+    /// Waits until it ended. Cancel-safe.
+    pub(crate) async fn ended(&mut self) -> Exit {
+        match self.killer.exit.wait_for(Option::is_some).await {
+            Ok(exit) => exit.unwrap_or(Exit::Unknown),
+            Err(_) => Exit::Unknown,
+        }
+    }
+
+    /// How it ends by itself; `None` when it takes longer than `wait_max`.
+    pub(crate) async fn ends_within(&mut self, wait_max: Duration) -> Option<Exit> {
+        self.killer.tell(&ToTemplate::Await { pid: self.pid() });
+        timeout(wait_max, self.ended()).await.ok()
+    }
+
+    /// Kills it, unless it ended already, and waits until it is reaped.
+    pub(crate) async fn end(&mut self) {
+        self.killer.kill();
+        // A template that is too slow to tell still kills it.
+        let _late = timeout(REAP_WAIT, self.ended()).await.is_err();
+    }
+}
+
 impl Drop for Process {
     fn drop(&mut self) {
-        self.kill();
+        self.killer.kill();
     }
 }
 
@@ -303,6 +324,12 @@ impl fmt::Debug for Template {
 
 impl fmt::Debug for Process {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Process").field("pid", &self.pid).finish_non_exhaustive()
+        f.debug_struct("Process").field("pid", &self.pid()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Killer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Killer").field("pid", &self.pid).finish_non_exhaustive()
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::{Process, Shared};
+use super::{Killer, Process, Shared};
 use crate::error::{Exit, WorkerError};
 use crate::output::LineSplitter;
 use crate::process::{Channel, wait_readable};
@@ -112,7 +112,8 @@ impl Monitor {
                 state.exits.insert(pid, exited);
                 let answer = state.pending.remove(&request);
                 drop(state);
-                let process = Process { pid, shared: Arc::clone(&self.shared), exit };
+                let killer = Killer { pid, shared: Arc::clone(&self.shared), exit };
+                let process = Process { killer };
                 // A process that nobody waits for any more is killed by its drop.
                 drop(answer.map(|answer| answer.send(Ok(process))));
             }

@@ -149,7 +149,7 @@ impl Runtime for Functions {
             "not_utf8" => bad_strings(),
             "look_ahead" => self.look_ahead(&input, caller),
             "turn" => self.turn(&input),
-            other => panic!("no function {other}"),
+            _ => self.about_memory(input, caller),
         };
         let _stopped = caller.emit(Answer::Rows(output));
         Ok(())
@@ -157,6 +157,30 @@ impl Runtime for Functions {
 }
 
 impl Functions {
+    /// What the tests of memory need.
+    fn about_memory(&self, input: RecordBatch, caller: &mut dyn Caller) -> RecordBatch {
+        match self.name.as_str() {
+            "hang_if_many" => {
+                if input.num_rows() > self.argument.parse().unwrap() {
+                    let _stopped = caller.emit(Answer::Rows(input.slice(0, 1)));
+                    thread::sleep(Duration::from_mins(1));
+                }
+                input
+            }
+            "kill_after_a_while" => {
+                thread::sleep(Duration::from_millis(300));
+                signal_self(libc::SIGKILL)
+            }
+            "allocate" => {
+                let mut bytes: Vec<u8> = Vec::new();
+                let mebibytes: usize = self.argument.parse().unwrap();
+                let there_is = bytes.try_reserve_exact(mebibytes << 20).is_ok();
+                column_of(&input, vec![i64::from(there_is)])
+            }
+            other => panic!("no function {other}"),
+        }
+    }
+
     /// Prints; with a folder as argument it waits there to be told to, tells that it did, and
     /// never ends.
     fn print(&self) {

@@ -12,4 +12,6 @@ mod harness;
 #[cfg(test)]
 mod life;
 #[cfg(test)]
+mod memory;
+#[cfg(test)]
 mod transport;

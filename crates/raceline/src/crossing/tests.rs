@@ -1,7 +1,7 @@
 //! What is sent, what an answer becomes, and what people are told.
 
 use arrow::array::{Float32Array, Int32Array, Int64Array, StringArray};
-use raceline_plan::{UdfBody, UdfColumns, UdfWorkers};
+use raceline_plan::{BatchLimits, UdfBody, UdfColumns, UdfWorkers};
 use raceline_types::Resources;
 
 use super::*;
@@ -14,12 +14,15 @@ fn udf(kind: UdfKind, reads: Option<&[&str]>, passes: Passed) -> Arc<UdfSpec> {
         body: UdfBody::Foreign { payload: Arc::from([]), program: Err("".into()) },
         stateful: false,
         batch_rows: None,
+        batch_limits: BatchLimits::default(),
         batch_format: BatchFormat::Numpy,
         resources: Resources::default(),
         concurrency_max: None,
         workers: UdfWorkers::default(),
         restarts_max: 0,
         call_timeout: None,
+        calls_at_once: None,
+        is_rate_limited: false,
         on_error: OnError::Raise,
         errored_rows_max: None,
         columns: UdfColumns { reads, passes, ..UdfColumns::default() },

@@ -36,6 +36,7 @@ fn pool(unit_ms: u32, start_ms: u32, gpus: f64, most: usize, total: &Resources) 
         is_late: false,
         share: if gpus > 0.0 { most / 2 } else { most },
         most,
+        memory_bytes: 0,
         in_flight_max: None,
     };
     Timed { unit: unit_ms * MS, start: start_ms * MS, plan }
@@ -211,6 +212,9 @@ impl Line {
             Action::Finish => self.finished = true,
             Action::Open { .. } | Action::List { .. } | Action::End { .. } => {}
             Action::Cancel { .. } => unreachable!("nothing fails here"),
+            Action::Relieve { .. } | Action::Readmit { .. } => {
+                unreachable!("nobody measures memory here")
+            }
         }
     }
 

@@ -61,6 +61,17 @@ impl Workers {
         assert!(given.len() <= plan.in_flight_max.unwrap_or(2), "{worker:?} has too much work");
     }
 
+    /// What `worker` is at.
+    pub(super) fn front(&self, worker: Id) -> Option<WorkId> {
+        self.given.get(&worker)?.front().copied()
+    }
+
+    /// The worker that was given `work`.
+    pub(super) fn of(&self, work: WorkId) -> Option<Id> {
+        let given = self.given.iter().find(|(_, works)| works.contains(&work));
+        given.map(|(worker, _)| *worker)
+    }
+
     /// A worker works on what it was given in order: it goes on when the work before is done,
     /// though the scheduler may not have heard of that.
     pub(super) fn has_its_turn(&self, work: WorkId, is_done: impl Fn(&WorkId) -> bool) -> bool {

@@ -59,8 +59,29 @@ pub(super) fn multiplied(salt: u64, row: u64) -> usize {
     }
 }
 
+/// What a worker of a stage holds: once it is loaded, for each row that it is at, and for each
+/// batch that it is done with.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Needs {
+    pub(super) loaded: u64,
+    pub(super) row: u64,
+    pub(super) left: u64,
+}
+
+impl Needs {
+    /// Of a worker that could do its work row by row with what workers may always hold, of
+    /// `total` bytes.
+    fn random(rng: &mut Rng, total: u64) -> Self {
+        let some = |rng: &mut Rng, most: u64| rng.next() % (most + 1);
+        let loaded = some(rng, total / 8);
+        let left = if rng.chance(30) { some(rng, total / 20) } else { 0 };
+        Self { loaded, row: some(rng, total / 9), left }
+    }
+}
+
 pub(super) struct World {
     pub(super) plans: Vec<StagePlan>,
+    pub(super) needs: Vec<Needs>,
     pub(super) jobs: Vec<Job>,
     pub(super) root: usize,
     pub(super) row_bytes: u64,
@@ -73,7 +94,7 @@ impl World {
         let limits = Limits {
             resources: Resources {
                 custom_nanos: [("device".to_owned(), NANOS_PER_UNIT * rng.pick(&[1, 2, 4]))].into(),
-                ..Resources::new(cpus, 1.0, 0).unwrap()
+                ..Resources::new(cpus, 1.0, rng.pick(&[0, 1_000, 1_000_000])).unwrap()
             },
             queue_bytes: rng.pick(&[1, 100, 1_000, 10_000, 1_000_000]),
             ahead_bytes: rng.pick(&[1, 200, 5_000, u64::MAX]),
@@ -81,7 +102,8 @@ impl World {
             preserve_order: !rng.chance(20),
         };
         let row_bytes = rng.pick(&[0, 1, 10]);
-        let mut world = Self { plans: vec![], jobs: vec![], root: 0, row_bytes, limits };
+        let (plans, needs, jobs) = (vec![], vec![], vec![]);
+        let mut world = Self { plans, needs, jobs, root: 0, row_bytes, limits };
         let mut open: Vec<usize> = (0..=rng.below(3)).map(|_| world.add_source(rng)).collect();
         for _ in 0..rng.below(4) {
             let at = rng.below(open.len());
@@ -117,6 +139,7 @@ impl World {
         let pool = matches!(kind, StageKind::Operator(_)) && rng.chance(60);
         let pool = pool.then(|| self.random_pool(rng));
         self.plans.push(StagePlan { kind, inputs, ask, concurrency_max, pool, opens });
+        self.needs.push(Needs::random(rng, self.limits.resources.memory_bytes));
         self.jobs.push(job);
         self.plans.len() - 1
     }
@@ -140,6 +163,7 @@ impl World {
             is_late: rng.chance(20),
             share: if holds { 1 } else { most },
             most,
+            memory_bytes: if rng.chance(10) { total.memory_bytes / 3 } else { 0 },
             in_flight_max: rng.pick(&[None, Some(1), Some(2), Some(5)]),
         }
     }

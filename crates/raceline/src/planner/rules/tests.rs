@@ -234,7 +234,7 @@ fn the_key_function_of_a_group_needs_all_columns() {
 
 #[test]
 fn columns_that_are_declared_must_exist_and_those_that_are_found_need_not() {
-    let request = |node: &Arc<Node>| match optimize(node).inputs()[0].as_ref() {
+    let request = |node: &Arc<Node>| match optimize(node, false).inputs()[0].as_ref() {
         Node::Source(Source::Files(scan)) => scan.request.clone(),
         other => panic!("{other}"),
     };
