@@ -256,7 +256,7 @@ def test_explain_says_why_calls_are_not_compiled(capsys):
         ),
     ):
         rows.explain()
-        assert f"{why}\n" in capsys.readouterr().out
+        assert why in capsys.readouterr().out
 
 
 def test_the_calls_of_a_plain_function_are_batches_that_may_wait():

@@ -217,8 +217,8 @@ class UserFunction:
         )
         at_once = self._at_once(workers)
         bounds, batch_format = self.batching.bounds(), normal_batch_format(self.batching.format)
-        call = self._call(bounds["batch_size"], translation, at_once)
         columns = self._columns(translation)
+        call = self._call(bounds["batch_size"], translation, at_once)
         options = {
             "kind": self.kind,
             "name": self.name,

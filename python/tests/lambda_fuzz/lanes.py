@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from lambda_fuzz.program import Program
 from raceline import _chain, _native, _rows
-from raceline._function import FunctionError, UserFunction
+from raceline._function import FunctionError, Stopwatch, UserFunction
 from raceline._lambda import Translation, translate
 from raceline._udf import Call
 
@@ -105,9 +105,9 @@ def interpreted(program: Program, table: pa.RecordBatch, *, warns: bool = True) 
     function = UserFunction(program.kind, fn.__name__, called, call)
     [batch] = _native.value_to_batches(pa.table(seen(program, table)))
     if program.kind == "map_batches":
-        part: Any = _chain._BatchFunction(function)
+        part: Any = _chain.BatchFunction(function, Stopwatch())
     else:
-        part = _rows.RowFunctions(function, rows_are_known=True)
+        part = _rows.RowFunctions(function, Stopwatch(), rows_are_known=True)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error" if warns else "ignore")
