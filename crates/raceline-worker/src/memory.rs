@@ -215,24 +215,36 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
-    use std::process::{Command, id};
+    use std::io::{BufRead, BufReader, Write};
+    use std::process::{Command, Stdio};
 
     use super::*;
 
     #[test]
-    fn what_this_process_takes_is_seen_and_shared_memory_is_not() {
-        let mut meter = Meter::new(id()).unwrap();
-        let before = meter.measure(Instant::now()).unwrap();
-        assert!(before > 100 << 10, "{before}");
-        let mut arena = crate::segment::Arena::default();
-        let (segment, _) = arena.allocate(64 << 20).unwrap();
-        arena.bytes_mut(segment).fill(1);
-        let with_arena = meter.measure(Instant::now()).unwrap();
-        assert!(with_arena < before + (32 << 20), "{before} {with_arena}");
-        let taken = vec![1_u8; 64 << 20];
-        let after = meter.measure(Instant::now()).unwrap();
-        assert!(after > before + (48 << 20), "{before} {after}");
-        drop(taken);
+    fn what_a_process_takes_is_seen_and_shared_memory_is_not() {
+        let script = "import mmap
+shared = mmap.mmap(-1, 64 << 20)
+for page in range(0, 64 << 20, 4096): shared[page] = 1
+print(1, flush=True); input()
+taken = bytearray(64 << 20)
+print(2, flush=True); input()";
+        let mut child = Command::new("python3")
+            .args(["-c", script])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut meter = Meter::new(child.id()).unwrap();
+        assert_eq!(said.next().unwrap().unwrap(), "1");
+        let with_shared = meter.measure(Instant::now()).unwrap();
+        assert!((100 << 10..48 << 20).contains(&with_shared), "{with_shared}");
+        writeln!(child.stdin.as_ref().unwrap()).unwrap();
+        assert_eq!(said.next().unwrap().unwrap(), "2");
+        let with_taken = meter.measure(Instant::now()).unwrap();
+        assert!(with_taken > with_shared + (60 << 20), "{with_shared} {with_taken}");
+        drop(child.stdin.take());
+        child.wait().unwrap();
     }
 
     #[test]
@@ -240,7 +252,7 @@ mod tests {
         let script = "x = bytearray(50 << 20); print(1, flush=True); input()";
         let mut shell = Command::new("sh");
         shell.args(["-c", &format!("python3 -c '{script}'; true")]);
-        let mut child = shell.stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let mut child = shell.stdin(Stdio::piped()).spawn().unwrap();
         let mut meter = Meter::new(child.id()).unwrap();
         let start = Instant::now();
         while meter.measure(Instant::now()).unwrap() < 50 << 20 {
