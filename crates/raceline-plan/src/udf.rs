@@ -201,6 +201,31 @@ pub struct UdfSpec {
 }
 
 impl UdfSpec {
+    /// A function of which nothing else was said: it takes batches as they come and no
+    /// resources, keeps no state, and ends the run where it fails.
+    #[must_use]
+    pub fn new(name: &str, kind: UdfKind, body: UdfBody) -> Self {
+        Self {
+            name: name.to_owned(),
+            kind,
+            body,
+            stateful: false,
+            batch_rows: None,
+            batch_limits: BatchLimits::default(),
+            batch_format: BatchFormat::default(),
+            resources: Resources::default(),
+            concurrency_max: None,
+            workers: UdfWorkers::default(),
+            restarts_max: 0,
+            call_timeout: None,
+            calls_at_once: None,
+            is_rate_limited: false,
+            on_error: OnError::default(),
+            errored_rows_max: None,
+            columns: UdfColumns::default(),
+        }
+    }
+
     /// The operator's name: `MapBatches(embed)`.
     #[must_use]
     pub fn label(&self) -> String {

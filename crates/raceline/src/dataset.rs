@@ -9,8 +9,8 @@ use arrow::record_batch::RecordBatch;
 use datafusion::logical_expr::Expr;
 use raceline_exec::Snapshot;
 use raceline_plan::{
-    Aggregate, AggregateKind, BatchFormat, BatchLimits, Node, OnError, Projection, SortKey, Source,
-    UdfBody, UdfColumns, UdfKind, UdfSpec, UdfWorkers, WriteSpec,
+    Aggregate, AggregateKind, BatchFormat, Node, Projection, SortKey, Source, UdfBody, UdfKind,
+    UdfSpec, WriteSpec,
 };
 use raceline_types::{Failure, InternalError, Resources, unite_batches};
 
@@ -107,27 +107,14 @@ impl Dataset {
         F: Fn(&RecordBatch) -> Result<RecordBatch, E> + Send + Sync + 'static,
         E: Into<Box<dyn Error + Send + Sync>>,
     {
+        let body = UdfBody::Native(Arc::new(Closure { name: name.to_owned(), function }));
         self.udf(UdfSpec {
-            name: name.to_owned(),
-            kind: UdfKind::MapBatches,
-            body: UdfBody::Native(Arc::new(Closure { name: name.to_owned(), function })),
-            stateful: false,
-            batch_rows: None,
-            batch_limits: BatchLimits::default(),
             batch_format: BatchFormat::Arrow,
             resources: Resources {
                 cpu_nanos: raceline_types::NANOS_PER_UNIT,
                 ..Resources::default()
             },
-            concurrency_max: None,
-            workers: UdfWorkers::default(),
-            restarts_max: 0,
-            call_timeout: None,
-            calls_at_once: None,
-            is_rate_limited: false,
-            on_error: OnError::Raise,
-            errored_rows_max: None,
-            columns: UdfColumns::default(),
+            ..UdfSpec::new(name, UdfKind::MapBatches, body)
         })
     }
 

@@ -8,10 +8,8 @@ use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use async_trait::async_trait;
 use raceline_exec::{BatchShape, Emit, Operator, PoolShape};
 use raceline_plan::lambda::{BinaryOp, CompareOp, Constant, Instruction, Program};
-use raceline_plan::{
-    BatchFormat, BatchLimits, OnError, UdfBody, UdfColumns, UdfKind, UdfSpec, UdfWorkers,
-};
-use raceline_types::{Batch, Failure, InternalError, Resources, Span, SplitId};
+use raceline_plan::{UdfBody, UdfKind, UdfSpec};
+use raceline_types::{Batch, Failure, InternalError, Span, SplitId};
 
 use super::*;
 
@@ -93,25 +91,8 @@ impl Emit for Collected {
 
 fn udf(kind: UdfKind, program: Result<Program, &str>) -> Arc<UdfSpec> {
     let program = program.map(Arc::new).map_err(Arc::from);
-    Arc::new(UdfSpec {
-        name: "<lambda>".into(),
-        kind,
-        body: UdfBody::Foreign { payload: Arc::from([]), program },
-        stateful: false,
-        batch_rows: None,
-        batch_limits: BatchLimits::default(),
-        batch_format: BatchFormat::Numpy,
-        resources: Resources::default(),
-        concurrency_max: None,
-        workers: UdfWorkers::default(),
-        restarts_max: 0,
-        call_timeout: None,
-        calls_at_once: None,
-        is_rate_limited: false,
-        on_error: OnError::Raise,
-        errored_rows_max: None,
-        columns: UdfColumns::default(),
-    })
+    let body = UdfBody::Foreign { payload: Arc::from([]), program };
+    Arc::new(UdfSpec::new("<lambda>", kind, body))
 }
 
 /// `row["a"] <instructions with the constant 10>`

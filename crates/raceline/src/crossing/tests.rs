@@ -1,32 +1,15 @@
 //! What is sent, what an answer becomes, and what people are told.
 
 use arrow::array::{Float32Array, Int32Array, Int64Array, StringArray};
-use raceline_plan::{BatchLimits, UdfBody, UdfColumns, UdfWorkers};
-use raceline_types::Resources;
+use raceline_plan::{UdfBody, UdfColumns};
 
 use super::*;
 
 fn udf(kind: UdfKind, reads: Option<&[&str]>, passes: Passed) -> Arc<UdfSpec> {
     let reads = reads.map(|names| names.iter().map(ToString::to_string).collect());
-    Arc::new(UdfSpec {
-        name: "f".into(),
-        kind,
-        body: UdfBody::Foreign { payload: Arc::from([]), program: Err("".into()) },
-        stateful: false,
-        batch_rows: None,
-        batch_limits: BatchLimits::default(),
-        batch_format: BatchFormat::Numpy,
-        resources: Resources::default(),
-        concurrency_max: None,
-        workers: UdfWorkers::default(),
-        restarts_max: 0,
-        call_timeout: None,
-        calls_at_once: None,
-        is_rate_limited: false,
-        on_error: OnError::Raise,
-        errored_rows_max: None,
-        columns: UdfColumns { reads, passes, ..UdfColumns::default() },
-    })
+    let body = UdfBody::Foreign { payload: Arc::from([]), program: Err("".into()) };
+    let columns = UdfColumns { reads, passes, ..UdfColumns::default() };
+    Arc::new(UdfSpec { columns, ..UdfSpec::new("f", kind, body) })
 }
 
 fn input() -> RecordBatch {

@@ -2,9 +2,8 @@
 
 use datafusion::logical_expr::{col, lit};
 use raceline_plan::{
-    Aggregate, AggregateKind, BatchFormat, BatchLimits, CostLimit, FileFormat, FileScan,
-    ImageReadOptions, OnError, Passed, Projection, ScanRequest, SortKey, Source, UdfBody,
-    UdfColumns, UdfKind, UdfSpec, UdfWorkers,
+    Aggregate, AggregateKind, CostLimit, FileFormat, FileScan, ImageReadOptions, OnError, Passed,
+    Projection, ScanRequest, SortKey, Source, UdfBody, UdfColumns, UdfKind, UdfSpec,
 };
 
 use super::*;
@@ -47,25 +46,9 @@ fn limit(input: Arc<Node>, rows: u64) -> Arc<Node> {
 /// A function `f` that reads these columns.
 fn udf(input: Arc<Node>, kind: UdfKind, reads: &[&str], change: fn(&mut UdfSpec)) -> Arc<Node> {
     let reads = Some(reads.iter().map(ToString::to_string).collect());
-    let mut udf = UdfSpec {
-        name: "f".into(),
-        kind,
-        body: UdfBody::Foreign { payload: Arc::from([]), program: Err("".into()) },
-        stateful: false,
-        batch_rows: None,
-        batch_limits: BatchLimits::default(),
-        batch_format: BatchFormat::Numpy,
-        resources: raceline_types::Resources::default(),
-        concurrency_max: None,
-        workers: UdfWorkers::default(),
-        restarts_max: 0,
-        call_timeout: None,
-        calls_at_once: None,
-        is_rate_limited: false,
-        on_error: OnError::Raise,
-        errored_rows_max: None,
-        columns: UdfColumns { reads, ..UdfColumns::default() },
-    };
+    let body = UdfBody::Foreign { payload: Arc::from([]), program: Err("".into()) };
+    let columns = UdfColumns { reads, ..UdfColumns::default() };
+    let mut udf = UdfSpec { columns, ..UdfSpec::new("f", kind, body) };
     change(&mut udf);
     Arc::new(Node::Udf { input, udf: Arc::new(udf) })
 }
