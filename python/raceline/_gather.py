@@ -137,7 +137,10 @@ class _Flags:
     def take(self, *, is_last: bool) -> list[WorkerBatch | FunctionError]:
         if self._batch.wants_flags:
             flags, self._flags = self._flags, []
-            return [WorkerBatch.of_flags(flags)] if flags else []
+            if not flags and (not is_last or self._has_answered):
+                return []
+            self._has_answered = True
+            return [WorkerBatch.of_flags(flags)]
         part = self._batch.slice(self._first, len(self._flags)).filter(self._flags)
         self._first += len(self._flags)
         self._flags = []

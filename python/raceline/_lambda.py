@@ -473,7 +473,7 @@ class _Writer:
                 raise Decline(f"`{name}` is not a captured variable")
             self._push_captured(value, name)
             return
-        of_language = self._fn.__builtins__
+        of_language = getattr(self._fn, "__builtins__")  # noqa: B009  # unknown to type checkers
         if name in self._fn.__globals__:
             value = self._fn.__globals__[name]
         elif name in of_language:

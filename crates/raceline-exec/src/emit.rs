@@ -23,7 +23,8 @@ use raceline_types::{Batch, Failure};
 /// failure of kind [`raceline_types::ErrorKind::Cancelled`]; the work passes it on and ends.
 ///
 /// # Errors
-/// Only the cancellation above.
+/// The cancellation above, and what an operator that runs fused behind the work fails with, or the
+/// consumer that tells what rows weigh.
 ///
 /// # Example
 /// ```

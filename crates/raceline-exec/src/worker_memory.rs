@@ -33,6 +33,9 @@ pub struct Relief {
 pub enum Then {
     /// It is run again at once, in a new process.
     Again,
+    /// It is run again, a batch after the other: no worker of the operator is sent another batch
+    /// before it has ended the one that it is at.
+    Alone,
     /// It is run again in pieces of at most so many rows, and so is all work of the operator from
     /// then on.
     Smaller(usize),

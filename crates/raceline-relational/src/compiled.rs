@@ -187,9 +187,8 @@ fn program(udf: &UdfSpec) -> Result<&Program, Decline> {
     match &udf.body {
         UdfBody::Foreign { program: Ok(program), .. } => Ok(program),
         UdfBody::Foreign { program: Err(reason), .. } => Err(Decline::new(reason.as_ref())),
-        UdfBody::Caller(_) | UdfBody::Native(_) => {
-            Err(Decline::new("it is a closure of this process"))
-        }
+        UdfBody::Caller(_) => Err(Decline::new("it is debugged")),
+        UdfBody::Native(_) => Err(Decline::new("it is a closure of this process")),
     }
 }
 

@@ -69,15 +69,11 @@ impl Gauges {
         gauges.iter().filter_map(|gauge| gauge.measure()).collect()
     }
 
-    /// Ends worker `worker`, if it still is `process`.
-    pub(crate) fn relieve(&self, worker: usize, process: u32, relief: Relief) {
-        let gauges: Vec<_> = self.all().iter().filter_map(Weak::upgrade).collect();
+    /// That of worker `worker`, if it still is `process`.
+    pub(crate) fn of(&self, worker: usize, process: u32) -> Option<Arc<Gauge>> {
         let is_meant =
-            |gauge: &&Arc<Gauge>| gauge.worker == Some(worker) && gauge.killer.pid() == process;
-        if let Some(gauge) = gauges.iter().find(is_meant) {
-            *locked(&gauge.relief) = Some(relief);
-            gauge.killer.kill();
-        }
+            |gauge: &Arc<Gauge>| gauge.worker == Some(worker) && gauge.killer.pid() == process;
+        self.all().iter().filter_map(Weak::upgrade).find(is_meant)
     }
 
     fn all(&self) -> MutexGuard<'_, Vec<Weak<Gauge>>> {
@@ -100,6 +96,12 @@ impl Gauge {
     /// What it held when it was last measured; `None` before that.
     pub(crate) fn last_bytes(&self) -> Option<u64> {
         Some(self.bytes.load(Ordering::Relaxed)).filter(|&bytes| bytes > 0)
+    }
+
+    /// Ends the process, to have its memory back.
+    pub(crate) fn relieve(&self, relief: Relief) {
+        *locked(&self.relief) = Some(relief);
+        self.killer.kill();
     }
 
     /// Why it was ended, if it was for its memory.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arrow::array::Float64Array;
@@ -99,6 +99,8 @@ pub struct ProcessOperator {
     pool: Pool,
     /// Most rows of a call.
     rows_max: AtomicUsize,
+    /// No call is sent before the one before it has ended.
+    one_by_one: AtomicBool,
 }
 
 impl ProcessOperator {
@@ -107,7 +109,8 @@ impl ProcessOperator {
     pub fn new(template: TemplateSource, spec: ProcessSpec) -> Self {
         let spec = Arc::new(spec);
         let pool = Pool::new(template, Arc::clone(&spec));
-        Self { pool, spec, rows_max: AtomicUsize::new(usize::MAX) }
+        let (rows_max, one_by_one) = (AtomicUsize::new(usize::MAX), AtomicBool::new(false));
+        Self { pool, spec, rows_max, one_by_one }
     }
 
     /// Runs `input`, as often as it takes.
@@ -156,6 +159,9 @@ impl ProcessOperator {
         let (mut done, rows) = (0, input.rows());
         loop {
             turn.ready().await;
+            if self.one_by_one.load(Ordering::Relaxed) {
+                turn.be_alone();
+            }
             let most = self.rows_max.load(Ordering::Relaxed);
             let piece = if rows - done > most {
                 turn.be_alone();
@@ -345,24 +351,33 @@ impl Operator for ProcessOperator {
     }
 
     fn relieve_worker(&self, worker: usize, process: u32, relief: Relief) {
+        // It may have ended since it was measured.
+        let gauge = self.pool.gauges.of(worker, process);
         let then = match relief.then {
             Then::Again => "its batch is run again".to_owned(),
+            Then::Alone => {
+                self.one_by_one.store(true, Ordering::Relaxed);
+                "its batches are run again one by one, as are all from here on".to_owned()
+            }
             Then::Smaller(rows) => {
                 self.rows_max.fetch_min(rows.max(1), Ordering::Relaxed);
                 format!("its batch is run again in pieces of {rows} rows, as are all from here on")
             }
             Then::Later => {
-                self.pool.place(worker).close();
+                if gauge.is_some() {
+                    self.pool.place(worker).close();
+                }
                 "its batch is run again when there is room".to_owned()
             }
             Then::Fail => "there are no smaller pieces".to_owned(),
         };
+        let Some(gauge) = gauge else { return };
         let (held, limit) = (mebibytes(relief.bytes), mebibytes(relief.limit_bytes));
         self.pool.tell(&format!(
             "worker process {process} held {held}, of {limit} that there are for workers, and was \
              ended; {then}"
         ));
-        self.pool.gauges.relieve(worker, process, relief);
+        gauge.relieve(relief);
     }
 
     fn readmit_worker(&self, worker: usize) {
@@ -412,11 +427,12 @@ impl fmt::Debug for ProcessSpec {
 
 impl fmt::Debug for ProcessOperator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { spec, pool, rows_max } = self;
+        let Self { spec, pool, rows_max, one_by_one } = self;
         f.debug_struct("ProcessOperator")
             .field("spec", spec)
             .field("workers", &pool.live())
             .field("rows_max", rows_max)
+            .field("one_by_one", one_by_one)
             .finish()
     }
 }

@@ -89,6 +89,8 @@ impl Place {
         let Some(reservation) = pool.try_reserve()? else { return Ok(false) };
         let worker = Some(Arc::new(pool.start(&reservation, self.number).await?));
         *self.occupant() = Occupant { worker, reservation: Some(reservation) };
+        // Whoever closed it meant the worker before.
+        self.open();
         Ok(true)
     }
 
@@ -182,7 +184,12 @@ impl Turn<'_> {
             let number = self.number;
             let turns = self.wait(|turns| turns.next >= number).await;
             let is_front = turns.front >= number;
-            let worker = match self.place.present() {
+            let present = self.place.present();
+            if self.place.turns.borrow().lost != turns.lost {
+                // The worker may be one that was started since, for the call before this one.
+                return Err(CallFailure::Again);
+            }
+            let worker = match present {
                 Some(worker) => worker,
                 None if is_front => self.place.worker(pool).await.map_err(CallFailure::Broken)?,
                 // It was lost just now: the call before this one has another one started.

@@ -84,7 +84,8 @@ impl StageTolerance {
 
 impl ErroredBatches for StageTolerance {
     fn take(&self, rows: usize, failure: &Failure) -> bool {
-        self.lose(&format!("batch of {rows} rows"), failure)
+        failure.kind() != ErrorKind::Internal
+            && self.lose(&format!("batch of {rows} rows"), failure)
     }
 }
 

@@ -170,7 +170,7 @@ impl<T: Clone> Scheduler<T> {
         let working: usize = pools.map(|pool| pool.count_workers(Worker::may_grow)).sum();
         let rate = GROWTH_BYTES_PER_S * (working as u64).min(self.account.cpus);
         let left = self.workers_limit().saturating_sub(self.account.held_bytes);
-        let until_full = (left * 1_000).checked_div(rate).map(Duration::from_millis);
+        let until_full = (left.saturating_mul(1_000)).checked_div(rate).map(Duration::from_millis);
         until_full.unwrap_or(latest).clamp(soonest, latest)
     }
 
@@ -407,6 +407,14 @@ impl Pool {
 
     /// What becomes of the work of a worker that holds more than there is, by itself.
     fn shrink(&mut self, number: usize) -> Then {
+        let worker = &mut self.workers[number];
+        let looks_ahead = self.plan.in_flight_max.is_some() && worker.works().count() > 1;
+        if looks_ahead && !worker.is_alone {
+            // It may be at all of them.
+            worker.is_alone = true;
+            self.plan.in_flight_max = Some(1);
+            return Then::Alone;
+        }
         let held = &self.workers[number].held;
         match held.rows {
             _ if held.gathers() => Then::Again,

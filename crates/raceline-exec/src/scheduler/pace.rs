@@ -30,7 +30,8 @@ impl<T: Clone> Scheduler<T> {
         if let Some((rows, time)) = ended {
             climb.measured(rows, time);
         }
-        climb.limit(rows_max);
+        let piece_rows = this.pool.as_ref().map_or(usize::MAX, |pool| pool.piece_rows);
+        climb.limit(rows_max.min(piece_rows));
         let workers = this.pool.as_ref().map_or(this.plan.concurrency_max, Pool::lives);
         let (workers, is_idle) = (workers.max(1), this.works.is_empty());
         let pace = Pace { rows: climb.rows(), bytes_max, workers, is_idle };

@@ -58,6 +58,8 @@ pub(crate) struct Worker {
     pub retires: bool,
     /// It was ended in the middle of its work, which waits for memory.
     pub is_paused: bool,
+    /// It was told to do one of its works after the other.
+    pub is_alone: bool,
     /// What its process holds.
     pub held: Held,
 }
@@ -94,6 +96,7 @@ impl Pool {
             idle_since: Duration::ZERO,
             retires: false,
             is_paused: false,
+            is_alone: false,
             held: Held::default(),
         };
         Self {

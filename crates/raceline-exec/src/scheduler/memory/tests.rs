@@ -24,6 +24,11 @@ struct Bench {
 impl Bench {
     /// Workers up to `most`, each promised `memory_bytes`, and as much work as they ask for.
     fn new(most: usize, memory_bytes: u64) -> Self {
+        Self::ahead(most, memory_bytes, 1)
+    }
+
+    /// The same, each with up to `in_flight` batches at once.
+    fn ahead(most: usize, memory_bytes: u64, in_flight: usize) -> Self {
         let resources = Resources::new(8.0, 0.0, TOTAL).unwrap();
         let ask = Ask::of(&Resources::new(1.0, 0.0, 0).unwrap(), &resources);
         let plan = |kind, inputs, pool| StagePlan {
@@ -43,7 +48,7 @@ impl Bench {
             share: most,
             most,
             memory_bytes,
-            in_flight_max: Some(1),
+            in_flight_max: Some(in_flight),
         };
         let kind = StageKind::Operator(BatchShape::AsIs);
         let plans = vec![plan(StageKind::Source, vec![], None), plan(kind, vec![0], Some(pool))];
@@ -202,6 +207,16 @@ fn one_that_holds_too_much_by_itself_gets_smaller_batches_and_in_the_end_an_erro
     }
     let then: Vec<Then> = bench.relieved.iter().map(|(_, then)| *then).collect();
     assert_eq!(then, [Then::Smaller(50), Then::Smaller(12), Then::Smaller(1), Then::Fail]);
+}
+
+#[test]
+fn one_that_looks_ahead_does_its_batches_one_by_one_before_they_are_made_smaller() {
+    let mut bench = Bench::ahead(1, 0, 4);
+    for (process, rows) in [(0, 100), (1, 100)] {
+        bench.measure(&[(0, process, 1_100, 0, Some(rows))]);
+    }
+    let then: Vec<Then> = bench.relieved.iter().map(|(_, then)| *then).collect();
+    assert_eq!(then, [Then::Alone, Then::Smaller(50)]);
 }
 
 #[test]

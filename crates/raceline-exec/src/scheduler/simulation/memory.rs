@@ -75,7 +75,7 @@ impl Memory {
         assert_eq!(self.processes.remove(&worker).map(|one| one.number), Some(process));
         self.relieved += 1;
         match relief.then {
-            Then::Again => {}
+            Then::Again | Then::Alone => {}
             Then::Later => {
                 self.paused.insert(worker, rng.chance(30));
             }
