@@ -155,7 +155,7 @@ class CallMaker:
         elif self._form is not None:
             call.pieces.extend(self._form.batches(made, "returned"))
         else:
-            call.pieces.append(made)
+            call.pieces.append(_own(made))
 
     async def _put(self, call: Call, piece: Any, timer: asyncio.Timeout | None) -> None:
         """Adds a piece of many, when there is room; that wait is not the function's time."""
@@ -173,11 +173,16 @@ class CallMaker:
                     timer.reschedule(ends + loop.time() - start)
             call.room = None
         if self._form is None:
-            call.pieces.append(piece)
+            call.pieces.append(_own(piece))
         else:
-            call.pieces.extend(self._form.batches(piece, "yielded"))
+            call.pieces.extend(one.own() for one in self._form.batches(piece, "yielded"))
         if not self.holds:
             self._tell(call)
+
+
+def _own(row: Any) -> Any:
+    """A row that waits to be taken, which the function may change and hand on again."""
+    return row.copy() if type(row) is dict else row
 
 
 def _is_given_up() -> bool:

@@ -148,7 +148,8 @@ class BatchFunction:
     ) -> Iterator[WorkerBatch | FunctionError]:
         """The outputs for a batch, or for its halves if it fails, and so on down to one row."""
         try:
-            yield from list(self._outputs(batch))
+            # Held, so that they must not change with what the function does next.
+            yield from [output.own() for output in self._outputs(batch)]
             return
         except FunctionError as error:
             if not is_of_function(error.__cause__):

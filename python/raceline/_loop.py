@@ -16,7 +16,10 @@ filter over two columns::
             flag = f1(row)
             if not flag:
                 continue
-            put(row)
+            put(row.copy() if t0 is dict else row)
+
+A function may change a dict that it has handed on, or hand it on again, so what goes out of the
+loop, or from ``flat_map`` to the next function, is a copy.
 
 Yield:
 A loop is a generator that stops when there is something to take out of ``out``. Functions that
@@ -70,9 +73,17 @@ class _Writer:
         self._made_row = False
         self._puts_flags = all(step.kind in ("filter", "key") for step in steps)
         self._head(steps)
+        self._steps = len(steps)
+        # The function whose rows they are.
+        self._maker: int | None = None
         for self._step, step in enumerate(steps):
             _WRITE[step.kind](self, self._argument(step))
-        self._write("put(True)" if self._puts_flags else "put(row)")
+        if self._puts_flags:
+            self._write("put(True)")
+        elif self._maker is None:
+            self._write("put(row)")
+        else:
+            self._write(f"put({self._own_row()})")
         if any(step.kind == "flat_map" for step in steps):
             self._write("if len(out) >= limit:")
             self._write("    yield")
@@ -126,9 +137,14 @@ class _Writer:
         self._write(f"for row in made if type(made) is list else many{step}(made):")
         self._depth += 1
         self._check()
+        if step + 1 < self._steps:
+            self._write(f"row = {self._own_row()}")
+
+    def _own_row(self) -> str:
+        return f"row.copy() if t{self._maker} is dict else row"
 
     def _check(self) -> None:
-        self._made_row = True
+        self._made_row, self._maker = True, self._step
         self._write(f"if type(row) is not t{self._step}:")
         self._write(f"    t{self._step} = check{self._step}(row)")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import math
 import time
@@ -115,15 +116,26 @@ def paced(function: UserFunction, pace: Pace | None) -> Function:
 
 
 def fresh(argument: Any) -> Any:
-    """A row or batch for a call that may be made again: a dict is the function's own."""
-    return dict(argument) if type(argument) is dict else argument
+    """A row or batch, none of which changes with the other: for a call that may be made again."""
+    if type(argument) is dict:
+        return {name: _own(value) for name, value in argument.items()}
+    return argument.copy() if hasattr(type(argument), "iloc") else argument
+
+
+def _own(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.copy() if value.flags.writeable else value
+    if isinstance(value, (list, dict, set, bytearray)):
+        return copy.deepcopy(value)
+    clone = getattr(type(value), "clone", None)
+    return value if clone is None else clone(value)  # a tensor
 
 
 def _whole(function: UserFunction, made: Any) -> Any:
     """What a function returned, all of it: a generator raises where it is run."""
     if not inspect.isgenerator(made):
         return made
-    pieces = list(made)
+    pieces = [fresh(piece) for piece in made]
     return (piece for piece in pieces) if function.kind == "map_batches" else pieces
 
 

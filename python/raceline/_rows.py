@@ -303,7 +303,8 @@ def no_truth(step: UserFunction, flag: Any) -> ValueError:
 def _whole(check: Check, row: Any) -> list[Any]:
     """All that a function makes of a row, which fails for that row alone if it fails at all."""
     made = check.step.function(row)
-    rows = made if type(made) is list else list(many(check.step, made))
+    # A generator may yield the same dict, changed, again.
+    rows = [row.copy() if type(row) is dict else row for row in many(check.step, made)]
     for one in rows:
         check(one)
     return rows

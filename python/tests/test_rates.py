@@ -12,6 +12,9 @@ from raceline.data import RateLimit, Retry
 RATE = 60
 CALLS = 180
 
+# A busy machine wakes nobody early, and some late.
+LATE_S = 2
+
 
 def sync_call(row):
     return {"id": row["id"], "at": time.monotonic(), "worker": worker()}
@@ -49,9 +52,9 @@ def assert_rate(times, rate):
     for first, start in enumerate(times):
         within = sum(at < start + 1 for at in times[first:])
         # On a busy machine some come late to their turn, into the next second.
-        assert within <= rate * 1.25 + 1
+        assert within <= rate * 1.5 + 1
     reached = (len(times) - 1) / (times[-1] - times[0])
-    assert 0.85 * rate <= reached <= 1.15 * rate
+    assert 0.6 * rate <= reached <= 1.15 * rate
 
 
 @pytest.mark.parametrize("call", [sync_call, async_call])
@@ -78,10 +81,10 @@ def test_tokens_are_counted_row_by_row(call, tokens):
     limit = RateLimit(tokens_per_s=200, tokens=tokens)
     start = time.monotonic()
     rows = raceline.range(20).map(call, rate_limit=limit).take_all()
-    # Each waits for the tokens of those before it.
-    needed_s = sum(range(19)) / 200
-    assert rows[-1]["at"] - start >= needed_s
-    assert rows[-1]["at"] - rows[0]["at"] <= needed_s + 0.3
+    # Each waits for the tokens of those whose turn is before.
+    last = max(row["at"] for row in rows)
+    assert last - start >= sum(range(19)) / 200
+    assert last - min(row["at"] for row in rows) <= sum(range(20)) / 200 + LATE_S
 
 
 def test_the_tokens_of_a_batch_are_summed_up():
@@ -89,8 +92,8 @@ def test_the_tokens_of_a_batch_are_summed_up():
     limit = RateLimit(tokens_per_s=100, tokens="id", requests_per_s=1000)
     batches = rows.map_batches(opaque(batch_call), batch_size=2, concurrency=1, rate_limit=limit)
     times = [row["at"] for row in batches.take_all()]
-    assert times[1] - times[0] == pytest.approx(0.5, abs=0.3)
-    assert times[2] - times[1] == pytest.approx(0.5, abs=0.3)
+    assert 0.4 <= times[1] - times[0] <= 0.5 + LATE_S
+    assert 0.9 <= times[2] - times[0] <= 1 + LATE_S
 
 
 def test_both_limits_hold():
@@ -98,8 +101,8 @@ def test_both_limits_hold():
     rows = raceline.from_items([{"id": id, "tokens": 10 * (id == 0)} for id in range(21)])
     times = [row["at"] for row in rows.map(async_call, rate_limit=limit).take_all()]
     # The tokens of the first hold the second up; the others follow at the rate of requests.
-    assert times[1] - times[0] == pytest.approx(1, abs=0.3)
-    assert times[-1] - times[1] == pytest.approx(19 / 20, abs=0.3)
+    assert 0.9 <= times[1] - times[0] <= 1 + LATE_S
+    assert 1.8 <= times[-1] - times[0] <= 1 + 19 / 20 + LATE_S
 
 
 def test_calls_that_are_made_again_are_counted(tmp_path):

@@ -5,9 +5,7 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::{ArrayData, ArrayRef, RecordBatch, RecordBatchOptions, make_array};
-use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer};
-use arrow::error::ArrowError;
+use arrow::array::RecordBatch;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyIterator, PyList};
@@ -67,10 +65,7 @@ impl CallerRuntime for PythonCaller {
             let Some(answer) = outputs.bind(py).clone().next() else { return Ok(None) };
             let answer = answer?;
             Ok(Some(match answer.cast::<WorkerBatch>() {
-                Ok(batch) => {
-                    let own = own(&batch.get().inner);
-                    Answer::Rows(own.map_err(|error| PyRuntimeError::new_err(error.to_string()))?)
-                }
+                Ok(batch) => Answer::Rows(batch.get().own()?.inner),
                 Err(_) => match described(py, &PyErr::from_value(answer)) {
                     CallerFailure::Raised(error) => Answer::Errored(*error),
                     CallerFailure::Interrupted(_) => {
@@ -118,26 +113,4 @@ fn described(py: Python<'_>, error: &PyErr) -> CallerFailure {
         })))
     };
     describe().unwrap_or_else(|failed| CallerFailure::Interrupted(Interruption(Box::new(failed))))
-}
-
-/// The batch in memory that nobody else has: what a function returned it may change later.
-fn own(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
-    let own = |column: &ArrayRef| own_data(&column.to_data()).map(make_array);
-    let columns = batch.columns().iter().map(own).collect::<Result<_, _>>()?;
-    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    RecordBatch::try_new_with_options(batch.schema(), columns, &options)
-}
-
-fn own_data(data: &ArrayData) -> Result<ArrayData, ArrowError> {
-    let own = |buffer: &Buffer| Buffer::from(buffer.as_slice());
-    let nulls = data.nulls().map(|nulls| {
-        NullBuffer::new(BooleanBuffer::new(own(nulls.buffer()), nulls.offset(), nulls.len()))
-    });
-    let children = data.child_data().iter().map(own_data).collect::<Result<_, _>>()?;
-    data.clone()
-        .into_builder()
-        .buffers(data.buffers().iter().map(own).collect())
-        .nulls(nulls)
-        .child_data(children)
-        .build()
 }

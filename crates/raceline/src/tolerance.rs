@@ -38,9 +38,14 @@ impl Tolerance {
         Self { run, stages: Mutex::default() }
     }
 
+    /// Whether the run may lose nothing.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.run.most == 0
+    }
+
     /// What `stage` loses; `None` where the run may lose nothing.
     pub(crate) fn of_stage(&self, stage: Arc<str>) -> Option<Arc<StageTolerance>> {
-        if self.run.most == 0 {
+        if self.is_nothing() {
             return None;
         }
         let (run, taken) = (Arc::clone(&self.run), AtomicU64::new(0));

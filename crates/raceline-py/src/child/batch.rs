@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch};
+use arrow::array::{
+    Array, ArrayData, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, make_array,
+};
+use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::Schema;
+use arrow::error::ArrowError;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict, PyList, PyMapping, PyTuple};
@@ -89,6 +93,11 @@ impl WorkerBatch {
         Ok(Self { inner: inner.map_err(ConvertError::from)? })
     }
 
+    /// The batch in memory of its own, which does not change with what a function holds.
+    pub(crate) fn own(&self) -> PyResult<Self> {
+        Ok(Self { inner: own(&self.inner).map_err(ConvertError::from)? })
+    }
+
     /// The batch with a column `name`, which it lacks, of `values` at its end.
     fn with_column(&self, name: &str, values: &Bound<'_, PyList>) -> PyResult<Self> {
         let (field, array) = convert::column_from_cells(name, values.iter().collect())?;
@@ -127,4 +136,26 @@ pub(crate) fn is_plain_value(row: &Bound<'_, PyAny>) -> PyResult<Option<bool>> {
         Kind::Null | Kind::List | Kind::Array | Kind::Other => None,
         _ => Some(true),
     })
+}
+
+/// The batch in memory that nobody else has: what a function returned it may change later.
+fn own(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let own = |column: &ArrayRef| own_data(&column.to_data()).map(make_array);
+    let columns = batch.columns().iter().map(own).collect::<Result<_, _>>()?;
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(batch.schema(), columns, &options)
+}
+
+fn own_data(data: &ArrayData) -> Result<ArrayData, ArrowError> {
+    let own = |buffer: &Buffer| Buffer::from(buffer.as_slice());
+    let nulls = data.nulls().map(|nulls| {
+        NullBuffer::new(BooleanBuffer::new(own(nulls.buffer()), nulls.offset(), nulls.len()))
+    });
+    let children = data.child_data().iter().map(own_data).collect::<Result<_, _>>()?;
+    data.clone()
+        .into_builder()
+        .buffers(data.buffers().iter().map(own).collect())
+        .nulls(nulls)
+        .child_data(children)
+        .build()
 }

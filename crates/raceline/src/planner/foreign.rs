@@ -86,8 +86,8 @@ pub(super) fn choose_lane(
 
 /// Whether two neighbouring functions run in one worker, one after the other. They do not when
 /// the batches of the second would not be cut as it asks, nor when one is timed, makes several
-/// calls at once, keeps to a rate, or goes on after a row that fails. Those that are debugged share
-/// the calling thread in the same way.
+/// calls at once, keeps to a rate, gets declared columns only, or goes on after a row that fails.
+/// Those that are debugged share the calling thread in the same way.
 pub(super) fn share_a_worker(first: &UdfSpec, second: &UdfSpec) -> bool {
     let cuts = match second.batch_rows {
         _ if second.batch_limits.is_dynamic() => false,
@@ -100,6 +100,8 @@ pub(super) fn share_a_worker(first: &UdfSpec, second: &UdfSpec) -> bool {
         },
     };
     is_debugged(first) == is_debugged(second)
+        && !first.columns.declared
+        && !second.columns.declared
         && !first.stateful
         && !second.stateful
         && cuts

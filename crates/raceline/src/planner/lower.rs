@@ -285,7 +285,9 @@ impl Lowering<'_> {
     ) -> Open {
         match open {
             Open::Foreign { input, mut functions, errored: None }
-                if functions.iter().all(|one| foreign::share_a_worker(one, udf)) =>
+                // Where batches may be lost, each function loses its own.
+                if self.tolerance.is_nothing()
+                    && functions.iter().all(|one| foreign::share_a_worker(one, udf)) =>
             {
                 functions.push(Arc::clone(udf));
                 Open::Foreign { input, functions, errored: None }

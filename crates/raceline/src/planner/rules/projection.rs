@@ -85,6 +85,10 @@ fn needed_below_function(udf: &UdfSpec, needed: &Needed) -> Needed {
     if udf.on_error == OnError::DeadLetter {
         return None;
     }
+    // How many rows are so many bytes depends on all columns.
+    if udf.batch_limits.bytes_max.is_some() && !udf.columns.declared {
+        return None;
+    }
     let mut below = match (udf.kind, &udf.columns.passes) {
         (UdfKind::Key, _) => return None,
         (UdfKind::Filter, _) => needed.clone()?,
@@ -120,7 +124,12 @@ fn needed_below_projection(projection: &Projection, needed: &Needed) -> Needed {
             let below = needed
                 .as_ref()
                 .map(|columns| columns.map(|columns| columns.iter().map(old_of).collect()));
-            plus(below, names.iter().map(|(old, _)| old.clone()))
+            let mut below = plus(below, names.iter().map(|(old, _)| old.clone()));
+            // Whether a new name clashes is seen where the column of that name is there.
+            if let Some(Columns { looked_at: Some(looked_at), .. }) = &mut below {
+                looked_at.extend(names.iter().map(|(_, new)| new.clone()));
+            }
+            below
         }
         Projection::With { name, expr } => {
             // The column itself stays needed: whether it is there decides its position.
