@@ -110,7 +110,7 @@ impl ProcessOperator {
         let spec = Arc::new(spec);
         let pool = Pool::new(template, Arc::clone(&spec));
         let (rows_max, one_by_one) = (AtomicUsize::new(usize::MAX), AtomicBool::new(false));
-        Self { pool, spec, rows_max, one_by_one }
+        Self { spec, pool, rows_max, one_by_one }
     }
 
     /// Runs `input`, as often as it takes.

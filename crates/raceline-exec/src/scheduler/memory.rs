@@ -407,11 +407,10 @@ impl Pool {
 
     /// What becomes of the work of a worker that holds more than there is, by itself.
     fn shrink(&mut self, number: usize) -> Then {
-        let worker = &mut self.workers[number];
-        let looks_ahead = self.plan.in_flight_max.is_some() && worker.works().count() > 1;
-        if looks_ahead && !worker.is_alone {
-            // It may be at all of them.
-            worker.is_alone = true;
+        let has_several = self.workers[number].works().count() > 1;
+        let looks_ahead = self.plan.in_flight_max.is_some() && has_several;
+        // It may be at all of them.
+        if looks_ahead && self.one_by_one.insert(number) {
             self.plan.in_flight_max = Some(1);
             return Then::Alone;
         }

@@ -1,6 +1,6 @@
 //! The workers of one stage: which of them live and what each of them has to do.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::memory::Held;
@@ -58,8 +58,6 @@ pub(crate) struct Worker {
     pub retires: bool,
     /// It was ended in the middle of its work, which waits for memory.
     pub is_paused: bool,
-    /// It was told to do one of its works after the other.
-    pub is_alone: bool,
     /// What its process holds.
     pub held: Held,
 }
@@ -69,6 +67,8 @@ pub(crate) struct Worker {
 pub(crate) struct Pool {
     pub plan: PoolPlan,
     pub workers: Vec<Worker>,
+    /// Those that were told to do one of their works after the other.
+    pub one_by_one: BTreeSet<usize>,
     /// The workers of the plan's start were asked for.
     pub begun: bool,
     /// Since when there has been work for more workers.
@@ -96,11 +96,11 @@ impl Pool {
             idle_since: Duration::ZERO,
             retires: false,
             is_paused: false,
-            is_alone: false,
             held: Held::default(),
         };
         Self {
             workers: (0..plan.most).map(|_| worker()).collect(),
+            one_by_one: BTreeSet::new(),
             plan,
             begun: false,
             short_since: None,
