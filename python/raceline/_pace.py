@@ -116,7 +116,7 @@ def paced(function: UserFunction, pace: Pace | None) -> Function:
 
 
 def fresh(argument: Any) -> Any:
-    """A row or batch, none of which changes with the other: for a call that may be made again."""
+    """A copy that a call may change: when the call is made again, it gets another one."""
     if type(argument) is dict:
         return {name: _own(value) for name, value in argument.items()}
     return argument.copy() if hasattr(type(argument), "iloc") else argument
