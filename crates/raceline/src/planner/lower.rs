@@ -1,19 +1,18 @@
 //! From an optimized plan to a graph: what is fused, what is a stage of its own, and in which
 //! lane each function runs.
 
+mod region;
+
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use arrow::datatypes::SchemaRef;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use raceline_connect::FileSink;
-use raceline_exec::{BatchShape, Graph, NodeId, Operator, PoolShape, Region};
-use raceline_plan::{
-    Aggregate, Node, OnError, Projection, SortKey, Source, UdfBody, UdfSpec, WriteSpec,
-};
-use raceline_relational::{AggregateRegion, FilterOperator, ProjectOperator, SortRegion};
-use raceline_types::{Failure, InternalError, unite_schemas};
+use raceline_exec::{BatchShape, Graph, NodeId, Operator, PoolShape};
+use raceline_plan::{Node, OnError, Projection, Source, UdfBody, UdfSpec};
+use raceline_relational::{FilterOperator, ProjectOperator};
+use raceline_types::{Failure, InternalError};
 use raceline_worker::{CallerDesk, ErroredBatches, ErroredRows};
 
 use super::files::file_source;
@@ -22,11 +21,10 @@ use crate::batching::Batching;
 use crate::crossing::{check_declared, columns_text};
 use crate::letters::{Keeper, SplitLabels, StageErrors};
 use crate::native::NativeOperator;
-use crate::region::{LimitRegion, RepartitionRegion, UnionRegion};
+use crate::region::{LimitRegion, RepartitionRegion};
 use crate::session::Session;
 use crate::source::{LabelledSource, MemorySource, RangeSource, StoredSource, range_schema};
 use crate::tolerance::{Tolerance, TolerantSource};
-use crate::unite::UniteOperator;
 
 /// Splits of a source in memory for each CPU, so that uneven work evens out.
 const SPLITS_PER_CPU: u64 = 4;
@@ -317,91 +315,6 @@ impl Lowering<'_> {
     fn tolerance_of(&self, stage: impl Into<Arc<str>>) -> Option<Arc<dyn ErroredBatches>> {
         let tolerance = self.tolerance.of_stage(stage.into())?;
         Some(tolerance)
-    }
-
-    async fn sort(
-        &mut self,
-        input: &Arc<Node>,
-        keys: &[SortKey],
-        limit: Option<u64>,
-    ) -> Result<Flow, Failure> {
-        let region = SortRegion::new(Arc::clone(self.session.engine()), keys.to_vec(), limit);
-        let flow = self.region(input, Arc::new(region)).await?;
-        if let Some(schema) = &flow.schema {
-            SortRegion::check_keys(keys, schema)?;
-        }
-        Ok(flow)
-    }
-
-    async fn aggregate(
-        &mut self,
-        input: &Arc<Node>,
-        keys: &[String],
-        aggregates: &[Aggregate],
-    ) -> Result<Flow, Failure> {
-        let region = AggregateRegion::new(
-            Arc::clone(self.session.engine()),
-            keys.to_vec(),
-            aggregates.to_vec(),
-        );
-        let mut flow = self.region(input, Arc::new(region)).await?;
-        flow.schema = match &flow.schema {
-            Some(input) => Some(AggregateRegion::output_schema(input, keys, aggregates)?),
-            None => None,
-        };
-        Ok(flow)
-    }
-
-    async fn write(&mut self, input: &Arc<Node>, spec: &Arc<WriteSpec>) -> Result<Flow, Failure> {
-        let stores = Arc::clone(self.session.stores());
-        let sink = FileSink::new(stores, Arc::clone(spec))?;
-        let mut flow = self.region(input, Arc::new(sink)).await?;
-        flow.schema = None;
-        Ok(flow)
-    }
-
-    /// One input after the other, brought to one schema where all of theirs are known. Where they
-    /// are not, or have no schema in common, each row has the columns of its own input.
-    async fn union(&mut self, inputs: &[Arc<Node>]) -> Result<Flow, Failure> {
-        let mut flows = Vec::with_capacity(inputs.len());
-        for input in inputs {
-            flows.push(self.node(input).await?);
-        }
-        let schemas: Option<Vec<SchemaRef>> =
-            flows.iter().map(|flow| flow.schema.clone()).collect();
-        let schema = schemas.and_then(|schemas| unite_schemas(&schemas).ok());
-        let mut nodes = Vec::with_capacity(flows.len());
-        for mut flow in flows {
-            if let Some(schema) = &schema
-                && flow.schema.as_ref() != Some(schema)
-            {
-                let operator = Arc::new(UniteOperator::new(Arc::clone(schema)));
-                flow = self.inline(flow, operator, None);
-            }
-            nodes.push(self.seal(flow.open));
-        }
-        Ok(self.seal_region(nodes, Arc::new(UnionRegion), schema))
-    }
-
-    /// A region over `input`, with its schema.
-    async fn region(
-        &mut self,
-        input: &Arc<Node>,
-        region: Arc<dyn Region>,
-    ) -> Result<Flow, Failure> {
-        let Flow { open, schema } = self.node(input).await?;
-        let node = self.seal(open);
-        Ok(self.seal_region(vec![node], region, schema))
-    }
-
-    fn seal_region(
-        &mut self,
-        inputs: Vec<NodeId>,
-        region: Arc<dyn Region>,
-        schema: Option<SchemaRef>,
-    ) -> Flow {
-        self.stages.push(region.name().to_string());
-        Flow { open: Open::Sealed(self.graph.region(inputs, region)), schema }
     }
 
     /// `operator` fused behind `flow`.

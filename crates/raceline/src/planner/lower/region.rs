@@ -1,0 +1,105 @@
+//! Nodes that see whole inputs, each as a region of the graph.
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use raceline_connect::FileSink;
+use raceline_exec::{NodeId, Region};
+use raceline_plan::{Aggregate, Node, SortKey, WriteSpec};
+use raceline_relational::{AggregateRegion, SortRegion};
+use raceline_types::{Failure, unite_schemas};
+
+use super::{Flow, Lowering, Open};
+use crate::region::UnionRegion;
+use crate::unite::UniteOperator;
+
+impl Lowering<'_> {
+    pub(super) async fn sort(
+        &mut self,
+        input: &Arc<Node>,
+        keys: &[SortKey],
+        limit: Option<u64>,
+    ) -> Result<Flow, Failure> {
+        let region = SortRegion::new(Arc::clone(self.session.engine()), keys.to_vec(), limit);
+        let flow = self.region(input, Arc::new(region)).await?;
+        if let Some(schema) = &flow.schema {
+            SortRegion::check_keys(keys, schema)?;
+        }
+        Ok(flow)
+    }
+
+    pub(super) async fn aggregate(
+        &mut self,
+        input: &Arc<Node>,
+        keys: &[String],
+        aggregates: &[Aggregate],
+    ) -> Result<Flow, Failure> {
+        let region = AggregateRegion::new(
+            Arc::clone(self.session.engine()),
+            keys.to_vec(),
+            aggregates.to_vec(),
+        );
+        let mut flow = self.region(input, Arc::new(region)).await?;
+        flow.schema = match &flow.schema {
+            Some(input) => Some(AggregateRegion::output_schema(input, keys, aggregates)?),
+            None => None,
+        };
+        Ok(flow)
+    }
+
+    pub(super) async fn write(
+        &mut self,
+        input: &Arc<Node>,
+        spec: &Arc<WriteSpec>,
+    ) -> Result<Flow, Failure> {
+        let stores = Arc::clone(self.session.stores());
+        let sink = FileSink::new(stores, Arc::clone(spec))?;
+        let mut flow = self.region(input, Arc::new(sink)).await?;
+        flow.schema = None;
+        Ok(flow)
+    }
+
+    /// One input after the other, brought to one schema where all of theirs are known. Where they
+    /// are not, or have no schema in common, each row has the columns of its own input.
+    pub(super) async fn union(&mut self, inputs: &[Arc<Node>]) -> Result<Flow, Failure> {
+        let mut flows = Vec::with_capacity(inputs.len());
+        for input in inputs {
+            flows.push(self.node(input).await?);
+        }
+        let schemas: Option<Vec<SchemaRef>> =
+            flows.iter().map(|flow| flow.schema.clone()).collect();
+        let schema = schemas.and_then(|schemas| unite_schemas(&schemas).ok());
+        let mut nodes = Vec::with_capacity(flows.len());
+        for mut flow in flows {
+            if let Some(schema) = &schema
+                && flow.schema.as_ref() != Some(schema)
+            {
+                let operator = Arc::new(UniteOperator::new(Arc::clone(schema)));
+                flow = self.inline(flow, operator, None);
+            }
+            nodes.push(self.seal(flow.open));
+        }
+        Ok(self.seal_region(nodes, Arc::new(UnionRegion), schema))
+    }
+
+    /// A region over `input`, with its schema.
+    pub(super) async fn region(
+        &mut self,
+        input: &Arc<Node>,
+        region: Arc<dyn Region>,
+    ) -> Result<Flow, Failure> {
+        let Flow { open, schema } = self.node(input).await?;
+        let node = self.seal(open);
+        Ok(self.seal_region(vec![node], region, schema))
+    }
+
+    fn seal_region(
+        &mut self,
+        inputs: Vec<NodeId>,
+        region: Arc<dyn Region>,
+        schema: Option<SchemaRef>,
+    ) -> Flow {
+        self.stages.push(region.name().to_string());
+        Flow { open: Open::Sealed(self.graph.region(inputs, region)), schema }
+    }
+}
