@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from raceline import data as data
     from raceline import errors as errors
+    from raceline import exceptions as exceptions
     from raceline._session import cluster_resources as cluster_resources
     from raceline._session import init as init
     from raceline._session import is_initialized as is_initialized
@@ -43,6 +44,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "data": "raceline.data",
     "errors": "raceline.errors",
+    "exceptions": "raceline.exceptions",
     "cluster_resources": "raceline._session",
     "init": "raceline._session",
     "is_initialized": "raceline._session",

@@ -1,8 +1,9 @@
 """The errors that Raceline raises.
 
 Every error derives from :class:`RacelineError` and from the built-in class a Python programmer
-would expect (``ValueError``, ``OSError``, ``FileNotFoundError`` ...). What the engine knows about
-the place of the fault stands in attributes and in the text.
+would expect (``ValueError``, ``OSError``, ``FileNotFoundError`` ...), and those of a run from what
+Ray raises there, see :mod:`raceline.exceptions`. What the engine knows about the place of the fault
+stands in attributes and in the text.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from raceline import exceptions as rays
 from raceline._exceptions import unpack
 
 __all__ = [
@@ -83,7 +85,7 @@ class ColumnNotFoundError(PlanError):
     """A column does not exist; the hint names the nearest ones."""
 
 
-class SourceError(RacelineError, OSError):
+class SourceError(RacelineError, rays.RayTaskError, OSError):
     """Reading or writing failed, or a file holds something other than it should."""
 
 
@@ -95,7 +97,7 @@ class SourcePermissionError(SourceError, PermissionError):
     """Access to a path was refused."""
 
 
-class UdfError(RacelineError):
+class UdfError(RacelineError, rays.RayDataUserCodeException, rays.RayTaskError):
     """A user's function failed.
 
     What is raised derives from the type of the user's own exception as well, so that
@@ -103,15 +105,21 @@ class UdfError(RacelineError):
     """
 
 
-class ResourceError(RacelineError):
-    """Memory, disk, CPUs, GPUs or workers ran out or were never there."""
+class ResourceError(
+    RacelineError, rays.OutOfMemoryError, rays.WorkerCrashedError, rays.ActorDiedError
+):
+    """Memory, disk, CPUs, GPUs or workers ran out or were never there.
+
+    A worker that is killed from outside was often killed for lack of memory, so these are one class
+    where Ray has several.
+    """
 
 
-class CancelledError(RacelineError):
+class CancelledError(RacelineError, rays.TaskCancelledError):
     """The execution was cancelled."""
 
 
-class InternalError(RacelineError):
+class InternalError(RacelineError, rays.RaySystemError, rays.SystemException):
     """A fault of Raceline itself: please report it."""
 
 
@@ -193,6 +201,7 @@ def build(
     if cause is None or cls is not UdfError:
         return cls(text, **place)
     error = _made(udf_error_class(type(cause)), cause)
+    error.cause = cause
     error.__dict__.update(vars(cause))
     error.__dict__.update(place)
     error.args = (text,)

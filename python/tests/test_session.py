@@ -103,12 +103,10 @@ def test_init_refuses_a_cluster():
     )
 
 
-def test_the_context_is_one_object_without_unknown_fields():
+def test_the_context_is_one_object():
     context = DataContext.get_current()
     assert context is DataContext.get_current()
     assert context.execution_options.preserve_order is True
-    with pytest.raises(AttributeError):
-        context.enable_progres_bars = False
 
 
 def test_progress_goes_to_stderr_or_nowhere():

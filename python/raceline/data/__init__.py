@@ -6,11 +6,13 @@ Aggregations stand in ``raceline.data.aggregate``, expressions in ``raceline.dat
 from __future__ import annotations
 
 from raceline.data import aggregate as aggregate
+from raceline.data import exceptions as exceptions
 from raceline.data import expressions as expressions
 from raceline.data.calls import RateLimit, Retry
 from raceline.data.compute import ActorPoolStrategy, TaskPoolStrategy
-from raceline.data.context import DataContext, ExecutionOptions
+from raceline.data.context import DataContext
 from raceline.data.dataset import Dataset
+from raceline.data.execution import ExecutionOptions, ExecutionResources
 from raceline.data.grouped import GroupedData
 from raceline.data.memory import from_arrow, from_items, from_numpy, from_pandas, range
 from raceline.data.read import (
@@ -24,11 +26,16 @@ from raceline.data.read import (
 from raceline.data.schema import Schema
 from raceline.data.writing import SaveMode
 
+# Ray's other name of the settings.
+DatasetContext = DataContext
+
 __all__ = [
     "ActorPoolStrategy",
     "DataContext",
     "Dataset",
+    "DatasetContext",
     "ExecutionOptions",
+    "ExecutionResources",
     "GroupedData",
     "RateLimit",
     "Retry",

@@ -2,59 +2,247 @@
 
 from __future__ import annotations
 
+import copy
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from raceline.data.context_reasons import NO_EFFECT
+from raceline.data.execution import ExecutionOptions
+from raceline.data.settings import Settings
 from raceline.errors import PlanError
 
-__all__ = ["DataContext", "ExecutionOptions"]
+__all__ = ["DataContext"]
 
 # Counts of the engine have 64 bits.
 _NO_LIMIT = 2**64 - 1
 
-
-@dataclass(slots=True)
-class ExecutionOptions:
-    """How a dataset is run.
-
-    Attributes:
-        preserve_order: Whether rows keep the order of their input. They always do: False
-            allows another order, and Raceline makes no use of that permission.
-    """
-
-    preserve_order: bool = True
+_MIB = 1 << 20
 
 
-@dataclass(slots=True)
-class DataContext:
-    """The settings; those of Ray that would change nothing here do not exist.
+@dataclass
+class DataContext(Settings):
+    """The settings of this process. They are asked for when a dataset is run.
+
+    Those of Ray that change nothing here are taken, and say why when they are first changed. Any
+    other attribute is taken silently, as is anything by ``set_config``.
 
     Attributes:
         enable_progress_bars: Whether a session that is started later shows progress on stderr.
-            ``raceline.init(progress=...)`` wins.
+            ``raceline.init(progress=...)`` wins. The environment variable
+            ``RAY_DATA_DISABLE_PROGRESS_BARS=1`` turns it off.
         execution_options: How datasets are run.
         max_errored_blocks: How many batches that functions fail for, and files or parts of files
             that cannot be read, a run goes on without, all together; a negative number sets no
-            limit. Each is told on stderr, and counted by ``stats()``. It is asked for when a
-            dataset is run.
+            limit. Each is told on stderr, and counted by ``stats()``.
 
     Example:
-        >>> DataContext.get_current().execution_options.preserve_order
+        >>> context = DataContext.get_current()
+        >>> context.execution_options.preserve_order
         True
+        >>> context.set_config("team", "vision")
+        >>> context.get_config("team")
+        'vision'
+        >>> context.remove_config("team")
     """
 
-    enable_progress_bars: bool = True
+    # What is asked for.
+    enable_progress_bars: bool = field(
+        default_factory=lambda: os.environ.get("RAY_DATA_DISABLE_PROGRESS_BARS", "0") == "0"
+    )
     execution_options: ExecutionOptions = field(default_factory=ExecutionOptions)
     max_errored_blocks: int = 0
 
+    # Blocks.
+    target_max_block_size: int | None = 128 * _MIB
+    target_min_block_size: int = _MIB
+    read_op_min_num_blocks: int = 200
+    streaming_read_buffer_size: int = 32 * _MIB
+    enable_pandas_block: bool = True
+    batch_to_block_arrow_format: bool = True
+    enable_arrow_backed_pandas_conversion: bool = True
+    enforce_schemas: bool = False
+    pandas_block_ignore_metadata: bool = False
+
+    # Shuffles.
+    shuffle_strategy: Any = "shuffle_v2"
+    default_hash_shuffle_parallelism: int = 200
+    shuffle_compression: str | None = "zstd"
+    use_disk_based_hash_shuffle: bool = False
+    shuffle_input_batch_bytes: int = 1024 * _MIB
+    max_hash_shuffle_aggregators: int | None = None
+    use_polars_sort: bool = False
+    gpu_shuffle_num_actors: int | None = None
+    gpu_shuffle_rmm_pool_size: int | str | None = "auto"
+    gpu_shuffle_spill_memory_limit: int | str | None = "auto"
+    gpu_shuffle_setup_timeout_s: float = 120
+
+    # Execution.
+    op_resource_reservation_enabled: bool = True
+    op_resource_reservation_ratio: float = 0.5
+    downstream_capacity_backpressure_ratio: float | None = 2.0
+    override_object_store_memory_limit_fraction: float | None = None
+    autoscaling_config: Any = None
+    max_tasks_in_flight_per_actor: int | None = None
+    wait_for_min_actors_s: float = -1
+    isolate_read_workers: bool = False
+    default_map_logical_memory_enabled: bool = False
+    memory_usage_poll_interval_s: float | None = 1
+    execution_no_progress_timeout_s: float = 1800
+
+    # Faults.
+    retried_map_errors: bool | list[str] = False
+    max_map_retries: int = 0
+    actor_task_retry_on_errors: bool | list[type[BaseException]] = False
+    actor_init_retry_on_errors: bool | list[type[BaseException]] = False
+    actor_init_max_retries: int = 3
+    max_consecutive_actor_init_deaths: int = 0
+    retried_io_errors: list[str] = field(
+        default_factory=lambda: [
+            "AWS Error INTERNAL_FAILURE",
+            "AWS Error NETWORK_CONNECTION",
+            "AWS Error SLOW_DOWN",
+            "AWS Error UNKNOWN (HTTP status 503)",
+            "AWS Error SERVICE_UNAVAILABLE",
+        ]
+    )
+    raise_original_map_exception: bool = False
+    log_internal_stack_trace: bool = False
+    checkpoint_config: Any = None
+
+    # Formats.
+    enable_tensor_extension_casting: bool = True
+    arrow_fixed_shape_tensor_format: Any = "V2"
+    enable_fallback_to_arrow_object_ext_type: bool | None = None
+    use_datasource_v2: bool = True
+    decoding_size_estimation: bool = True
+    s3_try_create_dir: bool = False
+    iceberg_config: Any = None
+    delta_config: Any = None
+    lance_config: Any = None
+
+    # Progress and statistics.
+    enable_operator_progress_bars: bool = True
+    enable_progress_bar_name_truncation: bool = True
+    enable_rich_progress_bars: bool = False
+    use_ray_tqdm: bool = True
+    print_on_execution_start: bool = True
+    enable_auto_log_stats: bool = False
+    verbose_stats_logs: bool = False
+    accurate_map_phase_timing: bool = False
+    per_stage_map_timing: bool = False
+    enable_per_node_metrics: bool = False
+    enable_get_object_locations_for_metrics: bool = False
+    enable_stats_summary_collection: bool = False
+    issue_detectors_config: Any = None
+    custom_execution_callback_classes: list[type] = field(default_factory=list)
+    execution_callback_classes: list[type] = field(default_factory=list)
+
+    # Deprecated in Ray Data.
+    use_push_based_shuffle: bool = False
+    use_polars: bool = False
+    use_arrow_tensor_v2: bool = True
+    write_file_retry_on_errors: list[str] = field(default_factory=list)
+    min_parallelism: int = 200
+    scheduling_strategy: Any = "SPREAD"
+    scheduling_strategy_large_args: Any = "DEFAULT"
+    large_args_threshold: int = 50 * _MIB
+    hash_shuffle_compression: str | None = None
+    use_external_hash_shuffle: bool = False
+    target_shuffle_max_block_size: int | None = 1024 * _MIB
+    log_internal_stack_trace_to_stdout: bool = False
+    join_operator_actor_num_cpus_override: float | None = None
+
+    _configs: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    _no_effect: ClassVar[Mapping[str, str]] = NO_EFFECT
     _current: ClassVar[DataContext | None] = None
 
     @staticmethod
     def get_current() -> DataContext:
-        """The settings of this process."""
+        """The settings of this process.
+
+        Example:
+            >>> DataContext.get_current() is DataContext.get_current()
+            True
+        """
         if DataContext._current is None:
             DataContext._current = DataContext()
         return DataContext._current
+
+    @staticmethod
+    @contextmanager
+    def current(context: DataContext) -> Iterator[DataContext]:
+        """Makes other settings those of the process, in all of its threads, for a while.
+
+        Args:
+            context: What ``get_current`` returns inside.
+
+        Example:
+            >>> patient = DataContext.get_current().copy()
+            >>> patient.max_errored_blocks = 10
+            >>> with DataContext.current(patient):
+            ...     print(DataContext.get_current().max_errored_blocks)
+            10
+            >>> DataContext.get_current().max_errored_blocks
+            0
+        """
+        before = DataContext._current
+        DataContext._current = context
+        try:
+            yield context
+        finally:
+            DataContext._current = before
+
+    def copy(self) -> DataContext:
+        """The same settings as an object of its own.
+
+        Example:
+            >>> DataContext.get_current().copy() is DataContext.get_current()
+            False
+        """
+        return copy.deepcopy(self)
+
+    def get_config(self, key: str, default: Any = None) -> Any:
+        """What ``set_config`` kept under a key.
+
+        Args:
+            key: The key.
+            default: What is returned where nothing was kept.
+
+        Example:
+            >>> DataContext().get_config("team", "none")
+            'none'
+        """
+        return self._configs.get(key, default)
+
+    def set_config(self, key: str, value: Any) -> None:
+        """Keeps a value for the program's own use.
+
+        Args:
+            key: The key.
+            value: Anything.
+
+        Example:
+            >>> context = DataContext()
+            >>> context.set_config("team", "vision")
+            >>> context.get_config("team")
+            'vision'
+        """
+        self._configs[key] = value
+
+    def remove_config(self, key: str) -> None:
+        """Forgets a value; without one, nothing.
+
+        Args:
+            key: The key.
+
+        Example:
+            >>> DataContext().remove_config("team")
+        """
+        self._configs.pop(key, None)
 
     def _errored_blocks_most(self) -> int:
         """`max_errored_blocks` as the engine takes it.
