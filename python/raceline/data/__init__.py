@@ -15,6 +15,7 @@ from raceline.data.dataset import Dataset
 from raceline.data.execution import ExecutionOptions, ExecutionResources
 from raceline.data.grouped import GroupedData
 from raceline.data.memory import from_arrow, from_items, from_numpy, from_pandas, range
+from raceline.data.preprocessor import Preprocessor
 from raceline.data.read import (
     read_binary_files,
     read_csv,
@@ -37,6 +38,7 @@ __all__ = [
     "ExecutionOptions",
     "ExecutionResources",
     "GroupedData",
+    "Preprocessor",
     "RateLimit",
     "Retry",
     "SaveMode",
