@@ -29,6 +29,14 @@ def test_init_and_the_data_namespace_do_not_load_the_engine():
     assert not loaded.intersection(HEAVY)
 
 
+def test_preprocessors_are_loaded_when_they_are_named():
+    loaded = loaded_after("import raceline as ray\nray.data.Preprocessor")
+    assert "raceline.data.preprocessors" not in loaded
+    loaded = loaded_after("import raceline as ray\nray.data.preprocessors.StandardScaler(['x'])")
+    assert "raceline.data.preprocessors" in loaded
+    assert not loaded.intersection(HEAVY)
+
+
 def test_a_run_without_python_functions_loads_neither_numpy_nor_cloudpickle():
     loaded = loaded_after("import raceline\nraceline.range(3).take_all()")
     assert "raceline._native" in loaded

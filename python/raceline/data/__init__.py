@@ -5,6 +5,8 @@ Aggregations stand in ``raceline.data.aggregate``, expressions in ``raceline.dat
 
 from __future__ import annotations
 
+import importlib
+
 from raceline.data import aggregate as aggregate
 from raceline.data import exceptions as exceptions
 from raceline.data import expressions as expressions
@@ -56,3 +58,10 @@ __all__ = [
     "read_parquet",
     "read_text",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Loads ``raceline.data.preprocessors`` at its first use."""
+    if name == "preprocessors":
+        return importlib.import_module("raceline.data.preprocessors")
+    raise AttributeError(f"module `{__name__}` has no attribute `{name}`")
