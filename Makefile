@@ -18,10 +18,11 @@ CARGO_TARGET_DIR ?= $(CURDIR)/target
 export PYO3_PYTHON := $(BIN)/python
 export LD_LIBRARY_PATH := $(shell $(PYTHON) -c 'import sysconfig; print(sysconfig.get_config_var("LIBDIR") or "")'):$(LD_LIBRARY_PATH)
 
-.PHONY: test demo bench fuzz check rust-test python-test versions-test develop release-check deny pins clean
+.PHONY: test demo bench bench-smoke bench-check fuzz check rust-test python-test versions-test \
+	develop release-check deny pins clean
 
 # Everything, cheapest first.
-test: check rust-test python-test versions-test
+test: check rust-test python-test bench-check versions-test
 	@echo "make test: all passed"
 
 # Formatting, the house's own rules, lints.
@@ -64,13 +65,27 @@ develop: $(VENV)/.ready
 demo: develop $(VENV)/.demo
 	$(BIN)/python demo/run.py
 
-# Figures against the peers, kept in benches/results; installs them in benches/.venv. Bytecode is
+# Figures against the peers, kept in benches/results, and docs/benchmarks.md made from them;
+# `make bench WORKLOADS="sort join"` measures some. Installs the peers in benches/.venv. Bytecode is
 # made as pip makes it when it installs a wheel.
+WORKLOADS ?=
 bench: benches/.venv/.ready
 	VIRTUAL_ENV=$(CURDIR)/benches/.venv PATH=$(CURDIR)/benches/.venv/bin:$$PATH \
 		benches/.venv/bin/maturin develop --release --quiet
 	benches/.venv/bin/python -m compileall -q python/raceline
-	benches/.venv/bin/python benches/run.py
+	benches/.venv/bin/python benches/run.py $(WORKLOADS)
+	benches/.venv/bin/python benches/report.py
+
+# Every cell of the benchmarks once at a hundredth of the size: do all engines agree? And does the
+# page say what the results say?
+bench-smoke: develop benches/.venv/.ready
+	PYTHONPATH=$(CURDIR)/python benches/.venv/bin/python benches/run.py --smoke $(WORKLOADS)
+	$(BIN)/python benches/report.py --check
+
+# The same with those peers only that are small to install and quick to start.
+bench-check: develop $(VENV)/.bench
+	$(BIN)/python benches/run.py --smoke --engines raceline,duckdb,polars,python
+	$(BIN)/python benches/report.py --check
 
 # The night-long form of the compiler's fuzz; for another version of Python,
 # `make fuzz PYTHON=python3.13 VENV=.venv-3.13`.
@@ -108,6 +123,10 @@ $(VENV)/.ready: requirements-dev.txt
 
 $(VENV)/.demo: demo/requirements.txt $(VENV)/.ready
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --requirement demo/requirements.txt
+	touch $@
+
+$(VENV)/.bench: benches/requirements-check.txt $(VENV)/.ready
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --requirement benches/requirements-check.txt
 	touch $@
 
 benches/.venv/.ready: benches/requirements.txt

@@ -33,6 +33,7 @@ class Session:
         num_gpus: float | None,
         memory: int | None,
         resources: Mapping[str, float] | None,
+        spill_dirs: list[tuple[str, int | None]],
         worker_command: list[str],
         progress: bool | None,
     ) -> Session: ...

@@ -10,8 +10,9 @@ import math
 import os
 import sys
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from raceline.errors import PlanError
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from raceline._native import Session
 
 __all__ = ["cluster_resources", "init", "is_initialized", "shutdown"]
+
+# A folder, or a folder and the most bytes in it.
+SpillDir: TypeAlias = "str | os.PathLike[str] | tuple[str | os.PathLike[str], int]"
 
 # Keywords of `ray.init` that change nothing here: what they switch does not exist.
 _RAY_ONLY = frozenset(
@@ -38,6 +42,7 @@ class _Settings:
     num_gpus: float | None = None
     memory: int | None = None
     resources: dict[str, float] = field(default_factory=dict)
+    spill_dirs: list[tuple[str, int | None]] = field(default_factory=list)
     progress: bool | None = None
 
 
@@ -60,6 +65,7 @@ def init(
     num_gpus: float | None = None,
     memory: int | None = None,
     resources: dict[str, float] | None = None,
+    spill_dirs: Sequence[SpillDir] | None = None,
     progress: bool | None = None,
     ignore_reinit_error: bool = False,
     **ray_only: Any,
@@ -74,14 +80,17 @@ def init(
         memory: Memory budget in bytes, 1 MiB or more; by default 80 % of the machine's or the
             container's.
         resources: Amounts of further resources, by name.
+        spill_dirs: Folders for what does not fit into memory, each a path or a pair of a path and
+            the most bytes that may be in it; by default the system's temporary folder. Data goes
+            to the one with most room left. A folder that does not exist is made at first need.
         progress: Whether to show progress on stderr; by default as
             :class:`raceline.data.DataContext` says.
         ignore_reinit_error: Whether a second call is without effect instead of an error.
         **ray_only: Keywords of ``ray.init`` about its dashboard and logs; they change nothing.
 
     Raises:
-        PlanError: An amount is negative or not finite, ``memory`` is less than 1 MiB, or
-            ``address`` names a cluster.
+        PlanError: An amount is negative or not finite, ``memory`` is less than 1 MiB,
+            ``spill_dirs`` is no list of folders, or ``address`` names a cluster.
         RuntimeError: The session is initialised already.
         TypeError: A keyword is unknown.
 
@@ -104,7 +113,9 @@ def init(
     amounts = {"num_cpus": num_cpus, "num_gpus": num_gpus, "memory": memory}
     for name, amount in {**amounts, **(resources or {})}.items():
         check_amount(name, amount)
-    settings = _Settings(num_cpus, num_gpus, _bytes(memory), dict(resources or {}), progress)
+    settings = _Settings(
+        num_cpus, num_gpus, _bytes(memory), dict(resources or {}), _folders(spill_dirs), progress
+    )
     with _state.lock:
         if _state.settings is not None or _state.session is not None:
             if ignore_reinit_error:
@@ -186,6 +197,7 @@ def _start(settings: _Settings) -> Session:
         num_gpus=settings.num_gpus,
         memory=settings.memory,
         resources=settings.resources or None,
+        spill_dirs=settings.spill_dirs,
         worker_command=[sys.executable, "-m", "raceline._worker"],
         progress=progress,
     )
@@ -213,6 +225,27 @@ def _bytes(memory: float | None) -> int | None:
             f"`memory` must be a number of bytes of at least {_MEMORY_LEAST}, got `{memory!r}`"
         )
     return int(memory)
+
+
+def _folders(spill_dirs: Sequence[SpillDir] | None) -> list[tuple[str, int | None]]:
+    """Spill folders as the engine takes them: absolute, so that a later ``chdir`` moves none."""
+    if spill_dirs is None:
+        return []
+    hint = 'pass folders, or pairs of a folder and bytes: `spill_dirs=["/a", ("/b", 10**9)]`'
+    if isinstance(spill_dirs, (str, bytes, os.PathLike)) or not isinstance(spill_dirs, Sequence):
+        raise PlanError(f"`spill_dirs` must be a list, got `{spill_dirs!r}`", hint=hint)
+    if not spill_dirs:
+        raise PlanError("`spill_dirs` must name a folder, got `[]`", hint=hint)
+    return [_folder(one, hint) for one in spill_dirs]
+
+
+def _folder(one: SpillDir, hint: str) -> tuple[str, int | None]:
+    """One spill folder and its quota."""
+    path, quota = one if isinstance(one, tuple) and len(one) == 2 else (one, None)  # noqa: PLR2004
+    is_path = isinstance(path, (str, os.PathLike)) and os.fspath(path) != ""
+    if not is_path or not (quota is None or (type(quota) is int and 0 < quota < 2**63)):
+        raise PlanError(f"`spill_dirs` holds `{one!r}`", hint=hint)
+    return os.path.abspath(path), quota
 
 
 def _begin_anew() -> None:

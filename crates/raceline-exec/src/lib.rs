@@ -17,6 +17,7 @@ mod scheduler;
 mod shell;
 mod snapshot;
 mod source;
+mod spill;
 mod weigh;
 mod work;
 mod worker_memory;
@@ -30,4 +31,9 @@ pub use operator::{BatchBounds, BatchShape, Operator, PoolShape, Seat, WorkerSha
 pub use region::{PortStream, Region};
 pub use snapshot::{Snapshot, StageSnapshot, StageState, WorkTimes};
 pub use source::{Source, SplitReader};
+pub use spill::{
+    BlockReader, Exchange, ExchangePartition, FolderRefusal, Refusal, SessionFolder, SpillBlock,
+    SpillError, SpillFile, SpillFolder, SpillLog, SpillOptions, SpillReader, SpillStore,
+    SpillWriter, sweep_folders,
+};
 pub use worker_memory::{Relief, Then, WorkerMemory};

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use raceline::{Launcher, ProgressMode, SessionOptions};
+use raceline::{Launcher, ProgressMode, SessionOptions, SpillFolder};
 
 use crate::batch::batches_from_py;
 use crate::caller::caller_loader;
@@ -37,8 +37,16 @@ impl Session {
     #[pyo3(signature = (**options))]
     fn new(py: Python<'_>, options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
         let missing = || PyTypeError::new_err("Session() needs its keyword arguments");
-        let SessionArguments { num_cpus, num_gpus, memory, resources, worker_command, progress } =
-            options.ok_or_else(missing)?.extract()?;
+        let SessionArguments {
+            num_cpus,
+            num_gpus,
+            memory,
+            resources,
+            spill_dirs,
+            worker_command,
+            progress,
+        } = options.ok_or_else(missing)?.extract()?;
+        let folder = |(path, bytes_max)| SpillFolder { path, bytes_max };
         let mut command = worker_command.into_iter();
         let launcher = command.next().map(|program| {
             let mut launcher = Launcher::new(PathBuf::from(program));
@@ -56,7 +64,7 @@ impl Session {
             progress: if progress { ProgressMode::Auto } else { ProgressMode::Off },
             preserve_order: true,
             compile_functions: std::env::var_os(LAMBDA_VARIABLE).is_none_or(|value| value != "off"),
-            spill_folder: None,
+            spill_folders: spill_dirs.into_iter().map(folder).collect(),
         };
         let session = detached(py, || raceline::Session::new(options))?;
         Ok(Self { inner: Mutex::new(Some(session)) })
@@ -121,6 +129,7 @@ struct SessionArguments {
     num_gpus: Option<f64>,
     memory: Option<u64>,
     resources: Option<BTreeMap<String, f64>>,
+    spill_dirs: Vec<(PathBuf, Option<u64>)>,
     worker_command: Vec<String>,
     progress: Option<bool>,
 }

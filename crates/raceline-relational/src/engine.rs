@@ -1,22 +1,24 @@
-//! The relational engine of a session: memory, spill folder, stores.
+//! The relational engine of a session: memory, spill files, stores.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 
+use datafusion::common::config::SpillCompression;
 use datafusion::execution::TaskContext;
 use datafusion::execution::config::SessionConfig;
 use datafusion::execution::context::SessionContext;
-use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::disk_manager::DiskManagerBuilder;
 use datafusion::execution::memory_pool::MemoryPool as _;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use object_store::ObjectStore;
+use raceline_exec::SpillStore;
 use raceline_types::{Failure, LOOKAHEAD_BYTES};
 use url::Url;
 
 use crate::error::{RelationalError, failure};
 use crate::pool::OverdraftPool;
+use crate::spill::SpillFactory;
 
 /// Part of its memory that `DataFusion` may reserve, in percent. The rest covers batches in
 /// flight, which it does not track.
@@ -38,12 +40,12 @@ pub struct EngineOptions {
     pub memory_bytes: usize,
     /// How wide one sort or aggregate runs.
     pub partitions: usize,
-    /// Folder in which a temporary folder for spilled data is made; `None` is the system's.
-    pub spill_folder: Option<PathBuf>,
+    /// Where what does not fit is spilled.
+    pub spill: Arc<SpillStore>,
 }
 
-/// `DataFusion`'s runtime of one session: a memory pool of a fixed size, a spill folder that goes
-/// when the engine is dropped, and the stores that paths lead to.
+/// `DataFusion`'s runtime of one session: a memory pool of a fixed size, the session's spill files,
+/// and the stores that paths lead to.
 ///
 /// All work of one engine shares its memory. Sorts and aggregates spill to disk when their share
 /// is used up.
@@ -53,30 +55,29 @@ pub struct Engine {
     limit_bytes: usize,
     partitions: usize,
     sort_merge_bytes: usize,
+    spill: Arc<SpillStore>,
 }
 
 impl Engine {
-    /// An engine. Touches no disk: the spill folder is made at first need.
+    /// An engine. Touches no disk.
     ///
     /// # Errors
     /// [`RelationalError::Options`] when there are no partitions or no memory.
     pub fn new(options: EngineOptions) -> Result<Arc<Self>, Failure> {
-        let EngineOptions { memory_bytes, partitions, spill_folder } = options;
+        let EngineOptions { memory_bytes, partitions, spill } = options;
         if memory_bytes == 0 || partitions == 0 {
             return Err(RelationalError::Options { memory_bytes, partitions }.into());
         }
         let limit_bytes = memory_bytes / 100 * RESERVABLE_PERCENT;
         let pool = Arc::new(OverdraftPool::new(limit_bytes));
-        let mode = spill_folder.map_or(DiskManagerMode::OsTmpDirectory, |folder| {
-            DiskManagerMode::Directories(vec![folder])
-        });
+        let files = Arc::new(SpillFactory::new(Arc::clone(&spill)));
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::clone(&pool) as _)
-            .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(mode))
+            .with_disk_manager_builder(DiskManagerBuilder::default().with_temp_file_factory(files))
             .build_arc()
             .map_err(failure)?;
         let sort_merge_bytes = SORT_MERGE_BYTES.min(limit_bytes / (8 * partitions));
-        Ok(Arc::new(Self { runtime, pool, limit_bytes, partitions, sort_merge_bytes }))
+        Ok(Arc::new(Self { runtime, pool, limit_bytes, partitions, sort_merge_bytes, spill }))
     }
 
     /// Makes `store` answer for locations below `url` (scheme and host, as in
@@ -102,7 +103,8 @@ impl Engine {
         let config = SessionConfig::new()
             .with_target_partitions(self.partitions)
             .with_batch_size(batch_rows(row_bytes))
-            .with_sort_spill_reservation_bytes(self.sort_merge_bytes);
+            .with_sort_spill_reservation_bytes(self.sort_merge_bytes)
+            .with_spill_compression(SpillCompression::Lz4Frame);
         SessionContext::new_with_config_rt(config, Arc::clone(&self.runtime))
     }
 
@@ -113,9 +115,18 @@ impl Engine {
 
     /// What a single plan runs in, with batches of `batch_rows` rows.
     pub(crate) fn task_context(&self, batch_rows: usize) -> Arc<TaskContext> {
-        let config = SessionConfig::new().with_target_partitions(1).with_batch_size(batch_rows);
+        let config = SessionConfig::new()
+            .with_target_partitions(1)
+            .with_batch_size(batch_rows)
+            .with_spill_compression(SpillCompression::Lz4Frame);
         let context = TaskContext::default();
         Arc::new(context.with_session_config(config).with_runtime(Arc::clone(&self.runtime)))
+    }
+
+    /// Where what does not fit is spilled.
+    #[must_use]
+    pub fn spill(&self) -> &Arc<SpillStore> {
+        &self.spill
     }
 
     /// The runtime environment.
@@ -136,7 +147,8 @@ impl Engine {
 
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { runtime: _, pool, limit_bytes: _, partitions, sort_merge_bytes: _ } = self;
+        let Self { runtime: _, pool, limit_bytes: _, partitions, sort_merge_bytes: _, spill: _ } =
+            self;
         f.debug_struct("Engine")
             .field("pool", pool)
             .field("partitions", partitions)

@@ -325,7 +325,7 @@ impl Diagnostic for FileError {
 
 /// A [`Failure`] on its way through `DataFusion`.
 #[derive(Debug)]
-struct Carried(Failure);
+pub(crate) struct Carried(pub(crate) Failure);
 
 impl fmt::Display for Carried {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -374,7 +374,10 @@ fn is_about_values(error: &DataFusionError) -> bool {
 pub(crate) fn carried(error: &DataFusionError) -> Option<Failure> {
     let mut link: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = link {
-        if let Some(Carried(failure)) = error.downcast_ref::<Carried>() {
+        // An I/O error keeps what it was made of to itself.
+        let io = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        let found = error.downcast_ref().or_else(|| io?.downcast_ref());
+        if let Some(Carried(failure)) = found {
             return Some(failure.clone());
         }
         link = error.source();

@@ -6,7 +6,7 @@ use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
-use raceline_exec::{Emit, PortStream, Region};
+use raceline_exec::{Emit, PortStream, Region, SpillOptions, SpillStore};
 use raceline_types::{Batch, Failure};
 
 use crate::engine::{Engine, EngineOptions};
@@ -32,7 +32,16 @@ impl Collected {
 }
 
 pub(crate) fn engine(partitions: usize, memory_bytes: usize) -> Arc<Engine> {
-    Engine::new(EngineOptions { memory_bytes, partitions, spill_folder: None }).unwrap()
+    engine_with(memory_bytes, partitions, SpillStore::new(SpillOptions::default()))
+}
+
+/// An engine that spills to `spill`.
+pub(crate) fn engine_with(
+    memory_bytes: usize,
+    partitions: usize,
+    spill: Arc<SpillStore>,
+) -> Arc<Engine> {
+    Engine::new(EngineOptions { memory_bytes, partitions, spill }).unwrap()
 }
 
 pub(crate) fn port(batches: Vec<RecordBatch>) -> PortStream {

@@ -19,6 +19,7 @@ mod project;
 mod resolve;
 mod scan;
 mod sort;
+mod spill;
 
 pub use aggregate::AggregateRegion;
 pub use compiled::{CompiledOperator, Evaluation, evaluate_program};

@@ -39,7 +39,7 @@ pub use datafusion::logical_expr::{Expr, col, lit};
 pub use dataset::{Dataset, WrittenFile, counted_rows, written_files};
 pub use pending::Pending;
 pub use progress::ProgressMode;
-pub use raceline_exec::{Snapshot, StageSnapshot, StageState, WorkTimes};
+pub use raceline_exec::{Snapshot, SpillFolder, StageSnapshot, StageState, WorkTimes};
 pub use raceline_plan::{
     Aggregate, AggregateKind, BatchFormat, BatchLimits, CostLimit, CsvReadOptions, FileFormat,
     FileScan, ImageReadOptions, JsonReadOptions, Node, OnError, PartitionStyle, Passed, Projection,

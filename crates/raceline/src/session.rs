@@ -3,11 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use raceline_connect::Stores;
-use raceline_exec::{Machine, MachineOptions};
+use raceline_exec::{Machine, MachineOptions, SpillFolder, SpillOptions, SpillStore};
 use raceline_plan::{FileScan, Node, Source};
 use raceline_relational::{Engine, EngineOptions};
 use raceline_types::{Diagnostic, ErrorKind, Failure, Resources};
@@ -52,8 +51,8 @@ pub struct SessionOptions {
     pub preserve_order: bool,
     /// Whether foreign functions are compiled where that is provably equivalent.
     pub compile_functions: bool,
-    /// Folder for spill files; default the system's temporary folder.
-    pub spill_folder: Option<PathBuf>,
+    /// Folders for what does not fit into memory; default the system's temporary folder.
+    pub spill_folders: Vec<SpillFolder>,
 }
 
 /// What a session without a loader for them refuses.
@@ -83,7 +82,7 @@ impl Default for SessionOptions {
             progress: ProgressMode::Off,
             preserve_order: true,
             compile_functions: true,
-            spill_folder: None,
+            spill_folders: Vec::new(),
         }
     }
 }
@@ -106,15 +105,17 @@ struct Shared {
     template: Arc<LazyTemplate>,
     screen: Screen,
     gpus: OnceLock<Arc<GpuLedger>>,
+    spill: Arc<SpillStore>,
     letters: Arc<LetterFolder>,
     batch_sizes: BatchSizes,
 }
 
 impl Session {
-    /// A session with these resources. Starts threads, no process.
+    /// A session with these resources. Starts threads, no process. What killed sessions left in
+    /// the same folders is removed in the background.
     ///
     /// # Errors
-    /// An amount that is no amount, or a spill folder that cannot be made.
+    /// An amount that is no amount.
     pub fn new(options: SessionOptions) -> Result<Self, Failure> {
         let resources = total_resources(&options)?;
         let threads = compute_threads(&resources);
@@ -125,10 +126,11 @@ impl Session {
             compute_threads: threads,
             io_threads: IO_THREADS,
         })?;
+        let spill = SpillStore::new(SpillOptions { folders: options.spill_folders.clone() });
         let engine = Engine::new(EngineOptions {
             memory_bytes: usize::try_from(memory_bytes / 2).unwrap_or(usize::MAX),
             partitions: threads,
-            spill_folder: options.spill_folder.clone(),
+            spill: Arc::clone(&spill),
         })?;
         let relational = Arc::clone(&engine);
         machine.measure_elsewhere(move || relational.reserved_bytes());
@@ -144,8 +146,13 @@ impl Session {
             let declared = whole_units(machine.resources().gpu_nanos);
             gpus.get_or_init(|| GpuLedger::new(declare_gpus(declared, visible_gpus().as_deref())));
         }
-        let parent = options.spill_folder.clone().unwrap_or_else(std::env::temp_dir);
-        let letters = Arc::new(LetterFolder::new(parent));
+        let parent = options.spill_folders.first().map(|folder| folder.path.clone());
+        let letters = Arc::new(LetterFolder::new(parent.unwrap_or_else(std::env::temp_dir)));
+        let left_behind = (Arc::clone(&spill), Arc::clone(&letters));
+        drop(machine.io().spawn_blocking(move || {
+            left_behind.0.sweep();
+            left_behind.1.sweep();
+        }));
         let life = Life::new();
         let shared = Shared {
             life,
@@ -156,6 +163,7 @@ impl Session {
             template,
             screen,
             gpus,
+            spill,
             letters,
             batch_sizes: BatchSizes::default(),
         };
@@ -204,6 +212,12 @@ impl Session {
         &self.shared.letters
     }
 
+    /// Where what does not fit into memory is kept.
+    #[must_use]
+    pub fn spill(&self) -> &Arc<SpillStore> {
+        &self.shared.spill
+    }
+
     /// A desk for a run with functions that the thread which waits for it calls.
     pub(crate) fn caller_desk(&self) -> Result<CallerDesk, Failure> {
         let load = self.shared.options.caller.as_ref().ok_or(NoCallerError)?;
@@ -218,6 +232,9 @@ impl Session {
         }
         self.shared.life.close();
         self.shared.template.shutdown();
+        // Whoever starts a session and ends it has removed what others left, however short it was.
+        self.shared.spill.sweep();
+        self.shared.spill.close();
         self.shared.letters.remove();
     }
 
@@ -314,7 +331,7 @@ impl fmt::Debug for SessionOptions {
             progress,
             preserve_order,
             compile_functions,
-            spill_folder,
+            spill_folders,
         } = self;
         f.debug_struct("SessionOptions")
             .field("cpus", cpus)
@@ -325,7 +342,7 @@ impl fmt::Debug for SessionOptions {
             .field("progress", progress)
             .field("preserve_order", preserve_order)
             .field("compile_functions", compile_functions)
-            .field("spill_folder", spill_folder)
+            .field("spill_folders", spill_folders)
             .finish_non_exhaustive()
     }
 }

@@ -10,4 +10,6 @@ mod memory;
 #[cfg(test)]
 mod order;
 #[cfg(test)]
+mod spilling;
+#[cfg(test)]
 mod workers;

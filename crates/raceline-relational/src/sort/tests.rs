@@ -8,11 +8,12 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Float64Type, Int64Type};
 use proptest::prelude::*;
+use raceline_exec::{SpillFolder, SpillOptions, SpillStore};
 use raceline_plan::SortKey;
 use raceline_types::TensorType;
 
 use super::SortRegion;
-use crate::fixture::{engine, run};
+use crate::fixture::{engine, engine_with, run};
 
 const MEMORY_BYTES: usize = 256 << 20;
 
@@ -118,8 +119,33 @@ fn nan_stays_nan_and_names_may_be_anything() {
 
 #[test]
 fn more_than_the_memory_is_spilled_and_sorted() {
-    let tight = SortRegion::new(engine(2, 8 << 20), vec![key("b", false)], None);
-    let batches: Vec<RecordBatch> = (0..40_i64)
+    let folder = tempfile::tempdir().unwrap();
+    let sorted = run(&tight_sort(&folder, None), large_batches()).unwrap().rows();
+    assert_eq!(sorted.num_rows(), 400_000);
+    assert!(sorted.column(0).as_primitive::<Int64Type>().values().is_sorted());
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0, "all that was spilled is gone");
+}
+
+#[test]
+fn a_sort_spills_within_the_quota_of_the_session() {
+    let folder = tempfile::tempdir().unwrap();
+    let failure = run(&tight_sort(&folder, Some(100_000)), large_batches()).err().unwrap();
+    let text = failure.render();
+    assert!(text.starts_with("no spill folder takes "), "{text}");
+    assert!(text.contains(" of its 100000 bytes are used\n"), "{text}");
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0, "all that was spilled is gone");
+}
+
+/// A sort in 8 MiB that spills to `folder`.
+fn tight_sort(folder: &tempfile::TempDir, bytes_max: Option<u64>) -> SortRegion {
+    let folders = vec![SpillFolder { path: folder.path().to_owned(), bytes_max }];
+    let engine = engine_with(8 << 20, 2, SpillStore::new(SpillOptions { folders }));
+    SortRegion::new(engine, vec![key("b", false)], None)
+}
+
+/// 400,000 rows, 20 MB.
+fn large_batches() -> Vec<RecordBatch> {
+    (0..40_i64)
         .map(|batch| {
             let ids = (0..10_000).map(|row| (row * 7919 + batch * 104_729) % 1_000_003);
             let text = (0..10_000).map(|row| format!("some text to carry along {row}"));
@@ -129,10 +155,7 @@ fn more_than_the_memory_is_spilled_and_sorted() {
             ];
             RecordBatch::try_from_iter_with_nullable(columns).unwrap()
         })
-        .collect();
-    let sorted = run(&tight, batches).unwrap().rows();
-    assert_eq!(sorted.num_rows(), 400_000);
-    assert!(sorted.column(0).as_primitive::<Int64Type>().values().is_sorted());
+        .collect()
 }
 
 #[test]
