@@ -6,11 +6,15 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from raceline.data._arguments import column_names
+from raceline.data.column_transforms import ColumnTransforms
 from raceline.data.consumption import Consumption
 from raceline.data.function import UserFunction
 from raceline.data.grouped import GroupedData
+from raceline.data.identity import Identity
 from raceline.data.reduction import Reductions
+from raceline.data.sampling import Sampling
 from raceline.data.shaping import ShapingTransforms
+from raceline.data.splitting import Splits
 from raceline.data.transforms import FunctionTransforms
 from raceline.data.writing import Writes
 from raceline.errors import PlanError, RacelineError
@@ -21,7 +25,17 @@ __all__ = ["Dataset"]
 _GROUP_KEY = "key"
 
 
-class Dataset(FunctionTransforms, ShapingTransforms, Reductions, Consumption, Writes):
+class Dataset(
+    ColumnTransforms,
+    Sampling,
+    Splits,
+    FunctionTransforms,
+    ShapingTransforms,
+    Reductions,
+    Consumption,
+    Writes,
+    Identity,
+):
     """Rows with named columns, and how to compute them.
 
     A dataset is a plan: transforms return a new dataset at once and run nothing. What consumes
@@ -81,7 +95,8 @@ class Dataset(FunctionTransforms, ShapingTransforms, Reductions, Consumption, Wr
             if schema is not None:
                 columns = ", ".join(f"{name}: {kind}" for name, kind in schema.columns())
         plan = self._native.plan().rstrip().replace("\n", "\n  ")
-        return f"Dataset({columns})\n  {plan}"
+        name = "" if self.name is None else f"{self.name}: "
+        return f"Dataset({name}{columns})\n  {plan}"
 
     def __len__(self) -> NoReturn:
         """Refuses, as counting may take a whole run.

@@ -29,12 +29,18 @@ class Expr:
         [{'id': 2}, {'id': 4}]
     """
 
-    __slots__ = ("_native",)
+    __slots__ = ("_name", "_native")
     __hash__ = None  # type: ignore[assignment]  # `==` makes an expression
 
-    def __init__(self, native: _native.Expr) -> None:
+    def __init__(self, native: _native.Expr, name: str | None = None) -> None:
         """Wraps the engine's expression; users call :func:`col` and :func:`lit`."""
         self._native = native
+        self._name = name
+
+    @property
+    def name(self) -> str | None:
+        """The name of its column: of ``col`` or ``alias``; None of any other expression."""
+        return self._name
 
     def __repr__(self) -> str:
         """The expression as the engine prints it."""
@@ -274,7 +280,7 @@ class Expr:
 
     def alias(self, name: str) -> Expr:
         """The same value under another name."""
-        return Expr(self._native.alias(name))
+        return Expr(self._native.alias(name), name)
 
     def cast(self, target_type: str) -> Expr:
         """The value as another type.
@@ -310,7 +316,7 @@ def col(name: str) -> Expr:
 
     if not isinstance(name, str):
         raise PlanError(f"a column's name must be a string, got `{name!r}`")
-    return Expr(_native.col(name))
+    return Expr(_native.col(name), name)
 
 
 def lit(value: Any) -> Expr:

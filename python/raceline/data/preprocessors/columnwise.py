@@ -30,6 +30,10 @@ __all__ = [
 ]
 
 
+# Beyond this, one function over all columns takes less planning than an expression for each.
+_EXPRESSIONS_MOST = 32
+
+
 class BuiltinPreprocessor(SerializablePreprocessorBase):
     """What is common to all of Raceline's own: they print as they were made, and work on Arrow."""
 
@@ -105,13 +109,11 @@ class ArithmeticPreprocessor(ColumnwisePreprocessor):
         """What becomes of a float64 expression or array of a column."""
 
     def _transform(self, ds: Dataset, workers: dict[str, Any]) -> Dataset:
-        """The dataset after it, by expressions where none of them would see another's result."""
+        """The dataset after it."""
         refuse_unknown(ds, self._columns)
-        if set(self._columns) & set(self._output_columns) and self._columns != self._output_columns:
+        if len(self._columns) > _EXPRESSIONS_MOST:
             return super()._transform(ds, workers)
-        for name, expression in self._expressions().items():
-            ds = ds.with_column(name, expression)
-        return ds
+        return ds.with_columns(self._expressions())
 
     def _expressions(self) -> dict[str, Expr]:
         """The expression of each column that is made."""

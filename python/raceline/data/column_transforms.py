@@ -1,0 +1,173 @@
+"""Several columns at once, by expressions or by a function of batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Self
+
+from raceline.data.expressions import Expr, col
+from raceline.data.transforms import FunctionTransforms
+from raceline.errors import PlanError
+
+if TYPE_CHECKING:
+    from raceline.data.compute import Concurrency
+    from raceline.data.function import Compute
+
+__all__ = ["ColumnTransforms"]
+
+_ADD_FORMATS = ("pandas", "pyarrow", "numpy")
+
+
+class ColumnTransforms(FunctionTransforms):
+    """The part of a dataset that adds or replaces columns. All of it is lazy."""
+
+    __slots__ = ()
+
+    def with_columns(
+        self, exprs: Mapping[str, Expr] | Expr | Iterable[Expr] | None = None, *more_exprs: Expr
+    ) -> Self:
+        """Adds columns, or replaces some, which keep their positions.
+
+        All expressions see the columns as they are before: none sees another's result.
+
+        Args:
+            exprs: Names to expressions, or expressions that have names, by ``alias``.
+            *more_exprs: Further expressions that have names.
+
+        Raises:
+            PlanError: Something is no expression, has no name, or a name comes twice.
+
+        Example:
+            >>> import raceline
+            >>> from raceline.data.expressions import col
+            >>> rows = raceline.from_items([{"a": 1, "b": 2}])
+            >>> rows.with_columns({"a": col("b"), "b": col("a")}).take_all()
+            [{'a': 2, 'b': 1}]
+            >>> rows.with_columns((col("a") + col("b")).alias("sum")).take_all()
+            [{'a': 1, 'b': 2, 'sum': 3}]
+        """
+        named = _named(exprs, more_exprs)
+        if len(named) < 2:
+            for name, expr in named.items():
+                return self._derive(self._native.with_column(name, expr._native))
+            return self
+        # Under other names first, so that all of them see the columns as they are.
+        held = {name: f"__raceline_new_{at}" for at, name in enumerate(named)}
+        native = self._native
+        for name, expr in named.items():
+            native = native.with_column(held[name], expr._native)
+        known = self._native.schema(False)
+        if known is not None:
+            order = [held.get(name, name) for name in known.names]
+            order += [held[name] for name in named if name not in known.names]
+            renamed = native.select(order).rename([(one, name) for name, one in held.items()])
+            return self._derive(renamed)
+        for name, one in held.items():
+            native = native.with_column(name, col(one)._native)
+        return self._derive(native.drop(list(held.values())))
+
+    def add_column(
+        self,
+        col: str,
+        fn: Callable[[Any], Any],
+        *,
+        batch_format: str = "pandas",
+        compute: Compute = None,
+        concurrency: Concurrency | None = None,
+        num_cpus: float | None = None,
+        num_gpus: float | None = None,
+        memory: int | None = None,
+    ) -> Self:
+        """Adds a column that a function makes of batches, or replaces one.
+
+        Args:
+            col: Its name.
+            fn: Gets a batch, and returns the column: a series, an array or a list.
+            batch_format: ``"pandas"``, ``"pyarrow"`` or ``"numpy"``.
+            compute: As of ``map_batches``, as for all that follow.
+            concurrency: As of ``map_batches``.
+            num_cpus: As of ``map_batches``.
+            num_gpus: As of ``map_batches``.
+            memory: As of ``map_batches``.
+
+        Raises:
+            PlanError: There is no such format, or an argument does not fit.
+
+        Example:
+            >>> import raceline
+            >>> raceline.range(2).add_column("double", lambda frame: frame["id"] * 2).take_all()
+            [{'id': 0, 'double': 0}, {'id': 1, 'double': 2}]
+        """
+        if not isinstance(col, str):
+            raise PlanError(f"a column's name must be a string, got `{col!r}`")
+        if batch_format not in _ADD_FORMATS:
+            raise PlanError(
+                f"`add_column` has no batch format `{batch_format!r}`",
+                hint='pass "pandas", "pyarrow" or "numpy"',
+            )
+        return self.map_batches(
+            _AddColumn(col, fn),
+            batch_format=batch_format,  # type: ignore[arg-type]  # one of the literals
+            compute=compute,
+            concurrency=concurrency,
+            num_cpus=num_cpus,
+            num_gpus=num_gpus,
+            memory=memory,
+        )
+
+
+class _AddColumn:
+    """Puts what a function makes of a batch into it, as a column."""
+
+    def __init__(self, name: str, fn: Callable[[Any], Any]) -> None:
+        from raceline._udf import function_name
+
+        self.__name__ = function_name(fn)
+        self._name = name
+        self._fn = fn
+
+    def __call__(self, batch: Any) -> Any:
+        made = self._fn(batch)
+        if isinstance(batch, dict):
+            return {**batch, self._name: made}
+        if hasattr(batch, "iloc"):
+            return batch.assign(**{self._name: made})
+        if not hasattr(made, "type"):
+            import pyarrow
+
+            made = pyarrow.array(made)
+        at = batch.schema.get_field_index(self._name)
+        if at < 0:
+            return batch.append_column(self._name, made)
+        return batch.set_column(at, self._name, made)
+
+
+def _named(exprs: Any, more_exprs: tuple[Expr, ...]) -> dict[str, Expr]:
+    """The expressions by their names, in the order given.
+
+    Raises:
+        PlanError: Something is no expression, has no name, or a name comes twice.
+    """
+    pairs: list[tuple[str | None, Any]] = []
+    if isinstance(exprs, Mapping):
+        pairs += exprs.items()
+    elif isinstance(exprs, Iterable):
+        pairs += [(getattr(one, "name", None), one) for one in exprs]
+    elif exprs is not None:
+        more_exprs = (exprs, *more_exprs)
+    pairs += [(getattr(one, "name", None), one) for one in more_exprs]
+    named: dict[str, Expr] = {}
+    for name, expr in pairs:
+        if not isinstance(expr, Expr):
+            raise PlanError(
+                f"`with_columns` needs expressions, got `{expr!r}`",
+                hint="wrap a plain value: `lit(...)`; for a function call `map_batches(...)`",
+            )
+        if not isinstance(name, str):
+            raise PlanError(
+                f"expression `{expr!r}` has no name", hint='give it one: `.alias("...")`'
+            )
+        if name in named:
+            raise PlanError(f"column `{name}` is named twice")
+        named[name] = expr
+    return named
