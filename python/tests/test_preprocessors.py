@@ -196,6 +196,14 @@ def test_quantiles_that_are_sorted_by_the_engine_are_the_same(monkeypatch, seed)
     np.testing.assert_allclose(found["id"], np.quantile(np.arange(2000), fractions), rtol=1e-12)
 
 
+@pytest.mark.parametrize("held", [0, 100])
+def test_quantiles_of_infinite_values(monkeypatch, held):
+    monkeypatch.setattr(quantiles_module, "_HELD_MOST", held)
+    values = [-math.inf, 1.0, math.inf, math.inf, math.nan]
+    found = quantiles_module.quantiles(rows(x=values), ["x"], [0, 0.3, 0.5, 0.9])
+    assert found == {"x": [-math.inf, -math.inf, math.inf, math.inf]}
+
+
 def test_quantiles_of_nothing(monkeypatch):
     empty = rows(x=pa.array([None] * 10, pa.float64()))
     assert quantiles_module.quantiles(empty, ["x"], [0.5]) == {"x": [None]}
@@ -312,7 +320,9 @@ def test_bins_that_do_not_fit():
     with pytest.raises(errors.PlanError, match=r"^`bins` has none for column `y`"):
         pp.CustomKBinsDiscretizer(["x", "y"], {"x": [0, 1]})
     with pytest.raises(errors.PlanError, match=r"^`bins` must be an int of at least 1"):
-        pp.UniformKBinsDiscretizer(["id"], bins=[1, 2]).fit(ray.data.range(3))
+        pp.UniformKBinsDiscretizer(["id"], bins=[1, 2])
+    with pytest.raises(errors.PlanError, match=r"^`bins` must be edges of intervals, got `3`"):
+        pp.CustomKBinsDiscretizer(["x"], {"x": 3})
     with pytest.raises(errors.PlanError, match=r"has infinite values"):
         pp.UniformKBinsDiscretizer(["x"], bins=2).fit(rows(x=[0.0, math.inf]))
     with pytest.raises(errors.PlanError, match=r"has no values to be cut"):

@@ -112,6 +112,14 @@ def test_values_that_cannot_be_told_apart():
         pp.OrdinalEncoder(["x"]).fit(rows(x=[{"a": 1}, {"a": 2}]))
 
 
+def test_objects_have_no_ids():
+    with pytest.warns(UserWarning, match=r"no Arrow type can hold"):
+        dataset = ray.data.from_items([{"x": "a"}, {"x": 1}])
+    for encoder in (pp.OrdinalEncoder, pp.OneHotEncoder, pp.Categorizer):
+        with pytest.raises(TypeError, match=r"^column `x` holds objects that no Arrow type"):
+            encoder(["x"]).fit(dataset)
+
+
 def test_one_hot_vectors():
     colours = ["red", "green", "red", "red", "blue", "green"]
     dataset = in_parts(2, color=colours)

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
+_EXTENSION_NAME = b"ARROW:extension:name"
+
 __all__ = ["column_of", "is_missing", "numbers_of", "plain", "refuse_missing", "with_column"]
 
 
@@ -18,9 +20,12 @@ def column_of(table: pa.Table, name: str) -> pa.ChunkedArray:
 
     Raises:
         ValueError: There is none of this name.
+        TypeError: It holds objects that no Arrow type can hold.
     """
     if name not in table.column_names:
         raise ValueError(f"there is no column `{name}`, only {table.column_names}")
+    if (table.schema.field(name).metadata or {}).get(_EXTENSION_NAME) == b"raceline.object":
+        raise TypeError(f"column `{name}` holds objects that no Arrow type can hold")
     return plain(table[name])
 
 

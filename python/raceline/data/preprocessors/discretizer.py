@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -66,11 +67,17 @@ class _Discretizer(ColumnwisePreprocessor):
             lacking = [name for name in self._columns if name not in bins]
             if lacking:
                 raise PlanError(f"`bins` has none for column `{lacking[0]}`", column=lacking[0])
+        for one in bins.values() if isinstance(bins, Mapping) else [bins]:
+            self._check_bins(one)
         self._bins = bins
         self._right = right
         self._include_lowest = include_lowest
         self._duplicates = duplicates
         self._dtypes = dtypes
+
+    @abstractmethod
+    def _check_bins(self, bins: Any) -> None:
+        """Refuses bins of a column that are none."""
 
     def _edges(self, name: str) -> Any:
         """The edges of the intervals of a column."""
@@ -117,6 +124,13 @@ class CustomKBinsDiscretizer(_Discretizer):
 
     _is_fittable = False
 
+    def _check_bins(self, bins: Any) -> None:
+        if isinstance(bins, int | float | str):
+            raise PlanError(
+                f"`bins` must be edges of intervals, got `{bins!r}`",
+                hint="`UniformKBinsDiscretizer` takes the number of intervals",
+            )
+
 
 @SerializablePreprocessor(version=1, identifier="io.ray.preprocessors.uniform_kbins_discretizer")
 class UniformKBinsDiscretizer(_Discretizer):
@@ -131,9 +145,10 @@ class UniformKBinsDiscretizer(_Discretizer):
         [{'id': 0}, {'id': 0}, {'id': 1}, {'id': 1}]
     """
 
+    def _check_bins(self, bins: Any) -> None:
+        whole_number("bins", bins, 1)
+
     def _fit(self, ds: Dataset) -> None:
-        for name in self._columns:
-            whole_number("bins", super()._edges(name), 1)
         aggregates = [one(name) for name in self._columns for one in (Min, Max)]
         found = list(ds.aggregate(*aggregates).values())
         for name, least, most in zip(self._columns, found[::2], found[1::2], strict=True):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from raceline.data.aggregate import Mean
 from raceline.data.preprocessors.argument import Argument
 from raceline.data.preprocessors.categories import value_counts
-from raceline.data.preprocessors.columns import is_missing, plain
+from raceline.data.preprocessors.columns import column_of, is_missing
 from raceline.data.preprocessors.columnwise import ColumnwisePreprocessor
 from raceline.data.preprocessors.serialization import SerializablePreprocessor
 from raceline.errors import PlanError
@@ -118,7 +118,7 @@ class SimpleImputer(ColumnwisePreprocessor):
         filling = self._filling(name)
         if name not in table.column_names:
             return pa.repeat(pa.scalar(filling), table.num_rows)
-        column = plain(table[name])
+        column = column_of(table, name)
         if self._strategy == "mean" and not pa.types.is_floating(column.type):
             column = column.cast(pa.float64(), safe=False)
         scalar = _as_held(filling, column.type)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from raceline.data.aggregate import Count
@@ -49,14 +50,12 @@ def quantiles(
     held = _held(dataset, columns)
     if held is not None:
         return {
-            name: [float(one) for one in np.quantile(values, fractions)]
-            if len(values)
-            else [None] * len(fractions)
+            name: _interpolated(fractions, len(values), np.sort(values).take)
             for name, values in held.items()
         }
     counts = dataset.aggregate(*(Count(name, ignore_nulls=True) for name in columns)).values()
     return {
-        name: _of_sorted(dataset, name, count, fractions)
+        name: _interpolated(fractions, count, functools.partial(_at, dataset, name))
         for name, count in zip(columns, counts, strict=True)
     }
 
@@ -78,21 +77,25 @@ def _held(dataset: Dataset, columns: Sequence[str]) -> dict[str, np.ndarray[Any,
     return {name: np.concatenate(values or [np.zeros(0)]) for name, values in parts.items()}
 
 
-def _of_sorted(
-    dataset: Dataset, name: str, count: int, fractions: Sequence[float]
+def _interpolated(
+    fractions: Sequence[float], count: int, at: Callable[[list[int]], Iterable[float]]
 ) -> list[float | None]:
-    """Quantiles of a column that the engine sorts."""
+    """Quantiles of so many sorted values, of which ``at`` gives those of rising ranks."""
     if count == 0:
         return [None] * len(fractions)
     places = [fraction * (count - 1) for fraction in fractions]
     wanted = sorted({rank for place in places for rank in (math.floor(place), math.ceil(place))})
-    found = dict(zip(wanted, _at(dataset, name, wanted), strict=True))
+    found = {rank: float(value) for rank, value in zip(wanted, at(wanted), strict=True)}
     results: list[float | None] = []
     for place in places:
-        low, high = found[math.floor(place)], found[math.ceil(place)]
-        part = place - math.floor(place)
-        # Two equal infinities have no difference.
-        results.append(low if part == 0 or low == high else low + (high - low) * part)
+        low, high, part = found[math.floor(place)], found[math.ceil(place)], place % 1
+        if part == 0 or low == high:
+            results.append(low)
+        elif math.isinf(low) or math.isinf(high):
+            # Their difference would be no number.
+            results.append(low * (1 - part) + high * part)
+        else:
+            results.append(low + (high - low) * part)
     return results
 
 
