@@ -1,5 +1,6 @@
 """Parts of a dataset, samples, several columns at once, and what a dataset tells about itself."""
 
+import hashlib
 import math
 
 import numpy as np
@@ -187,6 +188,28 @@ def test_parts_of_plain_values():
             "`seed` must be an int of at least 0, got `'x'`",
         ),
         (
+            lambda d: d.streaming_train_test_split(1.0),
+            "a part to test on must be between 0 and 1, got `1.0`",
+        ),
+        (
+            lambda d: d.streaming_train_test_split(0.5, hash_column="id"),
+            '`hash_column` needs `split_type="hash"`',
+        ),
+        (
+            lambda d: d.streaming_train_test_split(0.5, split_type="hash"),
+            '`split_type="hash"` needs a `hash_column`',
+        ),
+        (
+            lambda d: d.streaming_train_test_split(
+                0.5, split_type="hash", hash_column="id", seed=1
+            ),
+            '`seed` needs `split_type="random"`',
+        ),
+        (
+            lambda d: d.streaming_train_test_split(0.5, split_type="order"),
+            'there is no way to split `\'order\'`\n  hint: pass "random" or "hash"',
+        ),
+        (
             lambda d: d.with_columns({"x": 3}),
             "`with_columns` needs expressions, got `3`\n"
             "  hint: wrap a plain value: `lit(...)`; for a function call `map_batches(...)`",
@@ -243,6 +266,37 @@ def test_a_sample_with_a_seed_does_not_depend_on_batches():
         assert ids(sample) == wanted
         assert ids(sample) == wanted
     assert ids(in_parts(table, 33).random_sample(0.1, seed=6)) != wanted
+
+
+@pytest.mark.parametrize("seed", [None, 0, 5])
+def test_parts_by_chance_while_the_dataset_runs(seed):
+    dataset = in_parts(pa.table({"id": range(10_000)}), 777)
+    train, test = dataset.streaming_train_test_split(0.2, seed=seed)
+    trained, tested = ids(train), ids(test)
+    assert sorted(trained + tested) == list(range(10_000))
+    assert trained == sorted(trained)
+    # Five standard deviations.
+    assert abs(len(tested) - 2000) < 5 * math.sqrt(10_000 * 0.2 * 0.8)
+    assert (ids(train), ids(test)) == (trained, tested)
+    again = dataset.streaming_train_test_split(0.2, seed=seed)
+    assert tuple(map(ids, again)) == (trained, tested)
+    assert ids(dataset.streaming_train_test_split(0.2, seed=6)[1]) != tested
+
+
+def test_parts_by_hash_hold_all_rows_of_a_value():
+    keys = [f"user {at % 50}" for at in range(500)] + [None] * 3
+    dataset = in_parts(pa.table({"id": range(503), "user": keys}), 100)
+    train, test = dataset.streaming_train_test_split(0.3, split_type="hash", hash_column="user")
+
+    def trained(key):
+        digest = hashlib.blake2b(str(key).encode(), digest_size=8).digest()
+        return int.from_bytes(digest, "big") < 0.7 * 2**64
+
+    assert ids(train) == [at for at, key in enumerate(keys) if trained(key)]
+    assert ids(test) == [at for at, key in enumerate(keys) if not trained(key)]
+    assert 0 < len(ids(test)) < 250
+    with pytest.raises(errors.ColumnNotFoundError, match=r"`nobody`"):
+        dataset.streaming_train_test_split(0.3, split_type="hash", hash_column="nobody")
 
 
 def test_columns_at_once_see_none_of_each_other():
