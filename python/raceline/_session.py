@@ -11,7 +11,7 @@ import os
 import sys
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from raceline.errors import PlanError
@@ -156,6 +156,11 @@ def is_initialized() -> bool:
     return _state.settings is not None or _state.session is not None
 
 
+def has_session() -> bool:
+    """Whether a session has started."""
+    return _state.session is not None
+
+
 def cluster_resources() -> dict[str, float]:
     """What the session has in all: CPUs, GPUs, memory in bytes, and declared resources.
 
@@ -183,15 +188,36 @@ def session() -> Session:
 
 
 def _start(settings: _Settings) -> Session:
-    """A new session, with the native module loaded."""
-    from raceline._native import Session
+    """A new session, with the native module loaded, within the limits that the context sets."""
     from raceline.data.context import DataContext
 
     if not sys.executable:
         raise RuntimeError("`sys.executable` is empty: set it to the Python interpreter's path")
-    progress = settings.progress
-    if progress is None and not DataContext.get_current().enable_progress_bars:
-        progress = False
+    context = DataContext.get_current()
+    if settings.progress is None and not context.enable_progress_bars:
+        settings = replace(settings, progress=False)
+    session = _opened(settings)
+    options = context.execution_options
+    if options.is_resource_limits_default():
+        return session
+    limits, has = options.resource_limits, session.resources()
+    tighter: dict[str, Any] = {}
+    if limits.cpu < has.get("CPU", 0):
+        tighter["num_cpus"] = limits.cpu
+    if limits.gpu < has.get("GPU", 0):
+        tighter["num_gpus"] = limits.gpu
+    if limits.memory < has.get("memory", 0):
+        tighter["memory"] = _bytes(limits.memory)
+    if not tighter:
+        return session
+    session.shutdown()
+    return _opened(replace(settings, **tighter))
+
+
+def _opened(settings: _Settings) -> Session:
+    """A new session of these settings."""
+    from raceline._native import Session
+
     return Session(
         num_cpus=settings.num_cpus,
         num_gpus=settings.num_gpus,
@@ -199,7 +225,7 @@ def _start(settings: _Settings) -> Session:
         resources=settings.resources or None,
         spill_dirs=settings.spill_dirs,
         worker_command=[sys.executable, "-m", "raceline._worker"],
-        progress=progress,
+        progress=settings.progress,
     )
 
 

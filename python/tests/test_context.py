@@ -14,8 +14,15 @@ import pytest
 import raceline as ray
 from raceline.data import DataContext, DatasetContext, ExecutionOptions, ExecutionResources
 from raceline.data import settings as settings_module
+from raceline.data.compute import ActorPoolStrategy, WorkerCount
 
-EFFECTIVE = {"enable_progress_bars", "execution_options", "max_errored_blocks", "_configs"}
+EFFECTIVE = {
+    "_configs",
+    "enable_progress_bars",
+    "execution_options",
+    "max_errored_blocks",
+    "max_tasks_in_flight_per_actor",
+}
 FIELDS = [one.name for one in dataclasses.fields(DataContext)]
 
 
@@ -149,27 +156,77 @@ def test_the_environment_turns_progress_off():
 
 def test_options_without_effect_say_so():
     options = ExecutionOptions()
-
-    def assign():
-        options.resource_limits = ExecutionResources(cpu=2)
-        options.exclude_resources = ExecutionResources(cpu=1)
-
-    texts = [text for text, _ in warnings_of(assign)]
-    assert len(texts) == 2
-    assert texts[0].startswith("`ExecutionOptions.resource_limits` has no effect: `raceline.init(")
-    assert not options.is_resource_limits_default()
-    with pytest.raises(ValueError, match="`cpu` is both in `resource_limits` and in"):
+    excluded = ExecutionResources(cpu=1)
+    [(text, filename)] = warnings_of(lambda: setattr(options, "exclude_resources", excluded))
+    assert text.startswith("`ExecutionOptions.exclude_resources` has no effect: `raceline.init(")
+    assert filename == __file__
+    ray.shutdown()
+    options.resource_limits = ExecutionResources(cpu=2)
+    with pytest.raises(ValueError, match=r"`cpu` is both in `resource_limits` and in"):
         options.validate()
 
 
 def test_limits_that_are_given_set_no_others():
+    ray.shutdown()
     options = ExecutionOptions()
-    limits = options.resource_limits.copy(cpu=2)
-    assert len(warnings_of(lambda: setattr(options, "resource_limits", limits))) == 1
+    assert options.is_resource_limits_default()
+    options.resource_limits = ExecutionResources(cpu=2)
     assert options.resource_limits == ExecutionResources.for_limits(cpu=2)
-    excluded = ExecutionResources(gpu=1)
-    assert len(warnings_of(lambda: setattr(options, "exclude_resources", excluded))) == 1
+    assert not options.is_resource_limits_default()
+    options.resource_limits = options.resource_limits.copy(gpu=1)
+    assert options.resource_limits == ExecutionResources.for_limits(cpu=2, gpu=1)
     options.validate()
+    made = ExecutionOptions(resource_limits=ExecutionResources(memory=5))
+    assert made.resource_limits == ExecutionResources.for_limits(memory=5)
+    with pytest.raises(ray.errors.PlanError, match=r"must be `ExecutionResources`, got `2`"):
+        options.resource_limits = 2
+
+
+def resources_under(limits, **init):
+    """What a session has that starts under limits."""
+    ray.shutdown()
+    ray.init(**init)
+    context = DataContext.get_current().copy()
+    context.execution_options.resource_limits = limits
+    with DataContext.current(context):
+        found = ray.cluster_resources()
+    ray.shutdown()
+    return found
+
+
+def test_limits_bound_the_session_that_starts_later():
+    limits = ExecutionResources(cpu=1, gpu=2, memory=1 << 28)
+    found = resources_under(limits, num_cpus=2, num_gpus=4, memory=1 << 30)
+    assert (found["CPU"], found["GPU"], found["memory"]) == (1, 2, 1 << 28)
+    ample = ExecutionResources(cpu=99, gpu=99, memory=1 << 50)
+    found = resources_under(ample, num_cpus=2, num_gpus=4, memory=1 << 30)
+    assert (found["CPU"], found["GPU"], found["memory"]) == (2, 4, 1 << 30)
+
+
+def test_limits_that_come_too_late_say_so():
+    ray.data.range(1)
+    options = ExecutionOptions()
+    limits = ExecutionResources(cpu=1)
+    [(text, filename)] = warnings_of(lambda: setattr(options, "resource_limits", limits))
+    assert text.startswith("`resource_limits` are asked for when a session starts")
+    assert filename == __file__
+    assert not warnings_of(lambda: setattr(options, "resource_limits", limits))
+
+
+def test_batches_in_flight_are_those_of_the_context():
+    context = DataContext.get_current().copy()
+    context.max_tasks_in_flight_per_actor = 3
+    pools = [ActorPoolStrategy(), ActorPoolStrategy(max_tasks_in_flight_per_actor=7)]
+
+    def counts():
+        return [WorkerCount.resolve(one, None, stateful=True).in_flight for one in pools]
+
+    assert counts() == [None, 7]
+    with DataContext.current(context):
+        assert counts() == [3, 7]
+        context.max_tasks_in_flight_per_actor = 0
+        with pytest.raises(ray.errors.PlanError, match=r"`max_tasks_in_flight_per_actor` must be"):
+            counts()
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from raceline.data._arguments import whole_number
+from raceline.data.context import DataContext
 from raceline.errors import PlanError
 
 __all__ = ["ActorPoolStrategy", "ComputeStrategy", "TaskPoolStrategy", "WorkerCount"]
@@ -157,11 +158,19 @@ class WorkerCount:
                 least = compute.size or compute.min_size or 1
                 start, most = compute.initial_size or least, compute.size or compute.max_size
                 calls = compute.max_concurrent_calls_per_actor
-                return cls(start, least, most, compute.max_tasks_in_flight_per_actor, calls)
+                return cls(start, least, most, _in_flight(compute), calls)
         raise PlanError(
             f"`compute` must be a strategy, got `{compute!r}`",
             hint="pass `ActorPoolStrategy(...)` or `TaskPoolStrategy(...)`",
         )
+
+
+def _in_flight(pool: ActorPoolStrategy) -> int | None:
+    """Batches that a worker of a pool may have: as it says, or else as the context does."""
+    if pool.max_tasks_in_flight_per_actor is not None:
+        return pool.max_tasks_in_flight_per_actor
+    most = DataContext.get_current().max_tasks_in_flight_per_actor
+    return None if most is None else whole_number("max_tasks_in_flight_per_actor", most, 1)
 
 
 def _strategy_of(concurrency: Concurrency, *, stateful: bool) -> ComputeStrategy:

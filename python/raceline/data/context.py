@@ -37,6 +37,8 @@ class DataContext(Settings):
         max_errored_blocks: How many batches that functions fail for, and files or parts of files
             that cannot be read, a run goes on without, all together; a negative number sets no
             limit. Each is told on stderr, and counted by ``stats()``.
+        max_tasks_in_flight_per_actor: How many batches a worker of a pool may have, where its
+            ``ActorPoolStrategy`` does not say. It is asked for when the function is given.
 
     Example:
         >>> context = DataContext.get_current()
@@ -54,6 +56,7 @@ class DataContext(Settings):
     )
     execution_options: ExecutionOptions = field(default_factory=ExecutionOptions)
     max_errored_blocks: int = 0
+    max_tasks_in_flight_per_actor: int | None = None
 
     # Blocks.
     target_max_block_size: int | None = 128 * _MIB
@@ -85,7 +88,6 @@ class DataContext(Settings):
     downstream_capacity_backpressure_ratio: float | None = 2.0
     override_object_store_memory_limit_fraction: float | None = None
     autoscaling_config: Any = None
-    max_tasks_in_flight_per_actor: int | None = None
     wait_for_min_actors_s: float = -1
     isolate_read_workers: bool = False
     default_map_logical_memory_enabled: bool = False

@@ -41,9 +41,6 @@ _FIELDS: Mapping[str, str] = {
     "pools have as many workers as keep pace, within `concurrency=` of each function": (
         "autoscaling_config"
     ),
-    "`ActorPoolStrategy(max_tasks_in_flight_per_actor=)` says it of a function": (
-        "max_tasks_in_flight_per_actor"
-    ),
     "work begins as soon as one worker is ready": ("wait_for_min_actors_s"),
     "files are not read by workers": ("isolate_read_workers"),
     "a run is not ended for being slow; `timeout_s=` of a function bounds its calls": (

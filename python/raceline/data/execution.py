@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from raceline._session import has_session
 from raceline.data.settings import Settings
+from raceline.errors import PlanError
 
 __all__ = ["ExecutionOptions", "ExecutionResources"]
 
@@ -30,7 +33,7 @@ class ExecutionResources:
         True
     """
 
-    __slots__ = ("_cpu", "_gpu", "_memory", "_object_store_memory")
+    __slots__ = ("_cpu", "_given", "_gpu", "_memory", "_object_store_memory")
 
     def __init__(
         self,
@@ -47,6 +50,7 @@ class ExecutionResources:
             object_store_memory: Bytes that data in between may take.
             memory: Bytes that workers may take.
         """
+        self._given = (cpu, gpu, object_store_memory, memory)
         self._cpu = _rounded(cpu, _DECIMALS)
         self._gpu = _rounded(gpu, _DECIMALS)
         self._object_store_memory = _rounded(object_store_memory, 0)
@@ -318,8 +322,10 @@ class ExecutionOptions(Settings):
     Attributes:
         preserve_order: Whether rows keep the order of their input. They always do: False
             allows another order, and Raceline makes no use of that permission.
-        resource_limits: Without effect but a warning, as are all that follow.
-        exclude_resources: See above.
+        resource_limits: The most CPUs, GPUs and memory of a session that is started later, which
+            the first dataset does, whatever ``raceline.init`` says; what is not given is not
+            limited. Memory of the object store has no meaning.
+        exclude_resources: Without effect but a warning, as are all that follow.
         locality_with_output: See above.
         actor_locality_enabled: See above.
         verbose_progress: See above.
@@ -342,13 +348,27 @@ class ExecutionOptions(Settings):
     label_selector: dict[str, str] | None = None
 
     _no_effect: ClassVar[Mapping[str, str]] = {
-        "resource_limits": _SESSION,
         "exclude_resources": _SESSION,
         "locality_with_output": _ONE_MACHINE,
         "actor_locality_enabled": _ONE_MACHINE,
         "verbose_progress": "`raceline.init(progress=)` says whether progress is shown",
         "label_selector": _ONE_MACHINE,
     }
+
+    def _taken(self, name: str, value: Any) -> Any:
+        """What a field becomes; limits that come too late say so."""
+        if name != "resource_limits":
+            return value
+        if not isinstance(value, ExecutionResources):
+            raise PlanError(f"`resource_limits` must be `ExecutionResources`, got `{value!r}`")
+        limits = ExecutionResources.for_limits(*value._given)
+        if limits != vars(self).get(name, ExecutionResources.inf()) and has_session():
+            warnings.warn(
+                "`resource_limits` are asked for when a session starts, and this one has: set "
+                "them before, or call `raceline.shutdown()` first",
+                stacklevel=3,
+            )
+        return limits
 
     def is_resource_limits_default(self) -> bool:
         """Whether no limit is set.

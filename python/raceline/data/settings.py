@@ -34,7 +34,11 @@ class Settings:
         """Sets a field; one that has no effect says why, once in a process."""
         if name in vars(self) and not _is_same(vars(self)[name], value):
             self._tell(name, 3)
-        super().__setattr__(name, value)
+        super().__setattr__(name, self._taken(name, value))
+
+    def _taken(self, name: str, value: Any) -> Any:
+        """What a field becomes when it is set; called by ``__setattr__``."""
+        return value
 
     def _tell(self, name: str, level: int) -> None:
         """Warns of a field that has no effect, at the caller's line; of another one not."""
