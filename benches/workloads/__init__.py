@@ -10,6 +10,7 @@ from suite.cells import Workload
 NAMES = (
     "seed",
     "sizes",
+    "groupby",
     "sort",
     "images",
     "jsonl",

@@ -20,7 +20,7 @@ workload = Workload(
     goals=(
         Goal("of the best of DuckDB and Polars", "partitioned", 1.3, against=("duckdb", "polars")),
     ),
-    budget_seconds=90.0,
+    budget_seconds=60.0,
 )
 
 

@@ -26,7 +26,7 @@ workload = Workload(
         Goal("rows, of Ray Data", "rows", 0.5, against=("ray",)),
         Goal("files, of two processes of Pillow", "files", 1.25, against=("python",)),
     ),
-    budget_seconds=120.0,
+    budget_seconds=60.0,
 )
 
 

@@ -27,7 +27,7 @@ workload = Workload(
         Goal("in order, of Ray Data", "in order", 0.2, against=("ray",)),
         Goal("in order, of a loop over Arrow's batches", "in order", 1.3, against=("python",)),
     ),
-    budget_seconds=90.0,
+    budget_seconds=60.0,
 )
 
 

@@ -186,6 +186,6 @@ def ray_late(task: Task) -> Answer:
     module = engines.ray(task)
     with task.clock():
         mails = module.data.read_json(str(task.data), lines=True)
-        late = mails.filter(lambda row: row.get("late") is not None).count()
+        late = mails.filter(lambda row: isinstance(row.get("late"), str)).count()
         found = (mails.count(), late)
     return [found]

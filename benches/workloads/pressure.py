@@ -28,7 +28,7 @@ workload = Workload(
         Goal("time, of the slowest stage alone", "limited", 1.1, against=("python",)),
         Goal("peak of the process tree in bytes", "limited", 700 << 20, figure="peak_bytes"),
     ),
-    budget_seconds=90.0,
+    budget_seconds=60.0,
 )
 
 

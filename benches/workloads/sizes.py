@@ -54,7 +54,7 @@ workload = Workload(
             "total_seconds",
         ),
     ),
-    budget_seconds=25.0,
+    budget_seconds=15.0,
 )
 
 

@@ -34,7 +34,7 @@ workload = Workload(
         Goal("limited: peak of the tree in bytes", "limited", 450 << 20, figure="peak_bytes"),
     ),
     sorted_by="key",
-    budget_seconds=120.0,
+    budget_seconds=60.0,
 )
 
 

@@ -124,7 +124,8 @@ impl LiveColumns {
     ) -> Result<(Field, ArrayRef), Failure> {
         let (field, array) = (&input.schema_ref().fields()[position], input.column(position));
         let after = handed_on(field, array, sight).ok_or_else(|| misfit("a type"))?;
-        let array = cast(slice(input, rows)?.column(position), after.data_type());
+        has_rows(input, rows)?;
+        let array = cast(&array.slice(rows.0, rows.1), after.data_type());
         Ok((after, array.map_err(|error| InternalError::caused_by("a column that stays", error))?))
     }
 
@@ -229,7 +230,8 @@ impl Crossing for LiveColumns {
         }
         let rows = answer.num_rows();
         if self.answer == Answer::Flags {
-            return kept(&slice(input, (answered, rows))?, &answer);
+            has_rows(input, (answered, rows))?;
+            return kept(&input.slice(answered, rows), &answer);
         }
         if is_plain_value_schema(input.schema_ref()) {
             return Ok(answer);
@@ -310,12 +312,12 @@ fn handed_on(field: &Field, array: &ArrayRef, sight: Sight) -> Option<Field> {
     Some(Field::new(field.name(), after, true))
 }
 
-/// Some rows of `input`, if it has them.
-fn slice(input: &RecordBatch, (first, rows): (usize, usize)) -> Result<RecordBatch, Failure> {
+/// Whether `input` has these rows.
+fn has_rows(input: &RecordBatch, (first, rows): (usize, usize)) -> Result<(), Failure> {
     if first + rows > input.num_rows() {
         return Err(misfit("more rows than were sent").into());
     }
-    Ok(input.slice(first, rows))
+    Ok(())
 }
 
 /// The rows of `input` whose flag in `answer` is true.
