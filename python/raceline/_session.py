@@ -267,7 +267,7 @@ def _folders(spill_dirs: Sequence[SpillDir] | None) -> list[tuple[str, int | Non
 
 def _folder(one: SpillDir, hint: str) -> tuple[str, int | None]:
     """One spill folder and its quota."""
-    path, quota = one if isinstance(one, tuple) and len(one) == 2 else (one, None)  # noqa: PLR2004
+    path, quota = one if isinstance(one, tuple) and len(one) == 2 else (one, None)
     is_path = isinstance(path, (str, os.PathLike)) and os.fspath(path) != ""
     if not is_path or not (quota is None or (type(quota) is int and 0 < quota < 2**63)):
         raise PlanError(f"`spill_dirs` holds `{one!r}`", hint=hint)
