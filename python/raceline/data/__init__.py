@@ -27,6 +27,7 @@ from raceline.data.read import (
     read_text,
 )
 from raceline.data.schema import Schema
+from raceline.data.summary import DatasetSummary
 from raceline.data.writing import SaveMode
 
 # Ray's other name of the settings.
@@ -37,6 +38,7 @@ __all__ = [
     "DataContext",
     "Dataset",
     "DatasetContext",
+    "DatasetSummary",
     "ExecutionOptions",
     "ExecutionResources",
     "GroupedData",

@@ -15,6 +15,7 @@ from raceline.data.reduction import Reductions
 from raceline.data.sampling import Sampling
 from raceline.data.shaping import ShapingTransforms
 from raceline.data.splitting import Splits
+from raceline.data.summary import Summaries
 from raceline.data.transforms import FunctionTransforms
 from raceline.data.writing import Writes
 from raceline.errors import PlanError, RacelineError
@@ -29,6 +30,7 @@ class Dataset(
     ColumnTransforms,
     Sampling,
     Splits,
+    Summaries,
     FunctionTransforms,
     ShapingTransforms,
     Reductions,
