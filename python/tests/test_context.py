@@ -15,6 +15,7 @@ import raceline as ray
 from raceline.data import DataContext, DatasetContext, ExecutionOptions, ExecutionResources
 from raceline.data import settings as settings_module
 from raceline.data.compute import ActorPoolStrategy, WorkerCount
+from raceline.data.context import ShuffleStrategy
 
 EFFECTIVE = {
     "_configs",
@@ -85,6 +86,14 @@ def test_unknown_attributes_are_taken_as_by_ray():
     assert not warnings_of(lambda: setattr(context, "_my_flag", 3))
     assert context._my_flag == 3
     assert context.copy()._my_flag == 3
+
+
+def test_the_names_of_shuffles_are_those_of_ray():
+    context = DataContext()
+    assert not warnings_of(lambda: setattr(context, "shuffle_strategy", "shuffle_v2"))
+    wanted = ShuffleStrategy.HASH_SHUFFLE
+    assert len(warnings_of(lambda: setattr(context, "shuffle_strategy", wanted))) == 1
+    assert context.shuffle_strategy == "hash_shuffle"
 
 
 def test_a_copy_shares_nothing():

@@ -413,6 +413,19 @@ def test_a_preprocessor_of_ones_own():
     assert own.transform_batch({"id": np.array([1])})["id"].tolist() == [10.0]
 
 
+def test_what_is_kept_may_be_anything():
+    class Highest(Preprocessor):
+        def _fit(self, ds):
+            self.stats_ = ds.max("id")
+
+        def _transform_numpy(self, batch):
+            assert isinstance(batch["id"], range)
+            return {"id": [one / self.stats_ for one in batch["id"]]}
+
+    highest = Highest().fit(ray.data.range(5))
+    assert highest.transform_batch({"id": range(3)}) == {"id": [0.0, 0.25, 0.5]}
+
+
 def test_fitting_again_forgets_and_says_so():
     own = Shifted(0).fit(ray.data.range(3))
     with pytest.warns(UserWarning, match=r"`Shifted` is fitted already") as caught:
@@ -560,6 +573,15 @@ def test_how_they_print():
         "Chain(Tokenizer(columns=['t'], tokenization_fn=split, output_columns=['t']), "
         "LabelEncoder(label_column='y', output_column='y'))"
     )
+
+
+def test_classes_that_ray_has_in_another_module():
+    from raceline.data import preprocessor
+
+    assert preprocessor.SerializablePreprocessorBase is pp.SerializablePreprocessorBase
+    assert preprocessor.SerializationFormat.PICKLE.value == "pickle"
+    with pytest.raises(AttributeError, match=r"has no attribute `Nothing`"):
+        _ = preprocessor.Nothing
 
 
 def test_what_is_no_serialized_preprocessor():

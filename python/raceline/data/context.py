@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any, ClassVar
 
 from raceline.data.context_reasons import NO_EFFECT
@@ -14,12 +15,22 @@ from raceline.data.execution import ExecutionOptions
 from raceline.data.settings import Settings
 from raceline.errors import PlanError
 
-__all__ = ["DataContext"]
+__all__ = ["DataContext", "ShuffleStrategy"]
 
 # Counts of the engine have 64 bits.
 _NO_LIMIT = 2**64 - 1
 
 _MIB = 1 << 20
+
+
+class ShuffleStrategy(str, Enum):  # noqa: UP042 (printed as Ray's is)
+    """Ray's ways to shuffle, for ``DataContext.shuffle_strategy``, which has no effect."""
+
+    SORT_SHUFFLE_PULL_BASED = "sort_shuffle_pull_based"
+    SORT_SHUFFLE_PUSH_BASED = "sort_shuffle_push_based"
+    HASH_SHUFFLE = "hash_shuffle"
+    SHUFFLE_V2 = "shuffle_v2"
+    GPU_SHUFFLE = "gpu_shuffle"
 
 
 @dataclass
@@ -70,7 +81,7 @@ class DataContext(Settings):
     pandas_block_ignore_metadata: bool = False
 
     # Shuffles.
-    shuffle_strategy: Any = "shuffle_v2"
+    shuffle_strategy: ShuffleStrategy = ShuffleStrategy.SHUFFLE_V2
     default_hash_shuffle_parallelism: int = 200
     shuffle_compression: str | None = "zstd"
     use_disk_based_hash_shuffle: bool = False

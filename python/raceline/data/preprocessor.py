@@ -137,7 +137,9 @@ class Preprocessor(ABC):
             )
         self._begin_anew()
         self._fit(ds)
-        self.stats_ |= self.stat_computation_plan.compute(ds)
+        planned = self.stat_computation_plan.compute(ds)
+        if planned:
+            self.stats_ = {**self.stats_, **planned}
         self._fitted = True
         return self
 
@@ -416,6 +418,8 @@ def _converted(data: Any, batch_format: str) -> Any:
         whole = data.combine_chunks() if hasattr(data, "combine_chunks") else data
         batch = columns_to_batch({name: whole[name] for name in whole.column_names})
     elif isinstance(data, Mapping):
+        if batch_format == "numpy":
+            return dict(data)
         batch = columns_to_batch(data)
     else:
         raise PlanError(
@@ -424,3 +428,12 @@ def _converted(data: Any, batch_format: str) -> Any:
     if batch_format == "numpy":
         return batch.numpy(writable=True)
     return _frames.to_arrow(batch) if batch_format == "pyarrow" else _frames.to_pandas(batch)
+
+
+def __getattr__(name: str) -> Any:
+    """Loads the classes that Ray has here as well, at their first use."""
+    if name in ("SerializablePreprocessorBase", "SerializationFormat"):
+        from raceline.data.preprocessors import serialization
+
+        return getattr(serialization, name)
+    raise AttributeError(f"module `{__name__}` has no attribute `{name}`")

@@ -52,4 +52,5 @@ class Settings:
 
 def _is_same(old: Any, new: Any) -> bool:
     """Whether an assignment asks for what there is already."""
-    return old is new or (type(old) is type(new) and bool(old == new))
+    alike = isinstance(new, type(old)) or isinstance(old, type(new))
+    return old is new or (alike and bool(old == new))
