@@ -13,8 +13,6 @@ from time import perf_counter_ns
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from raceline import _function, _pace, _rows, _tensors
 from raceline._exceptions import pack
 from raceline._function import (
@@ -26,6 +24,7 @@ from raceline._function import (
     leaves_debugger,
 )
 from raceline._native import RateGate, WorkerBatch, value_to_batches
+from raceline._optional import is_numpy
 from raceline._udf import Given
 
 if TYPE_CHECKING:
@@ -213,7 +212,8 @@ class BatchFunction:
         """
         if value is None:
             raise self._called.complaint(f"{verb} None for a batch", "did you forget `return`?")
-        is_array = isinstance(value, (np.ndarray, np.generic)) or _tensors.is_tensor(value)
+        is_array = is_numpy(value, "ndarray") or is_numpy(value, "generic")
+        is_array = is_array or _tensors.is_tensor(value)
         if is_array or isinstance(value, (list, tuple, str, bytes, int, float)):
             raise self._called.complaint(
                 f"{verb} `{type(value).__name__}` for a batch, not a dict of columns",

@@ -31,5 +31,11 @@ def require(name: str) -> None:
         raise ImportError(_advice(name))
 
 
+def is_numpy(value: Any, name: str) -> bool:
+    """Whether a value is an instance of a class of NumPy; of none where NumPy is not loaded."""
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and isinstance(value, getattr(numpy, name, ()))
+
+
 def _advice(name: str) -> str:
     return f'{name} is not installed: pip install "raceline[{name}]"'

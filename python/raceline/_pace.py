@@ -8,11 +8,10 @@ import math
 import time
 from typing import Any
 
-import numpy as np
-
 from raceline._calls import RateLimit
 from raceline._function import UserFunction, leaves_debugger
 from raceline._native import RateGate
+from raceline._optional import is_numpy
 from raceline._udf import Function
 
 _NS = 1_000_000_000
@@ -65,9 +64,12 @@ class Pace:
                     "name a column in `RateLimit(tokens=…)`, or pass a function there",
                 ) from error
             if self._called.kind == "map_batches":
+                import numpy as np
+
                 found = np.nansum(np.asarray(found, dtype=np.float64))
         tokens = 0 if found is None and not callable(how) else found
-        is_number = isinstance(tokens, (int, float, np.number)) and not isinstance(tokens, bool)
+        is_number = isinstance(tokens, (int, float)) or is_numpy(tokens, "number")
+        is_number = is_number and not isinstance(tokens, bool)
         if not is_number or not math.isfinite(tokens) or tokens < 0:
             raise self._called.complaint(
                 f"has a rate limit that got `{found!r}` for a number of tokens",
@@ -123,7 +125,7 @@ def fresh(argument: Any) -> Any:
 
 
 def _own(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
+    if is_numpy(value, "ndarray"):
         return value.copy() if value.flags.writeable else value
     if isinstance(value, (list, dict, set, bytearray)):
         return copy.deepcopy(value)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from operator import length_hint
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy as np
-
+from raceline._dict_display import display_of
 from raceline._function import (
     FunctionError,
     Stopwatch,
@@ -16,14 +16,16 @@ from raceline._function import (
     async_hint,
     is_of_function,
 )
-from raceline._loop import Columns, loop_lines
+from raceline._loop import Columns, Line, Step, loop_lines
 from raceline._native import RowCollector, WorkerBatch, is_plain_value
+from raceline._optional import is_numpy
 
 # File name of the loops in tracebacks.
 LOOP_FILE = "<row functions>"
 
-# Rows whose cells are made at once; they stay in the processor's cache.
-_WINDOW_ROWS = 1024
+# Rows whose cells are made at once, and the bytes of these; they stay in the processor's cache.
+_WINDOW_ROWS = 4096
+_WINDOW_BYTES = 1 << 20
 # Of the first window: nobody knows yet how large the rows are that are made of it.
 _FIRST_ROWS = 16
 # An output has no more rows than this, and no more bytes, as far as some of its rows tell.
@@ -31,10 +33,12 @@ _OUTPUT_ROWS_MAX = 1 << 17
 _OUTPUT_BYTES_MAX = 8 << 20
 # Python takes up to 20 loops inside one another.
 _FLAT_MAPS_MAX = 16
+# With more columns than this, rows go out whole.
+_COLUMNS_MAX = 64
 # Loops that are kept, where the columns change from batch to batch.
 _LOOPS_MAX = 64
-# What is of one of these types is always a row, or always a value.
-_DEFINITE_TYPES = (dict, int, float, str, bytes, np.generic)
+# What is of one of these types, or of one of NumPy's scalars, is always a row, or always a value.
+_DEFINITE_TYPES = (dict, int, float, str, bytes)
 
 
 class RowFunctions:
@@ -90,23 +94,46 @@ class _Loop:
         self._stopwatch = stopwatch
         self._key = steps[-1] if steps[-1].kind == "key" else None
         self._checks = [Check(step) for step in steps]
-        made_by = [check for check in self._checks if check.step.kind in ("map", "flat_map")]
-        self._maker = made_by[-1] if made_by else None
+        displays = [display_of(step.function) if step.kind == "map" else None for step in steps]
+        made_by = [at for at, step in enumerate(steps) if step.kind in ("map", "flat_map")]
+        self._maker = self._checks[made_by[-1]] if made_by else None
         self._goes_on = steps[0].call.goes_on
-        self._lines = loop_lines(steps, columns)
         self._window_rows = _FIRST_ROWS
         names: dict[str, Any] = {"only": _only, "limit": _FIRST_ROWS}
         self._names = names
-        names |= {f"k{index}": name for index, name in enumerate(columns.names)}
+        # Dicts find a key faster that is the very object by which it is asked for.
+        names |= {f"k{index}": sys.intern(name) for index, name in enumerate(columns.names)}
         for index, step in enumerate(steps):
             names[f"f{index}"] = step.function
             if step.kind == "flat_map" and step.call.goes_on:
                 names[f"f{index}"] = partial(_whole, self._checks[index])
             names[f"check{index}"] = self._checks[index]
             names[f"many{index}"] = partial(many, step)
-        source = "\n".join(line.text for line in self._lines)
-        exec(compile(source, LOOP_FILE, "exec"), names)  # noqa: S102  # made of no text of a user's
-        self._run: Callable[..., Iterator[None]] = names["loop"]
+        self._forms = [Step(step, display) for step, display in zip(steps, displays, strict=True)]
+        self._columns = columns
+        self._rows_form = self._form(())
+        # Takes the values out of rows, once it is known which columns these have.
+        self._values_form: _Form | None = None
+        self._values: list[list[Any]] = []
+        self._running = self._rows_form
+        self._may_see_columns = self._maker is not None
+        display = displays[made_by[-1]] if made_by else None
+        if display is not None and display.keys is not None:
+            self._see_columns(display.keys)
+
+    def _form(self, made: tuple[str, ...]) -> _Form:
+        lines = loop_lines(self._forms, self._columns, made)
+        self._names |= {f"m{index}": name for index, name in enumerate(made)}
+        source = "\n".join(line.text for line in lines)
+        exec(compile(source, LOOP_FILE, "exec"), self._names)  # noqa: S102  # no text of a user's
+        return _Form(self._names["loop"], lines, made)
+
+    def _see_columns(self, made: tuple[str, ...]) -> None:
+        """Has the values of rows taken out from now on, which have these columns."""
+        self._may_see_columns = False
+        if 0 < len(made) <= _COLUMNS_MAX:
+            self._values_form = self._form(tuple(map(sys.intern, made)))
+            self._values = [[] for _ in made]
 
     def over(self, batch: WorkerBatch) -> Iterator[WorkerBatch | FunctionError]:
         """What becomes of one batch."""
@@ -133,31 +160,55 @@ class _Loop:
     def _made(self, batch: WorkerBatch, maker: Check) -> Iterator[WorkerBatch | FunctionError]:
         rows: list[Any] = []
         keys: list[Any] = []
+        for values in self._values:
+            values.clear()
         collector, gathered, gathered_bytes = None, 0, 0
         for failure in self._windows(batch, rows, keys):
             if failure is not None:
                 yield failure
-            if not rows:
+            if not rows and not (self._values and self._values[0]):
                 continue
             collector = collector or RowCollector(maker.are_values)
-            collector.extend(rows)
-            gathered += len(rows)
-            gathered_bytes += self._weigh(rows)
-            rows.clear()
+            count, weight = self._gather(collector, rows)
+            gathered += count
+            gathered_bytes += weight
             if gathered >= _OUTPUT_ROWS_MAX or gathered_bytes >= _OUTPUT_BYTES_MAX:
                 yield self._with_keys(self._collected(collector), keys)
                 collector, gathered, gathered_bytes = None, 0, 0
         if collector is not None:
             yield self._with_keys(self._collected(collector), keys)
 
-    def _weigh(self, rows: list[Any]) -> int:
+    def _gather(self, collector: RowCollector, rows: list[Any]) -> tuple[int, int]:
+        """Takes in what the loop has put out.
+
+        Returns:
+            How many rows that are, and about how many bytes.
+        """
+        count = weight = 0
+        if self._values and (count := len(self._values[0])):
+            collector.extend_columns(self._running.made, self._values)
+            weight = self._weigh(count, lambda at: sum(_weight(of[at]) for of in self._values))
+            for values in self._values:
+                values.clear()
+        if rows:
+            collector.extend(rows)
+            count += len(rows)
+            weight += self._weigh(len(rows), lambda at: _weight(rows[at]))
+            if self._running.made:
+                # A row with other columns: there may be many.
+                self._values_form = None
+            elif self._may_see_columns:
+                self._see_columns(_columns_of(rows))
+            rows.clear()
+        return count, weight
+
+    def _weigh(self, count: int, weight_at: Callable[[int], int]) -> int:
         """About the bytes of the rows. From now on, no more are made at once than fit an output."""
-        some = (rows[0], rows[len(rows) // 2], rows[-1])
-        weight = sum(map(_weight, some)) // len(some) + 1
+        weight = sum(map(weight_at, (0, count // 2, -1))) // 3 + 1
         grown = min(_WINDOW_ROWS, 8 * self._window_rows)
         self._window_rows = max(1, min(grown, _OUTPUT_BYTES_MAX // weight))
         self._names["limit"] = self._window_rows
-        return weight * len(rows)
+        return weight * count
 
     def _collected(self, collector: RowCollector) -> WorkerBatch:
         try:
@@ -191,17 +242,20 @@ class _Loop:
             None, or the error of a row after which the loop goes on.
         """
         start, window_rows = 0, 0
+        rows_max = max(1, min(_WINDOW_ROWS, _WINDOW_BYTES // batch.row_bytes))
         while (start := start + window_rows) < batch.num_rows:
-            window_rows = self._window_rows if self._maker else _WINDOW_ROWS
+            window_rows = min(rows_max, self._window_rows) if self._maker else rows_max
             try:
                 columns = batch.slice(start, window_rows).cells()
             except Exception as error:
                 raise FunctionError(self._steps[0].name) from error
             cells = [iter(column) for column in columns]
+            form = self._running = self._values_form or self._rows_form
+            values = self._values if form.made else ()
             failure: FunctionError | None = None
             while True:
                 try:
-                    yield from self._stopwatch.over(self._run(*cells, out, keys))
+                    yield from self._stopwatch.over(form.run(*cells, out, keys, *values))
                     break
                 except GeneratorExit:
                     raise
@@ -234,7 +288,7 @@ class _Loop:
             frames = frames.tb_next
         if frames is None:
             return self._steps[0], error
-        line = self._lines[frames.tb_lineno - 1]
+        line = self._running.lines[frames.tb_lineno - 1]
         step = self._steps[line.step]
         if line.asks_for_truth:
             cause = no_truth(step, frames.tb_frame.f_locals["flag"])
@@ -242,6 +296,14 @@ class _Loop:
             cause = RuntimeError("the function raised StopIteration")
             cause.__traceback__ = frames
         return step, cause
+
+
+class _Form(NamedTuple):
+    """A loop that puts out rows whole, or the values of columns that they are known to have."""
+
+    run: Callable[..., Iterator[None]]
+    lines: list[Line]
+    made: tuple[str, ...]
 
 
 class Check:
@@ -274,7 +336,8 @@ class Check:
             hint = "return a dict for every row, or a value for every row"
         else:
             self.first, self.are_values = row, is_value
-            return type(row) if isinstance(row, _DEFINITE_TYPES) else None
+            is_definite = isinstance(row, _DEFINITE_TYPES) or is_numpy(row, "generic")
+            return type(row) if is_definite else None
         raise FunctionError(self.step.name) from self.step.complaint(text, hint)
 
 
@@ -314,13 +377,22 @@ def _weight(value: Any) -> int:
     """About the bytes that a value takes in a column."""
     if type(value) is dict:
         return sum(map(_weight, value.values()))
-    if isinstance(value, np.ndarray):
-        return value.nbytes
+    if is_numpy(value, "ndarray"):
+        return int(value.nbytes)
     if isinstance(value, str | bytes | bytearray):
         return len(value)
     if isinstance(value, list | tuple) and value:
         return len(value) * _weight(value[0])
     return 8
+
+
+def _columns_of(rows: list[Any]) -> tuple[str, ...]:
+    """The columns that all of the rows have; none where one has others, or is no dict."""
+    first = rows[0]
+    is_alike = type(first) is dict and all(
+        type(row) is dict and row.keys() == first.keys() for row in rows
+    )
+    return tuple(first) if is_alike and all(type(name) is str for name in first) else ()
 
 
 def _only(row: Any) -> Any:

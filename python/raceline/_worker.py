@@ -1,12 +1,14 @@
 """The template process: ``python -m raceline._worker``, started by the engine.
 
-It imports what every function needs, runs no user code and has one thread. For each worker that
-the engine asks for it forks itself; the fork serves batches until the engine ends it.
+It imports what every function needs, and NumPy when the first function comes that surely needs it,
+runs no user code and has one thread. For each worker that the engine asks for it forks itself; the
+fork serves batches until the engine ends it.
 """
 
 from __future__ import annotations
 
 import gc
+import importlib
 import os
 import signal
 import sys
@@ -35,7 +37,6 @@ def main() -> None:
     # What is loaded here stays: no collection looks at it, nor copies its pages in a fork.
     gc.disable()
     import cloudpickle  # noqa: F401  # loaded here once, for all forks
-    import numpy  # noqa: F401
 
     from raceline import _chain  # noqa: F401
     from raceline._native import WorkerTemplate
@@ -43,6 +44,7 @@ def main() -> None:
     template = WorkerTemplate()
     gc.freeze()
     while (request := template.next_fork()) is not None:
+        _load(request.preloads)
         try:
             pid = os.fork()
         except OSError as error:
@@ -51,6 +53,15 @@ def main() -> None:
         if pid == 0:
             _work(template, request)
         template.report(request, pid)
+
+
+def _load(modules: list[str]) -> None:
+    """Imports what all workers have from now on."""
+    missing = [name for name in modules if name not in sys.modules]
+    for name in missing:
+        importlib.import_module(name)
+    if missing:
+        gc.freeze()
 
 
 def _work(template: WorkerTemplate, request: WorkerRequest) -> None:

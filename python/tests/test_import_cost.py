@@ -41,3 +41,37 @@ def test_a_run_without_python_functions_loads_neither_numpy_nor_cloudpickle():
     loaded = loaded_after("import raceline\nraceline.range(3).take_all()")
     assert "raceline._native" in loaded
     assert not loaded.intersection({"numpy", "cloudpickle", "pyarrow", "pandas", "torch"})
+
+
+def test_a_worker_for_rows_does_without_numpy_and_one_for_batches_does_not():
+    program = """
+import raceline
+
+def of_row(row):
+    import sys
+    return {"rows": "numpy" in sys.modules}
+
+def of_batch(batch):
+    import sys
+    return {"batches": ["numpy" in sys.modules]}
+
+def told(dataset):
+    return dataset.take_all()[0]
+
+first = told(raceline.range(1).map(of_row))
+print("mine" if "numpy" in sys.modules else "none", first)
+print(told(raceline.range(1).map_batches(of_batch, batch_size=1)))
+import numpy
+print(told(raceline.range(1).map(of_row)))
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", f"import sys\n{program}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert run.stdout.splitlines() == [
+        "none {'rows': False}",
+        "{'batches': True}",
+        "{'rows': True}",
+    ]

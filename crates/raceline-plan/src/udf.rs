@@ -192,6 +192,8 @@ pub struct UdfSpec {
     pub calls_at_once: Option<usize>,
     /// Whether its workers keep to a rate together.
     pub is_rate_limited: bool,
+    /// Modules that its workers are forked with, beside what all have.
+    pub preloads: Vec<String>,
     /// What becomes of a row that it fails for.
     pub on_error: OnError,
     /// One more such row ends the run; `None` sets no limit.
@@ -220,6 +222,7 @@ impl UdfSpec {
             call_timeout: None,
             calls_at_once: None,
             is_rate_limited: false,
+            preloads: Vec::new(),
             on_error: OnError::default(),
             errored_rows_max: None,
             columns: UdfColumns::default(),

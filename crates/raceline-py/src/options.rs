@@ -153,6 +153,7 @@ pub(crate) fn read_udf(options: &Bound<'_, PyDict>) -> PyResult<UdfSpec> {
             .map_err(|error| PyValueError::new_err(error.to_string()))?,
         calls_at_once: optional(options, "max_concurrency")?,
         is_rate_limited: optional(options, "is_rate_limited")?.unwrap_or(false),
+        preloads: optional(options, "preloads")?.unwrap_or_default(),
         on_error: match optional::<String>(options, "on_error")?.as_deref() {
             None | Some("raise") => OnError::Raise,
             Some("skip") => OnError::Skip,

@@ -37,6 +37,8 @@ pub struct ForkRequest {
     pub stage: String,
     /// Environment variables to set in the worker before user code runs.
     pub env: Vec<(String, String)>,
+    /// What the template is to load before it forks, unless it has it; for all workers from then on.
+    pub preloads: Vec<String>,
     data_bytes_max: Option<u64>,
     request: u32,
     socket: OwnedFd,
@@ -91,13 +93,14 @@ impl TemplateLoop {
         loop {
             while let Some(frame) = self.channel.take_frame()? {
                 match wire::decode(&frame)? {
-                    ToTemplate::Fork { request, index, stage, env, data_bytes_max } => {
+                    ToTemplate::Fork { request, index, stage, env, preloads, data_bytes_max } => {
                         let socket = self.channel.take_descriptor()?;
                         let output = self.channel.take_descriptor()?;
                         return Ok(Some(ForkRequest {
                             index,
                             stage,
                             env,
+                            preloads,
                             data_bytes_max,
                             request,
                             socket,

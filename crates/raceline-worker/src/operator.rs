@@ -1,5 +1,6 @@
 //! The operator that runs foreign functions in worker processes.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -56,6 +57,8 @@ pub struct ProcessSpec {
     pub call_timeout: Option<Duration>,
     /// Whether the workers get a [`crate::RateGate`], all of them the same.
     pub is_rate_limited: bool,
+    /// What the template loads, once, before it forks a worker of this pool; opaque here.
+    pub preloads: BTreeSet<String>,
     /// Where the rows go that the function fails for; `None` lets the first one end the run. The
     /// chain is one function then, which was told to go on after a row that fails.
     pub errored: Option<Arc<dyn ErroredRows>>,
@@ -409,7 +412,7 @@ pub(crate) fn costs_of(costs: Option<&RowCosts>, input: &Batch) -> Result<Float6
 impl fmt::Debug for ProcessSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, chain, pool, input, restarts_max, call_timeout, .. } = self;
-        let Self { is_rate_limited, errored, errored_batches, crossing, .. } = self;
+        let Self { is_rate_limited, preloads, errored, errored_batches, crossing, .. } = self;
         f.debug_struct("ProcessSpec")
             .field("name", name)
             .field("functions", &chain.len())
@@ -418,6 +421,7 @@ impl fmt::Debug for ProcessSpec {
             .field("restarts_max", restarts_max)
             .field("call_timeout", call_timeout)
             .field("is_rate_limited", is_rate_limited)
+            .field("preloads", preloads)
             .field("errored", errored)
             .field("errored_batches", errored_batches)
             .field("crossing", crossing)

@@ -29,6 +29,8 @@ pub(crate) enum ToTemplate {
         stage: String,
         /// Environment variables to set.
         env: Vec<(String, String)>,
+        /// What to load first, unless it is there.
+        preloads: Vec<String>,
         /// Private memory that it may take beside what it is forked with.
         data_bytes_max: Option<u64>,
     },

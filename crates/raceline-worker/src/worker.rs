@@ -101,7 +101,8 @@ impl Worker {
         let env =
             gpus.into_iter().map(|gpus| ("CUDA_VISIBLE_DEVICES".to_owned(), gpus.to_string()));
         let (stage, data_bytes_max) = (Arc::clone(&spec.name), data_bytes_max(spec));
-        let order = ForkOrder { index, stage, env: env.collect(), data_bytes_max };
+        let (env, preloads) = (env.collect(), spec.preloads.iter().cloned().collect());
+        let order = ForkOrder { index, stage, env, preloads, data_bytes_max };
         let Forked { process, socket, output } = template.fork(order).await?;
         let pid = process.pid();
         let gauge = gauges.add(worker, process.killer());

@@ -238,6 +238,8 @@ class UserFunction:
             "in_flight_max": workers.batches(is_async=at_once is not None),
             "max_concurrency": at_once,
             "is_rate_limited": self.calls.rate_limit is not None,
+            # Workers for rows do without NumPy and are there sooner, unless the program has it.
+            "preloads": ["numpy"] if self.kind == "map_batches" or "numpy" in sys.modules else [],
             "max_retries": self.faults.max_retries,
             "timeout_s": self.batching.timeout() if at_once is None else None,
             "on_error": self.faults.on_error,

@@ -101,7 +101,9 @@ def interpreted(program: Program, table: pa.RecordBatch, *, warns: bool = True) 
     """
     call = Call(row_is_value=translated(program).row_is_value, batch_format="numpy")
     fn = load(program)
-    called = lambda argument: fn(argument, *program.args, **dict(program.kwargs))  # noqa: E731
+    called: Any = fn
+    if program.args or program.kwargs:
+        called = lambda argument: fn(argument, *program.args, **dict(program.kwargs))  # noqa: E731
     function = UserFunction(program.kind, fn.__name__, called, call)
     [batch] = _native.value_to_batches(pa.table(seen(program, table)))
     if program.kind == "map_batches":

@@ -12,7 +12,7 @@ use arrow::error::ArrowError;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict, PyList, PyMapping, PyTuple};
-use raceline_types::{FLAGS_KEY, is_plain_value_schema};
+use raceline_types::{FLAGS_KEY, batch_sliced_bytes, is_plain_value_schema};
 
 use crate::capsule::batch_capsules;
 use crate::convert::{self, ConvertError, Kind};
@@ -49,6 +49,12 @@ impl WorkerBatch {
         self.inner.schema_ref().metadata().contains_key(FLAGS_KEY)
     }
 
+    /// About the bytes of a row in Arrow memory, at least 1.
+    #[getter]
+    fn row_bytes(&self) -> usize {
+        batch_sliced_bytes(&self.inner) / self.inner.num_rows().max(1) + 1
+    }
+
     /// Rows `first` to `first + rows`, cut at the end.
     fn slice(&self, first: usize, rows: usize) -> Self {
         let first = first.min(self.inner.num_rows());
@@ -62,7 +68,7 @@ impl WorkerBatch {
         }
         let fields = self.inner.schema_ref().fields();
         let columns = self.inner.columns().iter().zip(fields);
-        columns.map(|(array, field)| PyList::new(py, convert::cells(py, array, field)?)).collect()
+        columns.map(|(array, field)| convert::cell_list(py, array, field)).collect()
     }
 
     #[pyo3(signature = (writable = false))]
@@ -80,15 +86,15 @@ impl WorkerBatch {
     }
 
     /// The rows whose flag is true; there is one flag a row.
-    fn filter(&self, flags: Vec<bool>) -> PyResult<Self> {
-        let inner = filter_record_batch(&self.inner, &BooleanArray::from(flags));
+    fn filter(&self, flags: &Bound<'_, PyList>) -> PyResult<Self> {
+        let inner = filter_record_batch(&self.inner, &flag_array(flags)?);
         Ok(Self { inner: inner.map_err(ConvertError::from)? })
     }
 
     /// A batch of one column: the flags themselves.
     #[staticmethod]
-    fn of_flags(flags: Vec<bool>) -> PyResult<Self> {
-        let flags: ArrayRef = Arc::new(BooleanArray::from(flags));
+    fn of_flags(flags: &Bound<'_, PyList>) -> PyResult<Self> {
+        let flags: ArrayRef = Arc::new(flag_array(flags)?);
         let inner = RecordBatch::try_from_iter([("stays", flags)]);
         Ok(Self { inner: inner.map_err(ConvertError::from)? })
     }
@@ -136,6 +142,11 @@ pub(crate) fn is_plain_value(row: &Bound<'_, PyAny>) -> PyResult<Option<bool>> {
         Kind::Null | Kind::List | Kind::Array | Kind::Other => None,
         _ => Some(true),
     })
+}
+
+fn flag_array(flags: &Bound<'_, PyList>) -> PyResult<BooleanArray> {
+    let flags = flags.iter().map(|flag| flag.is_truthy());
+    Ok(BooleanArray::from(flags.collect::<PyResult<Vec<bool>>>()?))
 }
 
 /// The batch in memory that nobody else has: what a function returned it may change later.

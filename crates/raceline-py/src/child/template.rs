@@ -24,6 +24,9 @@ pub(crate) struct WorkerRequest {
     /// Environment variables for the worker, to be set before user code runs.
     #[pyo3(get)]
     env: Vec<(String, String)>,
+    /// Modules to import in the template, before it forks.
+    #[pyo3(get)]
+    preloads: Vec<String>,
 }
 
 impl WorkerRequest {
@@ -60,8 +63,8 @@ impl WorkerTemplate {
     fn next_fork(&self) -> PyResult<Option<WorkerRequest>> {
         let request = self.with_loop(TemplateLoop::next_fork)?;
         Ok(request.map(|request| {
-            let env = request.env.clone();
-            WorkerRequest { inner: Mutex::new(Some(request)), env }
+            let (env, preloads) = (request.env.clone(), request.preloads.clone());
+            WorkerRequest { inner: Mutex::new(Some(request)), env, preloads }
         }))
     }
 

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{Field, Schema};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyMapping, PyString};
+use pyo3::types::{PyDict, PyList, PyMapping, PyString, PyTuple};
 use raceline_types::plain_value_field;
 
 use super::error::ConvertError;
-use super::from_cells::column_from_cells;
+use super::values::Values;
 
 /// A batch of `rows`, each a mapping of column name to value. Columns are the union of the keys
 /// in order of first sight; a missing key is null.
@@ -27,10 +27,10 @@ pub(crate) fn rows_to_batch(rows: &Bound<'_, PyList>) -> PyResult<RecordBatch> {
 ///
 /// # Errors
 /// When a value that Arrow cannot hold cannot be pickled.
-pub(crate) fn values_to_batch(values: &Bound<'_, PyList>) -> PyResult<RecordBatch> {
-    let name = raceline_types::PLAIN_VALUE_COLUMN;
-    let (field, array) = column_from_cells(name, values.iter().collect())?;
-    assemble(vec![(plain_value_field(&field), array)], values.len())
+pub(crate) fn values_to_batch(py: Python<'_>, values: Values) -> PyResult<RecordBatch> {
+    let (field, array) = values.into_column(py, raceline_types::PLAIN_VALUE_COLUMN)?;
+    let rows = array.len();
+    assemble(vec![(plain_value_field(&field), array)], rows)
 }
 
 /// A batch of columns of `rows` rows each.
@@ -50,7 +50,7 @@ pub(super) fn assemble(columns: Vec<(Field, ArrayRef)>, rows: usize) -> PyResult
 pub(crate) struct RowColumns {
     rows: usize,
     /// A column that the last rows lacked is shorter, and filled up when it is next seen.
-    cells: Vec<(Py<PyString>, Vec<Py<PyAny>>)>,
+    cells: Vec<(Py<PyString>, Values)>,
 }
 
 impl RowColumns {
@@ -68,15 +68,44 @@ impl RowColumns {
         Ok(())
     }
 
+    /// Adds rows that all have the columns `names` and no others: the values of each, of which
+    /// there are as many.
+    ///
+    /// # Errors
+    /// [`ConvertError::ColumnName`], and [`ConvertError::UnequalLengths`].
+    pub(crate) fn extend_columns(
+        &mut self,
+        names: &Bound<'_, PyTuple>,
+        columns: &[Bound<'_, PyList>],
+    ) -> PyResult<()> {
+        let rows = columns.first().map_or(0, |values| values.len());
+        if columns.len() != names.len() || columns.iter().any(|values| values.len() != rows) {
+            let lengths = names.iter().zip(columns);
+            let lengths = lengths.map(|(name, values)| (name.to_string(), values.len()));
+            return Err(ConvertError::UnequalLengths(lengths.collect()).into());
+        }
+        for (name, values) in names.iter().zip(columns) {
+            let name = column_name(name)?;
+            let before = self.rows;
+            let cells = match self.position(&name)? {
+                Some(index) => &mut self.cells[index].1,
+                None => self.add(name)?,
+            };
+            cells.fill(values.py(), before)?;
+            cells.extend(values)?;
+        }
+        self.rows += rows;
+        Ok(())
+    }
+
     /// The batch of all rows.
     ///
     /// # Errors
     /// When a value that Arrow cannot hold cannot be pickled.
     pub(crate) fn finish(self, py: Python<'_>) -> PyResult<RecordBatch> {
         let columns = self.cells.into_iter().map(|(name, mut cells)| {
-            cells.resize_with(self.rows, || py.None());
-            let cells = cells.into_iter().map(|cell| cell.into_bound(py)).collect();
-            column_from_cells(name.bind(py).to_str()?, cells)
+            cells.fill(py, self.rows)?;
+            cells.into_column(py, name.bind(py).to_str()?)
         });
         assemble(columns.collect::<PyResult<Vec<_>>>()?, self.rows)
     }
@@ -86,8 +115,8 @@ impl RowColumns {
         let mut found = 0;
         for (key, cells) in &mut self.cells {
             if let Some(value) = row.get_item(key.bind(py))? {
-                cells.resize_with(self.rows, || py.None());
-                cells.push(value.unbind());
+                cells.fill(py, self.rows)?;
+                cells.push(value)?;
                 found += 1;
             }
         }
@@ -99,27 +128,32 @@ impl RowColumns {
     }
 
     fn add_columns(&mut self, row: &Bound<'_, PyDict>) -> PyResult<()> {
-        let py = row.py();
         for (key, value) in row {
             let key = column_name(key)?;
-            if self.has(&key)? {
+            if self.position(&key)?.is_some() {
                 continue;
             }
-            let mut cells = Vec::with_capacity(self.rows + 1);
-            cells.resize_with(self.rows, || py.None());
-            cells.push(value.unbind());
-            self.cells.push((key.unbind(), cells));
+            let cells = self.add(key)?;
+            cells.push(value)?;
         }
         Ok(())
     }
 
-    fn has(&self, key: &Bound<'_, PyString>) -> PyResult<bool> {
-        for (name, _) in &self.cells {
-            if name.bind(key.py()).as_any().eq(key)? {
-                return Ok(true);
+    /// The new column `key`, null in all rows so far.
+    fn add(&mut self, key: Bound<'_, PyString>) -> PyResult<&mut Values> {
+        let mut cells = Values::default();
+        cells.fill(key.py(), self.rows)?;
+        self.cells.push((key.unbind(), cells));
+        Ok(&mut self.cells.last_mut().expect("it was pushed above").1)
+    }
+
+    fn position(&self, key: &Bound<'_, PyString>) -> PyResult<Option<usize>> {
+        for (index, (name, _)) in self.cells.iter().enumerate() {
+            if name.is(key) || name.bind(key.py()).as_any().eq(key)? {
+                return Ok(Some(index));
             }
         }
-        Ok(false)
+        Ok(None)
     }
 }
 

@@ -14,11 +14,13 @@ mod stand_in;
 mod tensor;
 mod to_cells;
 mod to_numpy;
+mod values;
 
 pub(crate) use error::ConvertError;
 pub(crate) use from_cells::column_from_cells;
 pub(crate) use from_columns::{batches_from_value, columns_to_batch};
 pub(crate) use from_rows::{RowColumns, rows_to_batch, values_to_batch};
 pub(crate) use kind::Kind;
-pub(crate) use to_cells::{batch_to_rows, cells};
+pub(crate) use to_cells::{batch_to_rows, cell_list};
 pub(crate) use to_numpy::batch_to_numpy;
+pub(crate) use values::Values;

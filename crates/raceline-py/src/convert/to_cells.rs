@@ -53,8 +53,33 @@ pub(crate) fn batch_to_rows<'py>(
     PyList::new(py, rows)
 }
 
+/// The values of one column as a list; see the module.
+///
+/// # Errors
+/// As [`batch_to_rows`].
+pub(crate) fn cell_list<'py>(
+    py: Python<'py>,
+    array: &ArrayRef,
+    field: &Field,
+) -> PyResult<Bound<'py, PyList>> {
+    if array.null_count() == 0 && !is_object_field(field) {
+        match array.data_type() {
+            DataType::Int64 => return PyList::new(py, array.as_primitive::<Int64Type>().values()),
+            DataType::Int32 => return PyList::new(py, array.as_primitive::<Int32Type>().values()),
+            DataType::Float64 => {
+                return PyList::new(py, array.as_primitive::<Float64Type>().values());
+            }
+            DataType::Float32 => {
+                return PyList::new(py, array.as_primitive::<Float32Type>().values());
+            }
+            _ => {}
+        }
+    }
+    PyList::new(py, cells(py, array, field)?)
+}
+
 /// The values of one column; see the module.
-pub(crate) fn cells<'py>(py: Python<'py>, array: &ArrayRef, field: &Field) -> Cells<'py> {
+pub(super) fn cells<'py>(py: Python<'py>, array: &ArrayRef, field: &Field) -> Cells<'py> {
     if is_object_field(field) {
         return unpickled(py, array);
     }

@@ -98,6 +98,8 @@ pub(crate) struct ForkOrder {
     pub(crate) stage: Arc<str>,
     /// Environment variables to set.
     pub(crate) env: Vec<(String, String)>,
+    /// What the template loads before it forks.
+    pub(crate) preloads: Vec<String>,
     /// Private memory, in bytes, that it may take beside what it is forked with.
     pub(crate) data_bytes_max: Option<u64>,
 }
@@ -201,9 +203,10 @@ impl Template {
         let (output, child_output) = io::pipe().map_err(refused)?;
         let (answer, answered) = oneshot::channel();
         let request = self.shared.state().register(answer)?;
-        let ForkOrder { index, stage: _, env, data_bytes_max } = order;
+        let ForkOrder { index, stage: _, env, preloads, data_bytes_max } = order;
+        let stage_name = stage.to_string();
         let message =
-            ToTemplate::Fork { request, index, stage: stage.to_string(), env, data_bytes_max };
+            ToTemplate::Fork { request, index, stage: stage_name, env, preloads, data_bytes_max };
         let descriptors = [child_socket.as_fd(), child_output.as_fd()];
         match self.shared.send(&message, &descriptors) {
             // The monitor sees the end of the template and answers.

@@ -1,5 +1,6 @@
 //! What the tests share: a template of this binary, operators on it, and a look at `/proc`.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -56,6 +57,7 @@ pub(crate) fn spec(function: &str) -> ProcessSpec {
         restarts_max: 1,
         call_timeout: None,
         is_rate_limited: false,
+        preloads: BTreeSet::new(),
         errored: None,
         errored_batches: None,
         crossing: None,

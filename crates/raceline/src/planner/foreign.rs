@@ -191,6 +191,7 @@ pub(super) fn process_operator(
         restarts_max: first.restarts_max,
         call_timeout: first.call_timeout,
         is_rate_limited: functions.iter().any(|udf| udf.is_rate_limited),
+        preloads: functions.iter().flat_map(|udf| udf.preloads.iter().cloned()).collect(),
         errored: errored.rows,
         errored_batches: errored.batches,
         crossing: LiveColumns::of_chain(functions),
