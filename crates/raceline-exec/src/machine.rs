@@ -8,6 +8,10 @@ use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::error::ExecError;
 
+/// Stack of each thread, in bytes. A plan is planned by recursion, and loops of programs make plans
+/// of thousands of nodes. Only what is used of it takes memory.
+const STACK_BYTES: usize = 64 << 20;
+
 /// What a machine has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MachineOptions {
@@ -114,6 +118,7 @@ impl OwnedRuntime {
         let runtime = Builder::new_multi_thread()
             .worker_threads(threads)
             .thread_name(name)
+            .thread_stack_size(STACK_BYTES)
             .enable_all()
             .build()
             .map_err(|source| ExecError::Runtime { name, source })?;
