@@ -1,6 +1,7 @@
 """What does not fit into memory goes to disk, and nothing of it stays there."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 import raceline
-from raceline.errors import PlanError, RacelineError, ResourceError
+from raceline.errors import PlanError, RacelineError, ResourceError, SourceError
 
 MIB = 1 << 20
 
@@ -31,7 +32,7 @@ def session(tmp_path):
 
 
 def large(rows=6_000_000):
-    """48 MB of numbers that are not compressed well, and the same as text: 150 MB in all."""
+    """Four numbers a row, 32 bytes, most of which cannot be compressed well."""
     return raceline.range(rows).map_batches(scrambled)
 
 
@@ -108,15 +109,47 @@ def test_init_refuses_what_is_no_folder(spill_dirs, message):
     )
 
 
-# What a process does when it is killed: the phases of a job that spills.
+TESTS = os.path.dirname(__file__)
+
+# A process that spills, and may wait to be killed.
+KILLED = """
+    import sys, time
+    import raceline
+    sys.path.insert(0, sys.argv[2])
+    from test_spilling import large
+
+    def ready():
+        print("ready", flush=True)
+        time.sleep(60)
+
+    raceline.init(num_cpus=2, memory=64 << 20, spill_dirs=[sys.argv[1]], progress=False)
+"""
+
+# What it does when it is killed: the phases of jobs that spill.
 PHASES = {
     "sort: writes": """
         for _ in large().sort("number").iter_batches():
             pass
     """,
     "sort: merges": """
-        batches = large().sort("number").iter_batches(batch_size=1000)
-        next(iter(batches))
+        batches = iter(large().sort("number").iter_batches(batch_size=1000))
+        next(batches)
+        ready()
+    """,
+    "repartition: writes": """
+        for _ in large().repartition(50).iter_batches():
+            pass
+    """,
+    "repartition: reads back": """
+        batches = iter(large().repartition(500).iter_batches(batch_size=1000))
+        next(batches)
+        ready()
+    """,
+    "materialized: writes": """
+        large(60_000_000).materialize()
+    """,
+    "materialized: held": """
+        kept = large().materialize()
         ready()
     """,
 }
@@ -124,18 +157,13 @@ PHASES = {
 
 @pytest.mark.parametrize("phase", PHASES)
 def test_what_a_killed_process_spilled_is_removed_at_the_next_start(session, tmp_path, phase):
-    program = (
-        "import pathlib, sys, time, raceline\n"
-        "def ready():\n    print('ready', flush=True)\n    time.sleep(60)\n"
-        "import inspect\n"
-        f"raceline.init(num_cpus=2, memory={64 * MIB}, spill_dirs=[sys.argv[1]])\n"
-        f"sys.path.insert(0, {os.path.dirname(__file__)!r})\n"
-        "from test_spilling import large\n" + textwrap.dedent(PHASES[phase])
+    body = textwrap.dedent(PHASES[phase])
+    process = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(KILLED) + body, str(tmp_path), TESTS],
+        stdout=subprocess.PIPE,
     )
-    command = [sys.executable, "-c", program, str(tmp_path)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE)
     try:
-        if "ready()" in program.split("test_spilling")[1]:
+        if "ready()" in body:
             assert process.stdout.readline() == b"ready\n"
         wait_for(lambda: any(tmp_path.rglob("*.spill")))
     finally:
@@ -153,3 +181,270 @@ def wait_for(happened, seconds=30):
     while not happened():
         assert time.monotonic() < end
         time.sleep(0.01)
+
+
+def test_repartition_beyond_the_memory_keeps_rows_and_order(session, tmp_path):
+    session()
+    lengths, last = [], -1
+    for batch in large().repartition(997).iter_batches(batch_size=None):
+        ids = batch["id"]
+        assert ids[0] == last + 1 and (np.diff(ids) == 1).all()
+        lengths, last = [*lengths, len(ids)], ids[-1]
+    assert last == 5_999_999
+    assert len(lengths) == 997 and max(lengths) - min(lengths) <= 1
+
+
+def test_a_text_that_does_not_fit_is_repartitioned(session):
+    session(memory=16 * MIB)
+    texts = raceline.range(60_000).map(lambda row: {"text": f"{row['id']} " * 100})
+    found = [
+        text
+        for batch in texts.repartition(3).iter_batches(batch_size=None)
+        for text in batch["text"]
+    ]
+    assert len(found) == 60_000
+    assert all(text == f"{number} " * 100 for number, text in enumerate(found))
+
+
+def test_repartition_takes_one_of_its_numbers(session):
+    session()
+    rows = raceline.range(10)
+    for wrong in (
+        rows.repartition,
+        lambda: rows.repartition(2, 3),
+        lambda: rows.repartition(target_num_rows_per_block=0),
+        lambda: rows.repartition(2, strict=True),
+    ):
+        with pytest.raises(ValueError, match=r"^`"):
+            wrong()
+    exact = rows.repartition(target_num_rows_per_block=3, strict=True)
+    assert [len(b["id"]) for b in exact.iter_batches(batch_size=None)] == [3, 3, 3, 1]
+    cut = exact.repartition(target_num_rows_per_block=2)
+    assert [len(b["id"]) for b in cut.iter_batches(batch_size=None)] == [2, 1, 2, 1, 2, 1, 1]
+
+
+def test_materialized_rows_beyond_the_memory_are_read_again_and_not_computed_again(
+    session, tmp_path
+):
+    session()
+    calls = tmp_path / "calls"
+    calls.write_text("")
+
+    def traced(batch):
+        with calls.open("a") as file:
+            file.write(".")
+        return scrambled(batch)
+
+    kept = raceline.range(3_000_000).map_batches(traced, batch_size=100_000).materialize()
+    assert calls.read_text() == "." * 30
+    assert list(tmp_path.rglob("*.spill"))
+    assert kept.size_bytes() == 3_000_000 * 32
+    assert kept.num_blocks() >= 30
+    assert kept.count() == 3_000_000
+    for _ in range(2):
+        assert kept.sum("id") == 3_000_000 * 2_999_999 // 2
+    assert kept.limit(5).take_all() == raceline.range(5).map_batches(scrambled).take_all()
+    assert type(kept.limit(5)) is raceline.data.Dataset
+    assert calls.read_text() == "." * 30
+    lazy = kept.filter(lambda row: row["id"] % 2 == 0)
+    del kept
+    assert lazy.count() == 1_500_000
+    del lazy
+    wait_for(lambda: not list(tmp_path.rglob("*.spill")))
+
+
+def test_a_fork_does_not_delete_what_its_parent_keeps(session, tmp_path):
+    session()
+    kept = large(3_000_000).materialize()
+    child = os.fork()
+    if child == 0:
+        del kept
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert kept.sum("id") == 3_000_000 * 2_999_999 // 2
+
+
+def test_zip_pairs_inputs_of_unequal_speed(session):
+    session()
+    slow = raceline.range(400).map_batches(slowly, batch_size=20, concurrency=1)
+    rows = raceline.range(400).zip(slow, raceline.range(400).map(lambda row: {"id": -row["id"]}))
+    assert rows.take_all() == [{"id": n, "id_1": n * n, "id_2": -n} for n in range(400)]
+    wide = large(1_000_000).zip(large(1_000_000).select_columns("half"))
+    assert wide.count() == 1_000_000
+    assert wide.filter(lambda row: row["half"] != row["half_1"]).count() == 0
+
+
+def slowly(batch):
+    time.sleep(0.02)
+    return {"id": batch["id"] ** 2}
+
+
+def test_zip_refuses_different_lengths_and_what_is_no_dataset(session):
+    session()
+    with pytest.raises(ValueError, match="`zip` takes datasets, got `3`"):
+        raceline.range(3).zip(3)
+    zipped = raceline.range(5).zip(raceline.range(4))
+    with pytest.raises(PlanError) as caught:
+        zipped.take_all()
+    assert str(caught.value) == (
+        "`zip` pairs rows, and dataset 2 has 4 of them while dataset 1 has more\n"
+        "  stage: Zip\n  hint: zip datasets of the same number of rows, as `limit` makes them"
+    )
+
+
+@pytest.mark.parametrize("column", ["id", "half"])
+def test_a_disk_that_returns_other_bytes_is_found_out(session, tmp_path, column):
+    session()
+    kept = large(3_000_000).materialize()
+    [path, *_] = sorted(tmp_path.rglob("*.spill"))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0x40
+    path.write_bytes(content)
+    with pytest.raises(SourceError) as caught:
+        kept.sum(column)
+    lines = str(caught.value).splitlines()
+    assert lines[0].startswith(f"spilled data in `{path}` is damaged at offset ")
+    assert lines[0].endswith(": the disk returned other bytes than were written")
+    assert lines[-1] == (
+        "  hint: check the disk, and name a folder on another one by "
+        "`raceline.init(spill_dirs=[…])`"
+    )
+
+
+def test_a_sort_finds_out_a_disk_that_returns_other_bytes(session, tmp_path):
+    session()
+    batches = iter(large().sort("number").iter_batches(batch_size=1000))
+    next(batches)
+    for path in tmp_path.rglob("*.spill"):
+        content = bytearray(path.read_bytes())
+        content[len(content) * 9 // 10] ^= 0x40
+        path.write_bytes(content)
+    with pytest.raises(SourceError, match="is damaged at offset") as caught:
+        for _ in batches:
+            pass
+    assert "\n  stage: Sort(number)\n" in str(caught.value)
+
+
+def test_a_folder_that_is_removed_while_it_is_in_use_is_told(session, tmp_path):
+    session(spill_dirs=[tmp_path / "spill"])
+    kept = large(3_000_000).materialize()
+    shutil.rmtree(tmp_path / "spill")
+    with pytest.raises(SourceError) as caught:
+        kept.sum("id")
+    text = str(caught.value)
+    assert text.startswith(f"spilled data in `{tmp_path}/spill/"), text
+    assert ".spill` is gone\n" in text
+    assert text.endswith("  hint: leave the spill folders alone while a session runs; run again")
+    _, text = sort_fails("no spill folder takes ")
+    assert f"  folder `{tmp_path}/spill`: it was removed while it was in use\n" in text
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"), [("size=3m", "its disk is full"), ("ro", "it is read-only")]
+)
+def test_disks_that_take_nothing_are_told(session, tmp_path, options, reason):
+    folder = tmp_path / "mounted"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+    if shutil.which("mount") is None or subprocess.run(mount, stderr=-3, check=False).returncode:
+        pytest.skip("no disk can be mounted here")
+    try:
+        session(spill_dirs=[folder])
+        _, text = sort_fails("no spill folder takes ")
+        assert f"  folder `{folder}`: {reason}\n" in text
+        session(spill_dirs=[folder, (tmp_path / "good", 10**10)])
+        assert sum(len(b["id"]) for b in large().sort("number").iter_batches()) == 6_000_000
+        raceline.shutdown()
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+# Peaks of a process and its children, which are what it holds alone and its part of the rest.
+PEAKS = """
+    import pathlib, sys, threading, time
+    import numpy as np
+    import raceline
+    sys.path.insert(0, sys.argv[2])
+    from test_spilling import large
+
+    MIB = 1 << 20
+
+    def processes(pid):
+        found = [pid]
+        for task in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
+            try:
+                for child in map(int, task.read_text().split()):
+                    found += processes(child)
+            except OSError:
+                pass
+        return found
+
+    def tree():
+        total = 0
+        for pid in processes("self"):
+            try:
+                lines = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+            except OSError:
+                continue
+            total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) << 10
+        return total
+
+    class Peak(threading.Thread):
+        def run(self):
+            self.bytes, self.over = 0, False
+            while not self.over:
+                self.bytes = max(self.bytes, tree())
+                time.sleep(0.02)
+
+    raceline.init(num_cpus=2, memory=64 * MIB, spill_dirs=[sys.argv[1]], progress=False)
+    assert sum(len(b["id"]) for b in large(100_000).repartition(3).iter_batches()) == 100_000
+    before = tree()
+    peak = Peak()
+    peak.start()
+"""
+
+TIGHT = {
+    "repartition": """
+        rows = sum(len(b["id"]) for b in large(12_000_000).repartition(100).iter_batches())
+    """,
+    "materialize": """
+        kept = large(12_000_000).materialize()
+        rows = sum(len(b["id"]) for b in kept.iter_batches())
+    """,
+    "zip": """
+        zipped = large(6_000_000).zip(large(6_000_000).repartition(50))
+        rows = 2 * sum(len(b["id"]) for b in zipped.iter_batches())
+    """,
+    "a consumer that sleeps": """
+        batches = iter(large(12_000_000).iter_batches(batch_size=100_000))
+        rows = sum(len(next(batches)["id"]) for _ in range(5))
+        time.sleep(2)
+        rows += sum(len(batch["id"]) for batch in batches)
+    """,
+    "a consumer that goes": """
+        for _ in range(3):
+            batches = iter(large(12_000_000).repartition(100).iter_batches(batch_size=100_000))
+            next(batches)
+            del batches
+        rows = 12_000_000
+    """,
+}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@pytest.mark.parametrize("job", TIGHT)
+def test_384_mb_flow_through_64_mib(tmp_path, job):
+    end = "\npeak.over = True\npeak.join()\nprint(rows, before // MIB, peak.bytes // MIB)\n"
+    program = textwrap.dedent(PEAKS) + textwrap.dedent(TIGHT[job]) + end
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path), TESTS],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    rows, before, peak = map(int, done.stdout.split())
+    assert rows == 12_000_000
+    assert peak <= before + 64 * 1.1, (before, peak)
+    assert list(tmp_path.iterdir()) == []

@@ -32,8 +32,8 @@ pub use region::{PortStream, Region};
 pub use snapshot::{Snapshot, StageSnapshot, StageState, WorkTimes};
 pub use source::{Source, SplitReader};
 pub use spill::{
-    BlockReader, Exchange, ExchangePartition, FolderRefusal, Refusal, SessionFolder, SpillBlock,
-    SpillError, SpillFile, SpillFolder, SpillLog, SpillOptions, SpillReader, SpillStore,
-    SpillWriter, sweep_folders,
+    BlockReader, Exchange, ExchangePartition, FolderRefusal, KeptRows, Refusal, SessionFolder,
+    SpillBlock, SpillBuffer, SpillError, SpillFile, SpillFolder, SpillLog, SpillOptions,
+    SpillReader, SpillStore, SpillWriter, sweep_folders,
 };
 pub use worker_memory::{Relief, Then, WorkerMemory};

@@ -13,7 +13,7 @@ mod udf;
 mod write;
 
 pub use aggregate::{Aggregate, AggregateKind};
-pub use node::{Node, Projection, SortKey, Source};
+pub use node::{Cut, Node, Projection, SortKey, Source};
 pub use scan::{
     CsvReadOptions, FileFormat, FileScan, FileSplit, ImageReadOptions, JsonReadOptions,
     PartitionStyle, ScanRequest, TextReadOptions,

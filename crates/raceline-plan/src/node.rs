@@ -1,5 +1,6 @@
 //! The logical plan.
 
+use std::any::Any;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -41,8 +42,30 @@ pub enum Source {
         /// Number of rows.
         rows: u64,
     },
+    /// Rows of a run that were kept, in memory and on disk.
+    Kept {
+        /// Name shown to people: `Materialized`.
+        name: &'static str,
+        /// Schema of all batches.
+        schema: SchemaRef,
+        /// Number of rows.
+        rows: u64,
+        /// The rows, as whoever runs the plan keeps them.
+        contents: Arc<dyn Any + Send + Sync>,
+    },
     /// Files.
     Files(Box<FileScan>),
+}
+
+/// How rows are cut anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// Into this many batches of equal size.
+    Parts(usize),
+    /// Into batches of so many rows; the last may have fewer.
+    Rows(usize),
+    /// Into batches of at most so many rows, none of which has rows of two input batches.
+    RowsAtMost(usize),
 }
 
 /// A change of columns that looks at no other row.
@@ -129,12 +152,18 @@ pub enum Node {
         /// Inputs.
         inputs: Vec<Arc<Self>>,
     },
-    /// Cuts the rows anew into this many batches of equal size, in order.
+    /// Row by row, the columns of the first input and then those of each other one, which must
+    /// have as many rows. A name that was there gets `_1`, `_2`.
+    Zip {
+        /// Inputs.
+        inputs: Vec<Arc<Self>>,
+    },
+    /// Cuts the rows anew, in order.
     Repartition {
         /// Input.
         input: Arc<Self>,
-        /// Number of partitions.
-        partitions: usize,
+        /// How.
+        cut: Cut,
     },
     /// Writes files; the result is one row a file: `path`, `rows`, `bytes`.
     Write {
@@ -159,7 +188,7 @@ impl Node {
             | Self::Aggregate { input, .. }
             | Self::Repartition { input, .. }
             | Self::Write { input, .. } => vec![input],
-            Self::Union { inputs } => inputs.iter().collect(),
+            Self::Union { inputs } | Self::Zip { inputs } => inputs.iter().collect(),
         }
     }
 
@@ -178,7 +207,8 @@ impl Node {
                 format!("Aggregate(by=[{}], [{}])", keys.join(", "), names.join(", "))
             }
             Self::Union { inputs } => format!("Union({} inputs)", inputs.len()),
-            Self::Repartition { partitions, .. } => format!("Repartition({partitions})"),
+            Self::Zip { inputs } => format!("Zip({} inputs)", inputs.len()),
+            Self::Repartition { cut, .. } => cut.to_string(),
             Self::Write { spec, .. } => format!("Write({})", spec.path),
         }
     }
@@ -207,7 +237,9 @@ impl fmt::Display for Source {
                 let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
                 write!(f, "{name}({rows} rows)")
             }
-            Self::Stored { name, rows, .. } => write!(f, "{name}({rows} rows)"),
+            Self::Stored { name, rows, .. } | Self::Kept { name, rows, .. } => {
+                write!(f, "{name}({rows} rows)")
+            }
             Self::Files(scan) => {
                 write!(f, "{}({}", scan.format.read_name(), scan.paths.join(", "))?;
                 if let Some(columns) = scan.request.columns() {
@@ -221,6 +253,16 @@ impl fmt::Display for Source {
                 }
                 f.write_str(")")
             }
+        }
+    }
+}
+
+impl fmt::Display for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Parts(parts) => write!(f, "Repartition({parts})"),
+            Self::Rows(rows) => write!(f, "Repartition(rows={rows})"),
+            Self::RowsAtMost(rows) => write!(f, "Repartition(rows<={rows})"),
         }
     }
 }

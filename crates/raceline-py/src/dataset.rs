@@ -6,7 +6,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use raceline::{
-    Aggregate, AggregateKind, Projection, SortKey, StageSnapshot, WorkTimes, written_files,
+    Aggregate, AggregateKind, Cut, Projection, SortKey, StageSnapshot, WorkTimes, written_files,
 };
 
 use crate::expr::Expr;
@@ -88,8 +88,19 @@ impl Dataset {
         Self::new(self.inner.union(&others))
     }
 
-    fn repartition(&self, n: usize) -> Self {
-        Self::new(self.inner.repartition(n))
+    #[expect(clippy::needless_pass_by_value, reason = "extracted from Python by value")]
+    fn zip(&self, others: Vec<PyRef<'_, Self>>) -> Self {
+        let others: Vec<_> = others.iter().map(|other| other.inner.clone()).collect();
+        Self::new(self.inner.zip(&others))
+    }
+
+    fn repartition(&self, parts: usize) -> Self {
+        Self::new(self.inner.repartition(Cut::Parts(parts)))
+    }
+
+    fn repartition_rows(&self, rows: usize, exact: bool) -> Self {
+        let cut = if exact { Cut::Rows(rows) } else { Cut::RowsAtMost(rows) };
+        Self::new(self.inner.repartition(cut))
     }
 
     fn aggregate(&self, keys: Vec<String>, aggs: Vec<AggregateTuple>) -> PyResult<Self> {
@@ -163,14 +174,16 @@ impl Dataset {
 
     fn materialize(&self, py: Python<'_>) -> PyResult<Self> {
         let mut run = Some(wait(py, self.ready(py)?.begin_run())?);
-        let mut batches = Vec::new();
+        let mut keeping = self.inner.begin_keeping();
         while let Some(batch) = next_batch(py, &mut run)? {
-            batches.push(batch);
+            detached(py, || keeping.push(batch))?;
         }
-        let session = self.inner.session();
-        let dataset =
-            detached(py, || raceline::Dataset::from_batches(session, "Materialized", batches))?;
-        Ok(Self::new(dataset))
+        detached(py, || keeping.finish()).map(Self::new)
+    }
+
+    /// Number of batches and bytes that a materialized dataset keeps.
+    fn kept_size(&self) -> Option<(u64, u64)> {
+        self.inner.kept_size().map(|size| (size.batches, size.bytes))
     }
 
     /// The same plan, whose runs count as runs of `other`: its `stats` tell of them.

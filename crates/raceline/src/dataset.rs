@@ -9,12 +9,13 @@ use arrow::record_batch::RecordBatch;
 use datafusion::logical_expr::Expr;
 use raceline_exec::Snapshot;
 use raceline_plan::{
-    Aggregate, AggregateKind, BatchFormat, Node, Projection, SortKey, Source, UdfBody, UdfKind,
-    UdfSpec, WriteSpec,
+    Aggregate, AggregateKind, BatchFormat, Cut, Node, Projection, SortKey, Source, UdfBody,
+    UdfKind, UdfSpec, WriteSpec,
 };
 use raceline_types::{Failure, InternalError, Resources, unite_batches};
 
 use crate::explain;
+use crate::kept::{Keeping, KeptSize, kept_size};
 use crate::letters::{LetterFile, NoLettersError, letter_schema};
 use crate::native::Closure;
 use crate::pending::{LastStep, Pending};
@@ -138,10 +139,20 @@ impl Dataset {
         self.then(|_| Node::Union { inputs })
     }
 
-    /// The same rows in `partitions` batches of equal size, in order.
+    /// The columns of `self` and of each of `others`, row by row; a name that was there gets
+    /// `_1`, `_2`. All must have as many rows, or the run fails.
     #[must_use]
-    pub fn repartition(&self, partitions: usize) -> Self {
-        self.then(|input| Node::Repartition { input, partitions })
+    pub fn zip(&self, others: &[Self]) -> Self {
+        let inputs = std::iter::once(self).chain(others);
+        let inputs = inputs.map(|one| Arc::clone(&one.plan)).collect();
+        self.then(|_| Node::Zip { inputs })
+    }
+
+    /// The same rows, cut anew, in order. A batch of more than 8 MiB, or less where memory is
+    /// scarce, comes in several.
+    #[must_use]
+    pub fn repartition(&self, cut: Cut) -> Self {
+        self.then(|input| Node::Repartition { input, cut })
     }
 
     /// Aggregates by key columns, which come first in the output. Without keys the result is
@@ -262,13 +273,30 @@ impl Dataset {
         self.begin(|session, plan| async move { planner::schema(&session, &plan).await })
     }
 
-    /// The rows, computed now and held in memory.
+    /// The rows, computed now and kept: up to an eighth of the session's memory there, the rest on
+    /// disk, for as long as the dataset or one made of it is there.
     ///
     /// # Errors
-    /// The first failure of the run.
+    /// The first failure of the run, or of keeping its rows.
     pub fn materialize(&self) -> Result<Self, Failure> {
-        let batches = self.collect()?;
-        Self::from_batches(&self.session, "Materialized", batches)
+        let mut run = self.run()?;
+        let mut keeping = self.begin_keeping();
+        while let Some(batch) = run.next_batch() {
+            keeping.push(batch?)?;
+        }
+        keeping.finish()
+    }
+
+    /// Begins to keep batches of a run; see [`Dataset::materialize`].
+    #[must_use]
+    pub fn begin_keeping(&self) -> Keeping {
+        Keeping::new(&self.session)
+    }
+
+    /// How much the dataset keeps; `None` when it was not materialized.
+    #[must_use]
+    pub fn kept_size(&self) -> Option<KeptSize> {
+        kept_size(&self.plan)
     }
 
     /// A dataset of batches in memory; their columns are united.

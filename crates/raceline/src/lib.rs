@@ -19,6 +19,7 @@ mod batching;
 mod crossing;
 mod dataset;
 mod explain;
+mod kept;
 mod letters;
 mod life;
 mod memory_limit;
@@ -37,11 +38,12 @@ mod unite;
 
 pub use datafusion::logical_expr::{Expr, col, lit};
 pub use dataset::{Dataset, WrittenFile, counted_rows, written_files};
+pub use kept::{Keeping, KeptSize};
 pub use pending::Pending;
 pub use progress::ProgressMode;
 pub use raceline_exec::{Snapshot, SpillFolder, StageSnapshot, StageState, WorkTimes};
 pub use raceline_plan::{
-    Aggregate, AggregateKind, BatchFormat, BatchLimits, CostLimit, CsvReadOptions, FileFormat,
+    Aggregate, AggregateKind, BatchFormat, BatchLimits, CostLimit, CsvReadOptions, Cut, FileFormat,
     FileScan, ImageReadOptions, JsonReadOptions, Node, OnError, PartitionStyle, Passed, Projection,
     SaveMode, ScanRequest, SortKey, TextReadOptions, UdfBody, UdfColumns, UdfKind, UdfSpec,
     UdfWorkers, WriteFormat, WriteSpec,

@@ -16,6 +16,7 @@ use thiserror::Error;
 
 use crate::batching::BatchSizes;
 use crate::dataset::Dataset;
+use crate::kept::KeptMemory;
 use crate::letters::LetterFolder;
 use crate::life::Life;
 use crate::memory_limit::memory_total_bytes;
@@ -106,6 +107,7 @@ struct Shared {
     screen: Screen,
     gpus: OnceLock<Arc<GpuLedger>>,
     spill: Arc<SpillStore>,
+    kept_memory: Arc<KeptMemory>,
     letters: Arc<LetterFolder>,
     batch_sizes: BatchSizes,
 }
@@ -132,8 +134,9 @@ impl Session {
             partitions: threads,
             spill: Arc::clone(&spill),
         })?;
-        let relational = Arc::clone(&engine);
-        machine.measure_elsewhere(move || relational.reserved_bytes());
+        let kept_memory = KeptMemory::new(memory_bytes / 8);
+        let (relational, kept) = (Arc::clone(&engine), Arc::clone(&kept_memory));
+        machine.measure_elsewhere(move || relational.reserved_bytes() + kept.held_bytes());
         let stores = Arc::new(Stores::new(machine.io().clone()));
         let screen = Screen::default();
         let launcher = options.launcher.clone().map(|mut launcher| {
@@ -164,6 +167,7 @@ impl Session {
             screen,
             gpus,
             spill,
+            kept_memory,
             letters,
             batch_sizes: BatchSizes::default(),
         };
@@ -271,9 +275,14 @@ impl Session {
         self.shared.machine.options().compute_threads
     }
 
-    /// Most bytes that one repartition may hold.
-    pub(crate) fn repartition_bytes_max(&self) -> usize {
-        usize::try_from(self.resources().memory_bytes / 4).unwrap_or(usize::MAX)
+    /// Bytes that a region which gathers its input may hold; the rest it spills.
+    pub(crate) fn gathered_bytes_max(&self) -> usize {
+        usize::try_from(self.resources().memory_bytes / 8).unwrap_or(usize::MAX)
+    }
+
+    /// Memory for datasets that keep their rows.
+    pub(crate) fn kept_memory(&self) -> &Arc<KeptMemory> {
+        &self.shared.kept_memory
     }
 
     /// Tells the relational engine of every store that paths were resolved to so far.

@@ -13,7 +13,7 @@ from raceline.data import expressions as expressions
 from raceline.data.calls import RateLimit, Retry
 from raceline.data.compute import ActorPoolStrategy, TaskPoolStrategy
 from raceline.data.context import DataContext
-from raceline.data.dataset import Dataset
+from raceline.data.dataset import Dataset, MaterializedDataset
 from raceline.data.execution import ExecutionOptions, ExecutionResources
 from raceline.data.grouped import GroupedData
 from raceline.data.memory import from_arrow, from_items, from_numpy, from_pandas, range
@@ -42,6 +42,7 @@ __all__ = [
     "ExecutionOptions",
     "ExecutionResources",
     "GroupedData",
+    "MaterializedDataset",
     "Preprocessor",
     "RateLimit",
     "Retry",

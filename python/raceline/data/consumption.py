@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     import torch
 
     from raceline import _native
+    from raceline.data.dataset import MaterializedDataset
 
 __all__ = ["Consumption"]
 
@@ -277,11 +278,17 @@ class Consumption(Handle):
         batches = list(native_batches_of(self._native))
         return arrow_table(batches, None if batches else self._native.schema(True))
 
-    def materialize(self) -> Self:
-        """Runs the dataset once and keeps its rows in memory.
+    def materialize(self) -> MaterializedDataset:
+        """Runs the dataset once and keeps its rows: in memory, and on disk what does not fit.
+
+        Datasets that are kept share an eighth of the session's memory. What is on disk is deleted
+        when the returned dataset and those made of it are gone, or the session ends.
 
         Returns:
             A dataset over the kept rows; this one stays lazy.
+
+        Raises:
+            ResourceError: No spill folder takes what does not fit into memory.
 
         Example:
             >>> import raceline
@@ -289,7 +296,9 @@ class Consumption(Handle):
             >>> kept.count()
             3
         """
-        return self._derive(self._native.materialize())
+        from raceline.data.dataset import MaterializedDataset
+
+        return MaterializedDataset(self._native.materialize())
 
     def explain(self) -> None:
         """Prints the plan, as written and as run, and of each function how it runs and why.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 
 from raceline.data._arguments import column_names
 from raceline.data.column_transforms import ColumnTransforms
@@ -20,7 +20,10 @@ from raceline.data.transforms import FunctionTransforms
 from raceline.data.writing import Writes
 from raceline.errors import PlanError, RacelineError
 
-__all__ = ["Dataset"]
+if TYPE_CHECKING:
+    from raceline import _native
+
+__all__ = ["Dataset", "MaterializedDataset"]
 
 # Column that `groupby` of a function adds for the function's values.
 _GROUP_KEY = "key"
@@ -119,3 +122,51 @@ class Dataset(
             TypeError: Always.
         """
         raise TypeError("a dataset is not iterable: use `iter_rows()` or `iter_batches()`")
+
+
+class MaterializedDataset(Dataset):
+    """A dataset whose rows are kept, so that nothing is computed again when they are read.
+
+    What is made of it by a transform is a lazy ``Dataset`` again.
+
+    Example:
+        >>> import raceline
+        >>> kept = raceline.range(1000).materialize()
+        >>> kept.size_bytes()
+        8000
+        >>> type(kept.limit(3)).__name__
+        'Dataset'
+    """
+
+    __slots__ = ()
+
+    def num_blocks(self) -> int:
+        """Number of batches in which the rows came when they were kept.
+
+        Example:
+            >>> import raceline
+            >>> raceline.range(10).repartition(5).materialize().num_blocks()
+            5
+        """
+        return self._kept()[0]
+
+    def size_bytes(self) -> int:
+        """Bytes of all rows in memory, wherever they are.
+
+        Example:
+            >>> import raceline
+            >>> raceline.range(10).materialize().size_bytes()
+            80
+        """
+        return self._kept()[1]
+
+    def _kept(self) -> tuple[int, int]:
+        """Number of batches and bytes."""
+        kept = self._native.kept_size()
+        if kept is None:
+            raise RuntimeError("a dataset that was not materialized")
+        return kept
+
+    def _derive(self, native: _native.Dataset) -> Self:
+        """A lazy dataset: nothing keeps the rows of another plan."""
+        return cast("Self", Dataset(native))

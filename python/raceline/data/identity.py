@@ -77,7 +77,7 @@ class Identity(Handle):
             >>> raceline.Dataset.copy(rows).take_all() == rows.take_all()
             True
         """
-        return ds._derive(ds._native)
+        return type(ds)(ds._native)
 
     def size_bytes(self) -> int:
         """Bytes that all rows take in Arrow memory; runs the dataset, and holds none of them.

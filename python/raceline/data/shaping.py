@@ -1,15 +1,18 @@
-"""Transforms without a user's function: columns, order, number and union of rows."""
+"""Transforms without a user's function: columns, order, number, union and zip of rows."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from raceline.data._arguments import column_names, whole_number
 from raceline.data.expressions import Expr
 from raceline.data.handle import Handle
 from raceline.errors import PlanError
+
+if TYPE_CHECKING:
+    from raceline import _native
 
 __all__ = ["ShapingTransforms"]
 
@@ -168,33 +171,87 @@ class ShapingTransforms(Handle):
             >>> raceline.range(2).union(raceline.range(1)).take_all()
             [{'id': 0}, {'id': 1}, {'id': 0}]
         """
-        others: list[Handle] = []
-        for one in other:
-            if isinstance(one, Iterable) and not isinstance(one, Handle):
-                others.extend(one)
-            else:
-                others.append(one)
-        for one in others:
-            if not isinstance(one, Handle):
-                raise PlanError(f"`union` takes datasets, got `{one!r}`")
-        return self._derive(self._native.union([one._native for one in others]))
+        return self._derive(self._native.union(_datasets("union", other)))
 
-    def repartition(self, num_blocks: int) -> Self:
-        """Cuts the rows anew into batches of equal size; their order stays.
+    def zip(self, *other: Handle) -> Self:
+        """The columns of this dataset and of each other one, row by row.
+
+        A column whose name was there before is called ``name_1``, the next one ``name_2``.
 
         Args:
-            num_blocks: Number of batches.
+            *other: Datasets with as many rows as this one.
 
         Raises:
-            PlanError: The number is no int of at least 1.
+            PlanError: Something is no dataset; when the dataset is run, the numbers of rows
+                differ. A ``PlanError`` is a ``ValueError``.
+
+        Example:
+            >>> import raceline
+            >>> left, right = raceline.range(2), raceline.from_items([{"x": "a"}, {"x": "b"}])
+            >>> left.zip(right).take_all()
+            [{'id': 0, 'x': 'a'}, {'id': 1, 'x': 'b'}]
+        """
+        return self._derive(self._native.zip(_datasets("zip", other)))
+
+    def repartition(
+        self,
+        num_blocks: int | None = None,
+        target_num_rows_per_block: int | None = None,
+        *,
+        strict: bool = False,
+    ) -> Self:
+        """Cuts the rows anew; their order stays.
+
+        With ``num_blocks`` all rows are gathered first: in memory up to an eighth of the
+        session's, the rest on disk. A batch of more than 8 MiB, or less where memory is scarce,
+        comes in several. With ``target_num_rows_per_block`` the rows stream.
+
+        Args:
+            num_blocks: Number of batches, of equal size; as many as there are rows where those
+                are fewer.
+            target_num_rows_per_block: Most rows of a batch.
+            strict: Whether every batch but the last has exactly ``target_num_rows_per_block``
+                rows; else batches are cut, and never joined.
+
+        Raises:
+            PlanError: None or both of the numbers are given, or one is no int of at least 1.
 
         Example:
             >>> import raceline
             >>> parts = raceline.range(10).repartition(5).iter_batches(batch_size=None)
             >>> [len(part["id"]) for part in parts]
             [2, 2, 2, 2, 2]
+            >>> rows = raceline.range(10).repartition(target_num_rows_per_block=4, strict=True)
+            >>> [len(part["id"]) for part in rows.iter_batches(batch_size=None)]
+            [4, 4, 2]
         """
-        return self._derive(self._native.repartition(whole_number("num_blocks", num_blocks, 1)))
+        if (num_blocks is None) == (target_num_rows_per_block is None):
+            raise PlanError(
+                "`repartition` needs one of `num_blocks` and `target_num_rows_per_block`"
+            )
+        if not isinstance(strict, bool):
+            raise PlanError(f"`strict` must be True or False, got `{strict!r}`")
+        if num_blocks is not None:
+            if strict:
+                raise PlanError("`strict` goes with `target_num_rows_per_block`")
+            parts = whole_number("num_blocks", num_blocks, 1)
+            return self._derive(self._native.repartition(parts))
+        rows = whole_number("target_num_rows_per_block", target_num_rows_per_block, 1)
+        return self._derive(self._native.repartition_rows(rows, strict))
+
+
+def _datasets(name: str, values: Iterable[Handle | Iterable[Handle]]) -> list[_native.Dataset]:
+    """Datasets, and lists of them, as the engine takes them."""
+    others: list[Handle] = []
+    for one in values:
+        if isinstance(one, Iterable) and not isinstance(one, Handle):
+            others.extend(one)
+        else:
+            others.append(one)
+    for one in others:
+        if not isinstance(one, Handle):
+            raise PlanError(f"`{name}` takes datasets, got `{one!r}`")
+    return [one._native for one in others]
 
 
 def _distinct(names: str | Sequence[str]) -> list[str]:

@@ -160,7 +160,7 @@ class Splits(FunctionTransforms, ShapingTransforms, Consumption):
     def _placed(self) -> tuple[Self, int]:
         """The rows, kept, with their places from 0 as a column; and how many there are."""
         numbered = self.map_batches(Places, batch_format="pyarrow", debug=True)
-        kept = numbered.materialize()
+        kept = cast("Self", numbered.materialize())
         return kept, kept.count()
 
     def _ranges(self, kept: Self, cuts: Sequence[int]) -> list[Self]:
@@ -177,9 +177,10 @@ class Splits(FunctionTransforms, ShapingTransforms, Consumption):
         """The rows sorted by random keys."""
         if seed is not None:
             whole_number("seed", seed, 0)
-        kept = self.map_batches(
+        keyed = self.map_batches(
             RandomKeys, fn_constructor_args=[seed], batch_format="pyarrow", debug=True
-        ).materialize()
+        )
+        kept = cast("Self", keyed.materialize())
         # Without rows there is no column of keys.
         return kept.sort(_KEY).drop_columns(_KEY) if kept.count() else self
 
@@ -192,9 +193,10 @@ class Splits(FunctionTransforms, ShapingTransforms, Consumption):
         _check_test_rows(test_size, rows, is_part=is_part)
         share = test_size if is_part else test_size / rows
         trained = {value: count - int(count * share) for value, count in counts.items()}
-        flagged = self.map_batches(
+        firsts = self.map_batches(
             FirstOfEach, fn_constructor_args=[name, trained], batch_format="pyarrow", debug=True
-        ).materialize()
+        )
+        flagged = cast("Self", firsts.materialize())
         flag = col(_PLACE)
         train, test = (flagged.filter(expr=one).drop_columns(_PLACE) for one in (flag, ~flag))
         return train, test

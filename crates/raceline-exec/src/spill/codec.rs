@@ -25,7 +25,8 @@ const TAIL: [u8; 8] = [0; 8];
 #[derive(Debug)]
 pub(super) struct BatchCodec {
     schema: SchemaRef,
-    options: IpcWriteOptions,
+    plain: IpcWriteOptions,
+    compressed: IpcWriteOptions,
     has_dictionaries: bool,
     /// The message that tells a decoder the schema.
     schema_message: Buffer,
@@ -37,19 +38,20 @@ impl BatchCodec {
     /// # Errors
     /// When the format has no place for such columns.
     pub(super) fn new(schema: &SchemaRef) -> Result<Self, ArrowError> {
-        let options =
-            IpcWriteOptions::default().try_with_compression(Some(CompressionType::LZ4_FRAME))?;
+        let plain = IpcWriteOptions::default();
+        let compressed = plain.clone().try_with_compression(Some(CompressionType::LZ4_FRAME))?;
         let mut tracker = DictionaryTracker::new(false);
         let message = IpcDataGenerator::default().schema_to_bytes_with_dictionary_tracker(
             schema,
             &mut tracker,
-            &options,
+            &plain,
         );
         let mut bytes = Vec::new();
-        write_message(&mut bytes, message, &options)?;
+        write_message(&mut bytes, message, &plain)?;
         Ok(Self {
             schema: Arc::clone(schema),
-            options,
+            plain,
+            compressed,
             has_dictionaries: !tracker.dict_id().is_empty(),
             schema_message: Buffer::from_vec(bytes),
         })
@@ -60,33 +62,31 @@ impl BatchCodec {
         &self.schema
     }
 
-    /// `batch` as a block.
+    /// `batch` as a block; its buffers are compressed where that is asked for and makes them
+    /// smaller.
     ///
     /// # Errors
     /// When the batch has other columns than the schema, or Arrow cannot encode them.
     pub(super) fn encode(
         &self,
         batch: &RecordBatch,
+        is_compressed: bool,
         context: &mut IpcWriteContext,
     ) -> Result<Vec<u8>, ArrowError> {
+        let options = if is_compressed { &self.compressed } else { &self.plain };
         let columns = batch.columns().iter().map(compact).collect::<Result<_, _>>()?;
         let batch = with_rows(&self.schema, columns, batch.num_rows())?;
         let generator = IpcDataGenerator::default();
         let mut tracker = DictionaryTracker::new(false);
         if self.has_dictionaries {
             // It gives the dictionaries the numbers by which the decoder knows them.
-            generator.schema_to_bytes_with_dictionary_tracker(
-                &self.schema,
-                &mut tracker,
-                &self.options,
-            );
+            generator.schema_to_bytes_with_dictionary_tracker(&self.schema, &mut tracker, options);
         }
         context.set_reserve_scratch(true);
-        let (dictionaries, rows) =
-            generator.encode(&batch, &mut tracker, &self.options, context)?;
+        let (dictionaries, rows) = generator.encode(&batch, &mut tracker, options, context)?;
         let mut block = Vec::with_capacity(rows.ipc_message.len() + rows.arrow_data.len() + 64);
         for message in dictionaries.into_iter().chain([rows]) {
-            write_message(&mut block, message, &self.options)?;
+            write_message(&mut block, message, options)?;
         }
         block.extend_from_slice(&TAIL);
         Ok(block)

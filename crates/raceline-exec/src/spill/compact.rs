@@ -71,8 +71,8 @@ fn compact_list<O: OffsetSizeTrait>(
     field: &FieldRef,
     list: &GenericListArray<O>,
 ) -> Result<ArrayRef, ArrowError> {
-    let (first, last) = (list.value_offsets()[0], list.value_offsets()[list.len()]);
-    let values = list.values().slice(first.as_usize(), (last - first).as_usize());
+    let (first, end) = (list.value_offsets()[0], list.value_offsets()[list.len()]);
+    let values = list.values().slice(first.as_usize(), (end - first).as_usize());
     let lengths = list.offsets().lengths();
     let offsets = OffsetBuffer::<O>::from_lengths(lengths);
     let nulls = list.nulls().cloned();

@@ -1,6 +1,7 @@
 //! Batches of one schema on disk, in the order in which they were written.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -15,6 +16,12 @@ use super::log::{BlockReader, SpillBlock, SpillLog};
 
 /// Bytes of rows in a block; a batch of more is cut. A reader holds one block at a time.
 const BLOCK_BYTES: usize = 4 << 20;
+
+/// A block that is larger than so much of its rows was not worth compressing.
+const SHRUNK_PERCENT_MAX: usize = 90;
+
+/// Blocks after such a one that are written as they are. Then one is tried again.
+const PLAIN_BLOCKS: u32 = 15;
 
 /// Writes batches.
 #[derive(Debug)]
@@ -35,6 +42,7 @@ pub struct SpillFile {
 #[derive(Debug, Default)]
 pub(super) struct Stored {
     pub(super) blocks: Vec<SpillBlock>,
+    block_rows: Vec<usize>,
     pub(super) rows: u64,
     pub(super) memory_bytes: u64,
 }
@@ -45,6 +53,8 @@ pub(super) struct BatchEncoder {
     schema: SchemaRef,
     codec: Option<Arc<BatchCodec>>,
     context: IpcWriteContext,
+    /// Blocks that are to be written as they are, because one before them did not shrink.
+    plain_left: u32,
 }
 
 impl SpillWriter {
@@ -111,6 +121,23 @@ impl SpillFile {
     pub fn read(&self) -> Result<SpillReader, Failure> {
         SpillReader::new(&self.codec, self.stored.blocks.clone())
     }
+
+    /// Rows of each batch that reading gives.
+    #[must_use]
+    pub fn batch_rows(&self) -> Vec<usize> {
+        self.stored.block_rows.clone()
+    }
+
+    /// Some of the batches, in order, by their numbers.
+    ///
+    /// # Errors
+    /// As of [`SpillFile::read`].
+    ///
+    /// # Panics
+    /// When there are not so many.
+    pub fn read_batches(&self, batches: Range<usize>) -> Result<SpillReader, Failure> {
+        SpillReader::new(&self.codec, self.stored.blocks[batches].to_vec())
+    }
 }
 
 /// Reads batches, one block at a time. Blocks the thread; ends after the first failure.
@@ -167,6 +194,7 @@ impl Stored {
         for first in (0..rows).step_by(piece_rows) {
             let piece = batch.slice(first, piece_rows.min(rows - first));
             self.blocks.push(log.append(&encoder.encode(&piece)?)?);
+            self.block_rows.push(piece.num_rows());
         }
         self.rows += rows as u64;
         self.memory_bytes += bytes as u64;
@@ -176,7 +204,8 @@ impl Stored {
 
 impl BatchEncoder {
     pub(super) fn new(schema: &SchemaRef) -> Self {
-        Self { schema: Arc::clone(schema), codec: None, context: IpcWriteContext::default() }
+        let (schema, context) = (Arc::clone(schema), IpcWriteContext::default());
+        Self { schema, codec: None, context, plain_left: 0 }
     }
 
     /// The codec of its batches.
@@ -190,8 +219,15 @@ impl BatchEncoder {
 
     fn encode(&mut self, batch: &RecordBatch) -> Result<Vec<u8>, Failure> {
         let codec = self.codec()?;
-        let block = codec.encode(batch, &mut self.context);
-        Ok(block.map_err(|source: ArrowError| SpillError::Rows { source })?)
+        let is_compressed = self.plain_left == 0;
+        let block = codec.encode(batch, is_compressed, &mut self.context);
+        let block = block.map_err(|source: ArrowError| SpillError::Rows { source })?;
+        if !is_compressed {
+            self.plain_left -= 1;
+        } else if block.len() > batch_sliced_bytes(batch) / 100 * SHRUNK_PERCENT_MAX {
+            self.plain_left = PLAIN_BLOCKS;
+        }
+        Ok(block)
     }
 }
 

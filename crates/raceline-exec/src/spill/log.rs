@@ -108,9 +108,11 @@ impl BlockReader {
                 _ => SpillError::Read { path, offset: block.offset, source: error },
             }
         });
-        let bytes = bytes.and_then(|bytes| match crc32fast::hash(&bytes) == block.checksum {
-            true => Ok(bytes),
-            false => Err(SpillError::Damaged { path: block.file.name(), offset: block.offset }),
+        let bytes = bytes.and_then(|bytes| {
+            if crc32fast::hash(&bytes) == block.checksum {
+                return Ok(bytes);
+            }
+            Err(SpillError::Damaged { path: block.file.name(), offset: block.offset })
         });
         bytes.map_err(|error| in_stage(error, block.stage.as_deref()))
     }

@@ -15,8 +15,11 @@ const LOCK: &str = "lock";
 /// The lock before anybody may see it.
 const UNNAMED_LOCK: &str = "lock.new";
 
+/// What is there instead where there are no locks.
+const UNLOCKED: &str = "unlocked";
+
 /// After this time a folder that holds nothing and has no lock is nobody's.
-const UNLOCKED_MAX: Duration = Duration::from_secs(600);
+const UNLOCKED_MAX: Duration = Duration::from_mins(10);
 
 /// A new folder, which only its user may look into. It is deleted with all that is in it when this
 /// is dropped, except in a fork of the process that made it.
@@ -37,6 +40,10 @@ impl SessionFolder {
     pub fn create(parent: &Path, prefix: &str) -> io::Result<Self> {
         let path = tempfile::Builder::new().prefix(prefix).tempdir_in(parent)?.keep();
         let lock = lock(&path).ok();
+        if lock.is_none() {
+            // A folder that holds something is left alone.
+            File::create(path.join(UNLOCKED))?;
+        }
         Ok(Self { path, _lock: lock, process: std::process::id() })
     }
 
@@ -75,14 +82,13 @@ pub fn sweep_folders(parent: &Path, prefix: &str) {
         let lock = Some(folder.join(LOCK)).filter(|lock| lock.is_file());
         match lock.map(File::open) {
             Some(Ok(file)) if file.try_lock().is_ok() => drop(fs::remove_dir_all(folder)),
-            Some(_) => {}
             None if is_old(&folder) => {
                 // A session may have been killed before it had its lock. Whatever else is in
                 // there keeps the folder where it is.
                 drop(fs::remove_file(folder.join(UNNAMED_LOCK)));
                 drop(fs::remove_dir(folder));
             }
-            None => {}
+            Some(_) | None => {}
         }
     }
 }

@@ -12,7 +12,9 @@ use std::time::Duration;
 use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::record_batch::RecordBatch;
 use proptest::prelude::*;
-use raceline_exec::{Exchange, SpillFile, SpillFolder, SpillOptions, SpillStore};
+use raceline_exec::{
+    Exchange, ExchangePartition, SpillFile, SpillFolder, SpillOptions, SpillStore,
+};
 use raceline_types::{ErrorKind, Failure, batch_sliced_bytes};
 use tempfile::TempDir;
 
@@ -28,9 +30,10 @@ fn store_in(folders: &[(&Path, Option<u64>)]) -> Arc<SpillStore> {
 fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).into_iter().flatten().map(Result::unwrap) {
-        match entry.file_type().unwrap().is_dir() {
-            true => found.extend(files(&entry.path())),
-            false => found.push(entry.path()),
+        if entry.file_type().unwrap().is_dir() {
+            found.extend(files(&entry.path()));
+        } else {
+            found.push(entry.path());
         }
     }
     found
@@ -65,7 +68,7 @@ proptest! {
         let mut random = Random::new(seed);
         let schema = random_schema(&mut random);
         let batches: Vec<_> =
-            (0..random.below(5) + 1).map(|_| random_table(&mut random, &schema)).collect();
+            (0..=random.below(5)).map(|_| random_table(&mut random, &schema)).collect();
         let folder = TempDir::new().unwrap();
         let store = store_in(&[(folder.path(), None)]);
         let file = written(&store, &batches).unwrap();
@@ -110,7 +113,7 @@ proptest! {
         }
         let found = exchange.finish().unwrap();
         prop_assert_eq!(found.len(), partitions);
-        let held: usize = found.iter().map(|partition| partition.held_bytes()).sum();
+        let held: usize = found.iter().map(ExchangePartition::held_bytes).sum();
         prop_assert!(held <= memory_bytes);
         for (partition, expected) in found.into_iter().zip(&expected) {
             let rows = expected.iter().map(|batch| batch.num_rows() as u64).sum::<u64>();
@@ -164,9 +167,9 @@ fn an_exchange_writes_large_blocks_to_few_files_and_keeps_partitions_whole() {
     assert!(spill_files(folder.path()).len() <= 32);
     assert!(handles_max < 200, "{handles_max} handles");
     let found = exchange.finish().unwrap();
-    let rows: u64 = found.iter().map(raceline_exec::ExchangePartition::rows).sum();
+    let rows: u64 = found.iter().map(ExchangePartition::rows).sum();
     assert_eq!(rows, 64 * 65_536);
-    let memory: u64 = found.iter().map(raceline_exec::ExchangePartition::memory_bytes).sum();
+    let memory: u64 = found.iter().map(ExchangePartition::memory_bytes).sum();
     assert_eq!(memory, 64 * 65_536 * 8);
     // Files go as their partitions are read.
     let before = store.used_bytes();
@@ -190,6 +193,21 @@ fn a_large_batch_is_read_in_small_ones_and_shrinks_on_disk() {
     assert_eq!(whole(&back), large);
     assert_eq!(file.memory_bytes(), 32 << 20);
     assert!(file.disk_bytes() < file.memory_bytes());
+}
+
+#[test]
+fn what_does_not_shrink_is_written_as_it_is_until_it_does() {
+    let folder = TempDir::new().unwrap();
+    let store = store_in(&[(folder.path(), None)]);
+    let random = (0..20).map(|seed| Random::new(seed).numbers(10_000));
+    let alike = whole(&vec![Random::new(0).numbers(1); 10_000]);
+    let batches: Vec<_> = random.chain(std::iter::repeat_n(alike, 20)).collect();
+    let file = written(&store, &batches).unwrap();
+    assert_eq!(whole(&read(&file).unwrap()), whole(&batches));
+    // All that is random, and up to 15 blocks that could have shrunk.
+    let block = 80_000;
+    assert!(file.disk_bytes() < (20 + 15 + 1) * block, "{}", file.disk_bytes());
+    assert!(file.disk_bytes() > 20 * block);
 }
 
 #[test]

@@ -59,6 +59,14 @@ fn rows_of<'a>(
                 }
                 Ok(Some(sum))
             }
+            Node::Zip { inputs } => {
+                let mut rows = Vec::with_capacity(inputs.len());
+                for input in inputs {
+                    rows.push(rows_of(session, input).await?);
+                }
+                // Where they differ, the run says so.
+                Ok(rows[0].filter(|_| rows.iter().all(|one| *one == rows[0])))
+            }
             Node::Filter { .. }
             | Node::Udf { .. }
             | Node::Aggregate { .. }
@@ -70,7 +78,9 @@ fn rows_of<'a>(
 
 async fn source_rows(session: &Session, source: &Source) -> Result<Option<u64>, Failure> {
     match source {
-        Source::Range { rows } | Source::Stored { rows, .. } => Ok(Some(*rows)),
+        Source::Range { rows } | Source::Stored { rows, .. } | Source::Kept { rows, .. } => {
+            Ok(Some(*rows))
+        }
         Source::Memory { batches, .. } => {
             Ok(Some(batches.iter().map(RecordBatch::num_rows).sum::<usize>() as u64))
         }

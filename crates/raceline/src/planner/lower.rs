@@ -19,11 +19,14 @@ use super::files::file_source;
 use super::foreign::{self, Errored, Lane};
 use crate::batching::Batching;
 use crate::crossing::{check_declared, columns_text};
+use crate::kept::Kept;
 use crate::letters::{Keeper, SplitLabels, StageErrors};
 use crate::native::NativeOperator;
-use crate::region::{LimitRegion, RepartitionRegion};
+use crate::region::LimitRegion;
 use crate::session::Session;
-use crate::source::{LabelledSource, MemorySource, RangeSource, StoredSource, range_schema};
+use crate::source::{
+    KeptSource, LabelledSource, MemorySource, RangeSource, StoredSource, range_schema,
+};
 use crate::tolerance::{Tolerance, TolerantSource};
 
 /// Splits of a source in memory for each CPU, so that uneven work evens out.
@@ -150,11 +153,8 @@ impl Lowering<'_> {
                     self.aggregate(input, keys, aggregates).await
                 }
                 Node::Union { inputs } => self.union(inputs).await,
-                Node::Repartition { input, partitions } => {
-                    let limit_bytes = self.session.repartition_bytes_max();
-                    let region = RepartitionRegion::new(*partitions, limit_bytes);
-                    self.region(input, Arc::new(region)).await
-                }
+                Node::Zip { inputs } => self.zip(inputs).await,
+                Node::Repartition { input, cut } => self.repartition(input, *cut).await,
                 Node::Write { input, spec } => self.write(input, spec).await,
             }
         }
@@ -174,6 +174,18 @@ impl Lowering<'_> {
             Source::Stored { name, schema, path, rows } => {
                 let source = StoredSource::new(name, Arc::clone(path), *rows);
                 (Arc::new(source), Some(Arc::clone(schema)))
+            }
+            Source::Kept { name, schema, rows: _, contents } => {
+                let kept = Arc::clone(contents).downcast::<Kept>();
+                let kept = kept.map_err(|_| InternalError::new("a plan keeps foreign rows"))?;
+                let schema = Some(Arc::clone(schema));
+                if kept.rows.is_spilled() {
+                    (Arc::new(KeptSource::new(name, kept)), schema)
+                } else {
+                    // What is in memory is cut so that every CPU finds work.
+                    let batches = kept.rows.held().into();
+                    (Arc::new(MemorySource::new(name, batches, splits_wanted)), schema)
+                }
             }
             Source::Files(scan) => {
                 let (source, schema) = file_source(self.session, scan).await?;

@@ -1,12 +1,14 @@
 //! The sources of a plan, as the machine runs them.
 
 mod files;
+mod kept;
 mod labelled;
 mod memory;
 mod range;
 mod stored;
 
 pub(crate) use files::FileSource;
+pub(crate) use kept::KeptSource;
 pub(crate) use labelled::LabelledSource;
 pub(crate) use memory::MemorySource;
 pub(crate) use range::{RangeSource, range_schema};

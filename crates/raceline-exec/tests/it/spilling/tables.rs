@@ -123,7 +123,7 @@ fn column(random: &mut Random, data_type: &DataType, rows: usize) -> ArrayRef {
             let values = integers(random).into_iter();
             Arc::new(
                 values
-                    .map(|one| one.map(|one| f64::from(one as i32) / 3.0))
+                    .map(|one| one.map(|one| f64::from(i32::try_from(one).unwrap()) / 3.0))
                     .collect::<Float64Array>(),
             )
         }
@@ -169,18 +169,20 @@ fn column(random: &mut Random, data_type: &DataType, rows: usize) -> ArrayRef {
                 fields.iter().map(|field| column(random, field.data_type(), rows)).collect();
             Arc::new(StructArray::new(fields.clone(), parts, random.nulls(rows)))
         }
-        DataType::Map(field, sorted) => {
-            let lengths: Vec<_> = (0..rows).map(|_| random.below(3)).collect();
-            let entries: usize = lengths.iter().sum();
-            let DataType::Struct(fields) = field.data_type() else { unreachable!() };
-            let keys = (0..entries).map(|_| random.text().unwrap_or_default());
-            let keys: ArrayRef = Arc::new(StringArray::from_iter_values(keys));
-            let values = column(random, &DataType::Utf8View, entries);
-            let entries = StructArray::new(fields.clone(), vec![keys, values], None);
-            let offsets = OffsetBuffer::from_lengths(lengths);
-            let nulls = random.nulls(rows);
-            Arc::new(MapArray::new(Arc::clone(field), offsets, entries, nulls, *sorted))
-        }
+        DataType::Map(field, sorted) => map_column(random, field, *sorted, rows),
         other => unreachable!("no column of {other}"),
     }
+}
+
+fn map_column(random: &mut Random, field: &Arc<Field>, sorted: bool, rows: usize) -> ArrayRef {
+    let lengths: Vec<_> = (0..rows).map(|_| random.below(3)).collect();
+    let entries: usize = lengths.iter().sum();
+    let DataType::Struct(fields) = field.data_type() else { unreachable!() };
+    let keys = (0..entries).map(|_| random.text().unwrap_or_default());
+    let keys: ArrayRef = Arc::new(StringArray::from_iter_values(keys));
+    let values = column(random, &DataType::Utf8View, entries);
+    let entries = StructArray::new(fields.clone(), vec![keys, values], None);
+    let offsets = OffsetBuffer::from_lengths(lengths);
+    let nulls = random.nulls(rows);
+    Arc::new(MapArray::new(Arc::clone(field), offsets, entries, nulls, sorted))
 }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use raceline_connect::FileSink;
 use raceline_exec::{NodeId, Region};
-use raceline_plan::{Aggregate, Node, SortKey, WriteSpec};
+use raceline_plan::{Aggregate, Cut, Node, SortKey, WriteSpec};
 use raceline_relational::{AggregateRegion, SortRegion};
 use raceline_types::{Failure, unite_schemas};
 
 use super::{Flow, Lowering, Open};
-use crate::region::UnionRegion;
+use crate::region::{PartsRegion, RowsRegion, UnionRegion, ZipRegion, zipped_schema};
 use crate::unite::UniteOperator;
 
 impl Lowering<'_> {
@@ -80,6 +80,37 @@ impl Lowering<'_> {
             nodes.push(self.seal(flow.open));
         }
         Ok(self.seal_region(nodes, Arc::new(UnionRegion), schema))
+    }
+
+    /// Inputs side by side; their columns are known where those of all of them are.
+    pub(super) async fn zip(&mut self, inputs: &[Arc<Node>]) -> Result<Flow, Failure> {
+        let mut nodes = Vec::with_capacity(inputs.len());
+        let mut schemas = Vec::with_capacity(inputs.len());
+        for input in inputs {
+            let Flow { open, schema } = self.node(input).await?;
+            nodes.push(self.seal(open));
+            schemas.push(schema);
+        }
+        let schemas: Option<Vec<SchemaRef>> = schemas.into_iter().collect();
+        let schema = schemas.map(|schemas| zipped_schema(&schemas));
+        Ok(self.seal_region(nodes, Arc::new(ZipRegion), schema))
+    }
+
+    pub(super) async fn repartition(
+        &mut self,
+        input: &Arc<Node>,
+        cut: Cut,
+    ) -> Result<Flow, Failure> {
+        let region: Arc<dyn Region> = match cut {
+            Cut::Parts(parts) => {
+                let memory_bytes = self.session.gathered_bytes_max();
+                let spill = Arc::clone(self.session.spill());
+                Arc::new(PartsRegion::new(parts, memory_bytes, spill))
+            }
+            Cut::Rows(rows) => Arc::new(RowsRegion::new(rows, true)),
+            Cut::RowsAtMost(rows) => Arc::new(RowsRegion::new(rows, false)),
+        };
+        self.region(input, region).await
     }
 
     /// A region over `input`, with its schema.
