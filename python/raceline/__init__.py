@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from raceline.data.read import read_json as read_json
     from raceline.data.read import read_parquet as read_parquet
     from raceline.data.read import read_text as read_text
+    from raceline.data.sql import sql as sql
     from raceline.errors import RacelineError as RacelineError
 
 __version__ = "0.1.0"
@@ -65,6 +66,7 @@ _HOMES = {
     "read_json": "raceline.data.read",
     "read_parquet": "raceline.data.read",
     "read_text": "raceline.data.read",
+    "sql": "raceline.data.sql",
 }
 
 __all__ = ["__version__", *_HOMES]  # noqa: PLE0604 (the keys are names)

@@ -8,12 +8,14 @@ mod aggregate;
 pub mod expression;
 pub mod lambda;
 mod node;
+mod query;
 mod scan;
 mod udf;
 mod write;
 
 pub use aggregate::{Aggregate, AggregateKind};
 pub use node::{Cut, Node, Projection, SortKey, Source};
+pub use query::Query;
 pub use scan::{
     CsvReadOptions, FileFormat, FileScan, FileSplit, ImageReadOptions, JsonReadOptions,
     PartitionStyle, ScanRequest, TextReadOptions,

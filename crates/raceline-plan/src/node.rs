@@ -10,6 +10,7 @@ use arrow::record_batch::RecordBatch;
 use datafusion_expr::Expr;
 
 use crate::aggregate::Aggregate;
+use crate::query::Query;
 use crate::scan::FileScan;
 use crate::udf::UdfSpec;
 use crate::write::WriteSpec;
@@ -158,6 +159,13 @@ pub enum Node {
         /// Inputs.
         inputs: Vec<Arc<Self>>,
     },
+    /// The result of a query over the inputs.
+    Relational {
+        /// Inputs: the query's tables.
+        inputs: Vec<Arc<Self>>,
+        /// The query.
+        query: Arc<Query>,
+    },
     /// Cuts the rows anew, in order.
     Repartition {
         /// Input.
@@ -188,7 +196,9 @@ impl Node {
             | Self::Aggregate { input, .. }
             | Self::Repartition { input, .. }
             | Self::Write { input, .. } => vec![input],
-            Self::Union { inputs } | Self::Zip { inputs } => inputs.iter().collect(),
+            Self::Union { inputs } | Self::Zip { inputs } | Self::Relational { inputs, .. } => {
+                inputs.iter().collect()
+            }
         }
     }
 
@@ -208,6 +218,7 @@ impl Node {
             }
             Self::Union { inputs } => format!("Union({} inputs)", inputs.len()),
             Self::Zip { inputs } => format!("Zip({} inputs)", inputs.len()),
+            Self::Relational { query, .. } => query.to_string(),
             Self::Repartition { cut, .. } => cut.to_string(),
             Self::Write { spec, .. } => format!("Write({})", spec.path),
         }

@@ -26,6 +26,10 @@ impl Dataset {
         Self { inner }
     }
 
+    pub(crate) fn get(&self) -> &raceline::Dataset {
+        &self.inner
+    }
+
     /// The dataset as it is run now, by what the program's `DataContext` says.
     fn ready(&self, py: Python<'_>) -> PyResult<raceline::Dataset> {
         let context = py.import("raceline.data.context")?.getattr("DataContext")?;

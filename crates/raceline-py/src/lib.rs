@@ -40,7 +40,7 @@ mod native {
     #[pymodule_export]
     use super::schema::Schema;
     #[pymodule_export]
-    use super::session::Session;
+    use super::session::{Session, sql_tables};
     #[pymodule_export]
     use super::stream::Stream;
 }

@@ -96,6 +96,19 @@ impl Session {
         Ok(Dataset::new(self.get()?.read_files(read_scan(options)?)))
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "extracted from Python by value")]
+    fn sql(
+        &self,
+        py: Python<'_>,
+        query: &str,
+        tables: Vec<(String, PyRef<'_, Dataset>)>,
+    ) -> PyResult<Dataset> {
+        let session = self.get()?;
+        let tables: Vec<_> =
+            tables.iter().map(|(name, table)| (name.as_str(), table.get())).collect();
+        detached(py, || session.sql(query, &tables)).map(Dataset::new)
+    }
+
     fn resources(&self, py: Python<'_>) -> PyResult<BTreeMap<String, f64>> {
         let session = self.get()?;
         detached(py, || session.find_gpus())?;
@@ -119,6 +132,12 @@ impl Session {
             Ok(())
         })
     }
+}
+
+/// Names of the tables that a query reads.
+#[pyfunction]
+pub(crate) fn sql_tables(py: Python<'_>, query: &str) -> PyResult<Vec<String>> {
+    detached(py, || raceline::sql_tables(query))
 }
 
 /// Arguments of a session, as `raceline.init` gathers them.

@@ -108,6 +108,21 @@ impl Engine {
         SessionContext::new_with_config_rt(config, Arc::clone(&self.runtime))
     }
 
+    /// How wide one plan runs.
+    pub(crate) fn partitions(&self) -> usize {
+        self.partitions
+    }
+
+    /// Bytes that all plans together may reserve.
+    pub(crate) fn limit_bytes(&self) -> usize {
+        self.limit_bytes
+    }
+
+    /// Bytes that a sort keeps back for merging what it spilled.
+    pub(crate) fn sort_merge_bytes(&self) -> usize {
+        self.sort_merge_bytes
+    }
+
     /// Bytes of an input that are held back to know the types of its columns.
     pub(crate) fn lookahead_bytes(&self) -> usize {
         LOOKAHEAD_BYTES.min(self.limit_bytes / 8)

@@ -112,6 +112,9 @@ pub enum RelationalError {
         #[source]
         source: Box<DataFusionError>,
     },
+    /// Memory ran out for a join that can neither spill nor be partitioned.
+    #[error("out of memory for a join without equal columns")]
+    JoinTooLarge,
     /// Spilling to disk failed.
     #[error("cannot spill to disk")]
     Spill {
@@ -142,7 +145,9 @@ impl Diagnostic for RelationalError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::ColumnNotFound { .. } => ErrorKind::ColumnNotFound,
-            Self::OutOfMemory { .. } | Self::Spill { .. } => ErrorKind::Resource,
+            Self::OutOfMemory { .. } | Self::JoinTooLarge | Self::Spill { .. } => {
+                ErrorKind::Resource
+            }
             Self::Options { .. }
             | Self::DuplicateColumn { .. }
             | Self::NotBoolean { .. }
@@ -186,6 +191,9 @@ impl Diagnostic for RelationalError {
             }
             Self::OutOfMemory { .. } => {
                 "give the session more memory, or work on fewer and narrower columns"
+            }
+            Self::JoinTooLarge => {
+                "join by `=` on some columns, or give the session more memory: one side is held"
             }
             Self::Spill { .. } => "free space in the spill folder, or give the session more memory",
             Self::Options { .. } => return None,

@@ -1,4 +1,4 @@
-//! `DataFusion` under the engine: table files, filters, projections, sorts and aggregates.
+//! `DataFusion` under the engine: table files, filters, projections, sorts, aggregates, queries.
 //!
 //! The crate turns plan nodes into the machine's readers, operators and regions. It knows no
 //! credentials (stores are registered by whoever opened them) and no Python. The known faults of
@@ -20,6 +20,7 @@ mod resolve;
 mod scan;
 mod sort;
 mod spill;
+mod sql;
 
 pub use aggregate::AggregateRegion;
 pub use compiled::{CompiledOperator, Evaluation, evaluate_program};
@@ -30,3 +31,7 @@ pub use filter::FilterOperator;
 pub use project::ProjectOperator;
 pub use scan::{FileReader, count_rows, infer_schema};
 pub use sort::SortRegion;
+pub use sql::{
+    FileTable, PlannedQuery, PortTable, QueryRegion, QuerySource, QueryTable, SqlError,
+    SqlStatement,
+};

@@ -8,7 +8,7 @@ use raceline_types::Failure;
 use crate::planner;
 use crate::session::Session;
 
-/// The logical plan, the plan after our rules, the stages, and the lane of each function.
+/// The logical plan, the plan after our rules, the stages, the plans of queries, and the lane of each function.
 pub(crate) async fn explain(
     session: &Session,
     plan: &Arc<Node>,
@@ -21,6 +21,9 @@ pub(crate) async fn explain(
         section("Logical Plan (Optimized)", &optimized.to_string()),
         section("Physical Plan", &numbered(&lowered.stages)),
     ];
+    if !lowered.queries.is_empty() {
+        sections.push(section("Relational Plan", &lowered.queries.join("\n")));
+    }
     if !lowered.lanes.is_empty() {
         sections.push(section("Functions", &lowered.lanes.join("\n")));
     }

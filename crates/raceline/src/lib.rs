@@ -31,6 +31,7 @@ mod region;
 mod run;
 mod session;
 mod source;
+mod sql;
 mod stats;
 mod template;
 mod tolerance;
@@ -45,12 +46,14 @@ pub use raceline_exec::{Snapshot, SpillFolder, StageSnapshot, StageState, WorkTi
 pub use raceline_plan::{
     Aggregate, AggregateKind, BatchFormat, BatchLimits, CostLimit, CsvReadOptions, Cut, FileFormat,
     FileScan, ImageReadOptions, JsonReadOptions, Node, OnError, PartitionStyle, Passed, Projection,
-    SaveMode, ScanRequest, SortKey, TextReadOptions, UdfBody, UdfColumns, UdfKind, UdfSpec,
+    Query, SaveMode, ScanRequest, SortKey, TextReadOptions, UdfBody, UdfColumns, UdfKind, UdfSpec,
     UdfWorkers, WriteFormat, WriteSpec,
 };
+pub use raceline_relational::SqlError;
 pub use raceline_types::{
     Diagnostic, ErrorKind, Failure, Place, ResourceError, Resources, unite_batches,
 };
 pub use raceline_worker::{CallerLoader, Errand, Interruption, Launcher};
 pub use run::{Run, Waited};
 pub use session::{Session, SessionOptions};
+pub use sql::sql_tables;

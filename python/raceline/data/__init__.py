@@ -27,6 +27,7 @@ from raceline.data.read import (
     read_text,
 )
 from raceline.data.schema import Schema
+from raceline.data.sql import sql
 from raceline.data.summary import DatasetSummary
 from raceline.data.writing import SaveMode
 
@@ -60,6 +61,7 @@ __all__ = [
     "read_json",
     "read_parquet",
     "read_text",
+    "sql",
 ]
 
 

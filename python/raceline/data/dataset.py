@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 
@@ -88,6 +89,25 @@ class Dataset(
                 hint=f'group by the column: `groupby("{_GROUP_KEY}")`, or rename it first',
             )
         return GroupedData(self._apply(UserFunction("key", key, debug=debug)), [_GROUP_KEY])
+
+    def sql(self, query: str, /, **tables: Any) -> Dataset:
+        """The result of a query in SQL, in which this dataset is the table ``self``.
+
+        Args:
+            query: The query; see ``raceline.sql``.
+            **tables: Further tables by their names in the query.
+
+        Raises:
+            PlanError: The query is no SQL, or reads a table that is not there.
+
+        Example:
+            >>> import raceline
+            >>> raceline.range(10).sql("select id from self where id % 5 = 2").take_all()
+            [{'id': 2}, {'id': 7}]
+        """
+        from raceline.data.sql import run_query
+
+        return run_query(query, {**tables, "self": self}, sys._getframe(1))
 
     def __repr__(self) -> str:
         """The columns, where they are known without a run, and the plan; never raises."""

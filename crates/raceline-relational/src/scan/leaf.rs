@@ -54,7 +54,7 @@ pub(super) type Batches = BoxStream<'static, Result<RecordBatch, DataFusionError
 
 impl LeafRequest<'_> {
     /// Checks that a file with the columns `found` has none that would be lost.
-    fn check(&self, found: &Schema) -> Result<(), FileError> {
+    pub(super) fn check(&self, found: &Schema) -> Result<(), FileError> {
         let Some(known) = self.known else { return Ok(()) };
         let is_known = |name: &str| {
             known.index_of(name).is_ok()
@@ -262,7 +262,7 @@ impl Target<'_> {
 }
 
 /// Checks that no column of floats would be read as integers, which drops fractions silently.
-fn check_fractions(stored: &Schema, own: &Schema) -> Result<(), FileError> {
+pub(super) fn check_fractions(stored: &Schema, own: &Schema) -> Result<(), FileError> {
     let lost =
         own.fields().iter().filter(|field| field.data_type().is_integer()).find_map(|field| {
             let found = stored.field_with_name(field.name()).ok()?.data_type();

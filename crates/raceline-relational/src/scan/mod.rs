@@ -9,12 +9,15 @@ mod leaf;
 mod objects;
 mod prune;
 mod reader;
+mod table_file;
 
 #[cfg(test)]
 mod tests;
 
 pub use infer::{count_rows, infer_schema};
 pub use reader::FileReader;
+pub(crate) use reader::constants;
+pub(crate) use table_file::{TableFile, TableShape};
 
 use std::time::{Duration, UNIX_EPOCH};
 

@@ -267,7 +267,7 @@ impl Progress {
 }
 
 /// The columns that are the same for a whole file, with their values.
-pub(super) fn constants(split: &FileSplit, include_paths: bool) -> Vec<(&str, Option<&str>)> {
+pub(crate) fn constants(split: &FileSplit, include_paths: bool) -> Vec<(&str, Option<&str>)> {
     let value = |value: &str| value != HIVE_NULL;
     let folders = split
         .partition_values

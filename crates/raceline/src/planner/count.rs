@@ -70,6 +70,7 @@ fn rows_of<'a>(
             Node::Filter { .. }
             | Node::Udf { .. }
             | Node::Aggregate { .. }
+            | Node::Relational { .. }
             | Node::Write { .. } => Ok(None),
         }
     }

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, SchemaRef};
+use futures::TryStreamExt;
 use raceline_connect::{BinaryReader, FileColumns, ImageReader, Listing, TextReader};
 use raceline_exec::SplitReader;
 use raceline_plan::{FileFormat, FileScan, FileSplit};
-use raceline_relational::{FileReader, infer_schema};
+use raceline_relational::{FileReader, FileTable, infer_schema};
 use raceline_types::Failure;
 
 use crate::session::Session;
@@ -46,6 +47,37 @@ pub(super) async fn file_source(
         }
     };
     Ok((FileSource::new(scan.format.read_name(), listing, reader), schema))
+}
+
+/// The files of a scan as a table that a query scans itself. `None` when only a source of our own
+/// can: of formats with rules of their own, of scans that filter or end early, and where files
+/// differ in store or folders.
+pub(super) async fn file_table(
+    session: &Session,
+    scan: &FileScan,
+) -> Result<Option<FileTable>, Failure> {
+    let request = &scan.request;
+    let is_whole =
+        request.predicate.is_none() && request.limit.is_none() && request.wanted.is_none();
+    if scan.format != FileFormat::Parquet || !is_whole {
+        return Ok(None);
+    }
+    let listing = Listing::new(Arc::clone(session.stores()), scan)?;
+    let files: Vec<FileSplit> = listing.files().try_collect().await?;
+    let Some(first) = files.first().cloned() else { return Ok(None) };
+    let is_alike = |file: &FileSplit| {
+        let folders = |file: &FileSplit| {
+            file.partition_values.iter().map(|(column, _)| Arc::clone(column)).collect::<Vec<_>>()
+        };
+        file.store_url == first.store_url && folders(file) == folders(&first)
+    };
+    if !files.iter().all(is_alike) {
+        return Ok(None);
+    }
+    session.register_stores();
+    let engine = session.engine();
+    let schema = infer_schema(engine, scan, &first).await?;
+    FileTable::open(engine, scan, files, &schema).await.map(Some)
 }
 
 /// The columns of a scan whose files hold one column: it, those of the folders, the path.

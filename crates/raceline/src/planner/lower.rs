@@ -1,6 +1,7 @@
 //! From an optimized plan to a graph: what is fused, what is a stage of its own, and in which
 //! lane each function runs.
 
+mod query;
 mod region;
 
 use std::sync::Arc;
@@ -44,6 +45,8 @@ pub(crate) struct Lowered {
     pub(crate) stages: Vec<String>,
     /// One line a function: its name and lane.
     pub(crate) lanes: Vec<String>,
+    /// Queries, each its name and below it its plan.
+    pub(crate) queries: Vec<String>,
     /// Functions that go on after rows that they fail for.
     pub(crate) errors: Vec<Arc<StageErrors>>,
     /// Where functions that are debugged leave their work.
@@ -63,6 +66,7 @@ pub(crate) async fn lower(
         graph: Graph::new(),
         stages: Vec::new(),
         lanes: Vec::new(),
+        queries: Vec::new(),
         errors: Vec::new(),
         desk: None,
         tolerance: Tolerance::new(errored_batches_max, session.template().lines()),
@@ -70,9 +74,9 @@ pub(crate) async fn lower(
     };
     let Flow { open, schema } = lowering.node(plan).await?;
     let root = lowering.seal(open);
-    let Lowering { session: _, graph, stages, lanes, errors, desk, tolerance, labels: _ } =
+    let Lowering { session: _, graph, stages, lanes, queries, errors, desk, tolerance, labels: _ } =
         lowering;
-    Ok(Lowered { graph, root, schema, stages, lanes, errors, desk, tolerance })
+    Ok(Lowered { graph, root, schema, stages, lanes, queries, errors, desk, tolerance })
 }
 
 /// Whether a function of `plan` keeps the rows that it fails for.
@@ -105,6 +109,7 @@ struct Lowering<'a> {
     graph: Graph,
     stages: Vec<String>,
     lanes: Vec<String>,
+    queries: Vec<String>,
     errors: Vec<Arc<StageErrors>>,
     desk: Option<CallerDesk>,
     tolerance: Tolerance,
@@ -145,6 +150,9 @@ impl Lowering<'_> {
                     if let Node::Sort { input, keys } = input.as_ref() {
                         return self.sort(input, keys, Some(*rows)).await;
                     }
+                    if let Node::Relational { inputs, query } = input.as_ref() {
+                        return self.query(inputs, query, Some(*rows)).await;
+                    }
                     let region = Arc::new(LimitRegion::new(*rows));
                     self.region(input, region).await
                 }
@@ -154,6 +162,7 @@ impl Lowering<'_> {
                 }
                 Node::Union { inputs } => self.union(inputs).await,
                 Node::Zip { inputs } => self.zip(inputs).await,
+                Node::Relational { inputs, query } => self.query(inputs, query, None).await,
                 Node::Repartition { input, cut } => self.repartition(input, *cut).await,
                 Node::Write { input, spec } => self.write(input, spec).await,
             }

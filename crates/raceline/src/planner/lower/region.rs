@@ -124,7 +124,7 @@ impl Lowering<'_> {
         Ok(self.seal_region(vec![node], region, schema))
     }
 
-    fn seal_region(
+    pub(super) fn seal_region(
         &mut self,
         inputs: Vec<NodeId>,
         region: Arc<dyn Region>,

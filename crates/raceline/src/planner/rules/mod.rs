@@ -25,7 +25,9 @@ fn with_inputs(node: &Arc<Node>, inputs: Vec<Arc<Node>>) -> Arc<Node> {
     let mut changed = node.as_ref().clone();
     match &mut changed {
         Node::Source(_) => {}
-        Node::Union { inputs: old } | Node::Zip { inputs: old } => *old = inputs,
+        Node::Union { inputs: old }
+        | Node::Zip { inputs: old }
+        | Node::Relational { inputs: old, .. } => *old = inputs,
         Node::Filter { input, .. }
         | Node::Project { input, .. }
         | Node::Udf { input, .. }

@@ -67,7 +67,12 @@ fn takes_columns(format: &FileFormat, by_function: bool) -> bool {
 /// What `node` needs of its inputs when `needed` is needed of it.
 fn needed_below(node: &Node, needed: &Needed) -> Needed {
     match node {
-        Node::Source(_) | Node::Write { .. } | Node::Union { .. } | Node::Zip { .. } => None,
+        // What a query reads is known when it is planned.
+        Node::Source(_)
+        | Node::Write { .. }
+        | Node::Union { .. }
+        | Node::Zip { .. }
+        | Node::Relational { .. } => None,
         Node::Udf { udf, .. } => needed_below_function(udf, needed),
         Node::Filter { predicate, .. } => plus_columns_of(needed.clone(), predicate),
         Node::Limit { .. } | Node::Repartition { .. } => needed.clone(),

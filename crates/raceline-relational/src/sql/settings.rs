@@ -1,0 +1,94 @@
+//! How wide a query runs, and which joins it takes.
+
+use std::sync::Arc;
+
+use datafusion::config::SpillCompression;
+use datafusion::execution::config::SessionConfig;
+use datafusion::execution::context::SessionContext;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use raceline_types::Failure;
+
+use super::pool::QueryPool;
+use crate::engine::{Engine, batch_rows};
+use crate::error::failure;
+
+/// Most rows of a batch of a query.
+const BATCH_ROWS_MAX: usize = 8192;
+
+/// Rows of a batch when memory is short.
+const BATCH_ROWS_TIGHT: usize = 2048;
+
+/// Bytes that a sort keeps back for merging what it spilled, when memory is short: a query whose
+/// joins sort has many sorts at a time.
+const SORT_MERGE_BYTES_TIGHT: usize = 1 << 20;
+
+/// Part of the engine's memory that is little, when memory is short.
+const LITTLE_SHARE: usize = 128;
+
+/// What one attempt at a query runs with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Settings {
+    partitions: usize,
+    batch_rows: usize,
+    sort_merge_bytes: usize,
+    /// Bytes of which no operator is refused.
+    little_bytes: usize,
+    /// Whether joins hold one side in a hash table, which cannot spill; else both are sorted.
+    joins_by_hash: bool,
+}
+
+impl Settings {
+    /// While everything fits. Rows of inputs weigh `row_bytes` each.
+    pub(super) fn ample(engine: &Engine, row_bytes: usize) -> Self {
+        Self {
+            partitions: engine.partitions(),
+            batch_rows: batch_rows(row_bytes).min(BATCH_ROWS_MAX),
+            sort_merge_bytes: engine.sort_merge_bytes(),
+            little_bytes: 0,
+            joins_by_hash: true,
+        }
+    }
+
+    /// What to run with when memory ran out; `None` when nothing is left to try.
+    pub(super) fn tighter(self, engine: &Engine) -> Option<Self> {
+        self.joins_by_hash.then(|| Self {
+            // A plan of one partition never sorts for a join.
+            partitions: self.partitions.max(2),
+            batch_rows: self.batch_rows.min(BATCH_ROWS_TIGHT),
+            sort_merge_bytes: self.sort_merge_bytes.min(SORT_MERGE_BYTES_TIGHT),
+            little_bytes: engine.limit_bytes() / LITTLE_SHARE,
+            joins_by_hash: false,
+        })
+    }
+
+    /// A context of `engine` with these settings.
+    pub(super) fn context(self, engine: &Engine) -> Result<SessionContext, Failure> {
+        let mut config = SessionConfig::new()
+            .with_target_partitions(self.partitions)
+            .with_batch_size(self.batch_rows)
+            .with_sort_spill_reservation_bytes(self.sort_merge_bytes)
+            .with_spill_compression(SpillCompression::Lz4Frame);
+        config.options_mut().optimizer.prefer_hash_join = self.joins_by_hash;
+        let runtime = engine.runtime();
+        let pool = QueryPool::new(Arc::clone(&runtime.memory_pool), self.little_bytes);
+        let runtime = RuntimeEnvBuilder::from_runtime_env(runtime)
+            .with_memory_pool(Arc::new(pool))
+            .build_arc()
+            .map_err(failure)?;
+        Ok(SessionContext::new_with_config_rt(config, runtime))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::engine;
+
+    #[test]
+    fn there_is_one_thing_left_to_try() {
+        let engine = engine(1, 64 << 20);
+        let tight = Settings::ample(&engine, 0).tighter(&engine).unwrap();
+        assert_eq!((tight.partitions, tight.batch_rows), (2, BATCH_ROWS_TIGHT));
+        assert_eq!(tight.tighter(&engine), None);
+    }
+}
