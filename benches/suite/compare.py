@@ -29,7 +29,7 @@ ROUNDS = 5
 SLOW = 10.0
 
 #: Whose answer is believed first when answers differ.
-ORACLES = ("duckdb", "polars", "datafusion", "python", "daft", "ray", "raceline")
+ORACLES = ("duckdb", "polars", "datafusion", "python", "torch", "daft", "ray", "raceline")
 
 #: Why a cell is left out whose engine the user did not name.
 NOT_ASKED = "not asked for"
@@ -59,7 +59,7 @@ def compare(workload: Workload, variant: str, options: Options) -> dict[str, Any
     scale, limit_bytes = options.scale, None
     if limit is not None:
         if (reason := usable()) is not None:
-            return {"skipped": f"no memory limit can be set: {reason}", "cells": {}, "ratios": {}}
+            return _skipped(scale, f"no memory limit can be set: {reason}")
         limit_bytes = limit.smoke_bytes if options.smoke else limit.full_bytes
         limit_bytes = options.limit_bytes or limit_bytes
         scale = limit.smoke_scale if options.smoke else scale
@@ -75,6 +75,12 @@ def compare(workload: Workload, variant: str, options: Options) -> dict[str, Any
         "ratios": {} if options.smoke else _ratios(cells),
         "left_out": left_out,
     }
+
+
+def _skipped(scale: float, why: str) -> dict[str, Any]:
+    """A variant that cannot be run here."""
+    nothing: dict[str, Any] = {"cells": {}, "ratios": {}, "left_out": {}}
+    return {"skipped": why, "scale": scale, "limit_bytes": None} | nothing
 
 
 def _taking_part(
@@ -164,6 +170,8 @@ class _Run:
                 "cpu_seconds": round(measured.cpu_seconds, 3),
                 "peak_bytes": measured.peak_bytes,
             }
+            kept = sum(path.stat().st_size for path in out.rglob("*.parquet") if path.is_file())
+            found["spilled_bytes"] = max(measured.written_bytes - kept, 0)
             if found["outcome"] != "ok":
                 return found
             if measured.returncode != 0:
@@ -263,6 +271,10 @@ def _void_parts_that_differ(cells: dict[str, dict[str, Any]]) -> None:
                 one["parts"].pop(part, None)
 
 
+#: Figures of which the most of all runs counts, and which do not grow with the work.
+_MOST = ("peak_bytes", "spilled_bytes")
+
+
 def counted(cell: dict[str, Any]) -> list[dict[str, Any]]:
     """The runs of a cell that count: all but the warm-up, or that when there is no other."""
     fine = [one for one in cell["runs"] if one["outcome"] == "ok"]
@@ -277,7 +289,7 @@ def figure(cell: dict[str, Any], name: str) -> float | None:
     kept = [value for value in values if value is not None]
     if not kept:
         return None
-    return max(kept) if name == "peak_bytes" else median(kept)
+    return max(kept) if name in _MOST else median(kept)
 
 
 def _ratios(cells: dict[str, dict[str, Any]]) -> dict[str, dict[str, list[float]]]:
@@ -310,8 +322,10 @@ def _spread(ours: dict[str, Any], other: dict[str, Any], what: str) -> list[floa
 
 def _value(one: dict[str, Any], what: str, share: float) -> float | None:
     """A figure of a run, for all of the work where it did a share: only its run grows with it."""
-    if what in ("peak_bytes", "cpu_seconds") and share != 1:
-        return float(one[what]) if what == "peak_bytes" else None
+    if what == "cpu_seconds" and share != 1:
+        return None
+    if what in _MOST:
+        return float(one[what]) if what in one else None
     if what == "total_seconds":
         return float(one[what]) + one["run_seconds"] * (1 / share - 1)
     value = one.get(what, one.get("parts", {}).get(what, one.get("figures", {}).get(what)))

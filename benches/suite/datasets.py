@@ -12,12 +12,12 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import numpy as np
     import pyarrow as pa
 
 _EDITION = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:8]
@@ -38,11 +38,16 @@ def made(name: str, scale: float, fill: Callable[[Path], None]) -> Path:
     folder = FOLDER / f"{name}-{scale:g}"
     if not folder.exists():
         # Renamed when it is whole: a run that is ended leaves nothing that looks finished.
-        unfinished = FOLDER / f".{folder.name}"
-        shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.mkdir(parents=True)
-        fill(unfinished)
-        unfinished.rename(folder)
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        unfinished = Path(tempfile.mkdtemp(prefix=".", dir=FOLDER))
+        try:
+            fill(unfinished)
+            unfinished.rename(folder)
+        except OSError:
+            if not folder.exists():  # Else another process was faster.
+                raise
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
     return folder
 
 
@@ -162,43 +167,42 @@ def _nested_orders(folder: Path, scale: float) -> None:
 
     random = np.random.default_rng(15)
     rows = max(int(1_000_000 * scale) // 8, 1)
-    words = [
-        "furiously",
-        "final",
-        "packages",
-        "sleep",
-        "carefully",
-        "pending",
-        "deposits",
-        "haggle",
-    ]
     for number in range(8):
         with (folder / f"{number}.jsonl").open("w") as file:
-            for at in range(rows):
-                file.write(json.dumps(_order(random, number * rows + at, words)) + "\n")
+            for first in range(number * rows, (number + 1) * rows, 10_000):
+                count = min(10_000, (number + 1) * rows - first)
+                # Drawn at once: a draw a value would take minutes.
+                draws = random.integers(0, 1 << 40, (count, 36)).tolist()
+                file.writelines(_order(first + at, iter(some)) for at, some in enumerate(draws))
 
 
-def _order(random: np.random.Generator, key: int, words: list[str]) -> dict[str, Any]:
+_WORDS = ("furiously", "final", "packages", "sleep", "carefully", "pending", "deposits", "haggle")
+
+
+def _order(key: int, draw: Iterator[int]) -> str:
+    """A line of JSON."""
+    customer = next(draw) % 150_000
     lines = [
         {
-            "part": int(random.integers(0, 200_000)),
-            "quantity": int(random.integers(1, 51)),
-            "price": int(random.integers(100, 10_000_000)) / 100,
+            "part": next(draw) % 200_000,
+            "quantity": 1 + next(draw) % 50,
+            "price": (100 + next(draw) % 10_000_000) / 100,
         }
-        for _ in range(int(random.integers(1, 8)))
+        for _ in range(1 + next(draw) % 7)
     ]
-    return {
+    order = {
         "key": key,
-        "status": "OFP"[int(random.integers(0, 3))],
+        "status": "OFP"[next(draw) % 3],
         "customer": {
-            "key": int(random.integers(0, 150_000)),
-            "nation": int(random.integers(0, 25)),
-            "name": f"Customer#{int(random.integers(0, 150_000)):09}",
+            "key": customer,
+            "nation": next(draw) % 25,
+            "name": f"Customer#{customer:09}",
         },
         "total": round(sum(line["price"] for line in lines), 2),
         "lines": lines,
-        "comment": " ".join(words[at] for at in random.integers(0, 8, 8)),
+        "comment": " ".join(_WORDS[next(draw) % 8] for _ in range(8)),
     }
+    return json.dumps(order) + "\n"
 
 
 def late_keys(scale: float) -> Path:

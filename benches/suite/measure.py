@@ -36,6 +36,8 @@ class Measured:
     #: Most memory held at once: anonymous and shared memory of the group, or the sum of the
     #: proportional set sizes of the tree where no group can be made.
     peak_bytes: int
+    #: What it and its descendants wrote to files on disk, whether or not those were removed again.
+    written_bytes: int
     #: Whether it was ended because it took too long.
     timed_out: bool
     #: Whether the kernel ended one of its processes at the memory limit.
@@ -86,6 +88,7 @@ def run(
             err.read(),
             watch.cpu_seconds,
             watch.peak_bytes if group is None else group.peak_bytes,
+            watch.written_bytes,
             timed_out,
             group is not None and group.kills() > 0,
         )
@@ -106,6 +109,7 @@ class _Watch:
         self._group = group
         self.cpu_seconds = 0.0
         self.peak_bytes = 0
+        self.written_bytes = 0
 
     def wait(self, most_seconds: float) -> tuple[int, bool]:
         """Returns the program's exit code and whether it was ended for its time."""
@@ -131,6 +135,7 @@ class _Watch:
             if pid == 0:
                 return code
             self.cpu_seconds += usage.ru_utime + usage.ru_stime
+            self.written_bytes += usage.ru_oublock * 512
             if pid == self._pid:
                 code = os.waitstatus_to_exitcode(status)
 

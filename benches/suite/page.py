@@ -7,7 +7,7 @@ from typing import Any
 from suite import engines
 from suite.cells import OURS, Workload
 from suite.compare import counted, figure
-from suite.goals import MEAN, WORST, Judged, geometric_mean, judge, part_ratios, parts_of
+from suite.goals import Judged, geometric_mean, judge, part_ratios, parts_of
 
 HEAD = """# Benchmarks
 
@@ -25,12 +25,19 @@ HOW = """## How it is measured
 
 Each cell is a program of its own in a fresh process on two CPUs, with all that descends from it.
 The cells of a variant run in turns, every other round backwards, up to five rounds; the first one
-is dropped. *Run* is the work alone; *in all* begins with the process, imports and start-up
-included; both are medians. *CPU* is that of all processes. *Peak* is the most memory that the
-process tree held at once. *Ours / its* is Raceline's run time over that cell's in the same round:
-the median, and the least and the most; below 1, Raceline is faster. The answers of all cells of a
-variant must be equal, whatever the order of their rows, or a cell is void. A cell that took ten
-times as long as Raceline is measured once more and no oftener. What failed is shown as such.
+is dropped.
+
+- *Run* is the work alone; *in all* begins with the process, imports and start-up included; both
+  are medians. *CPU* is that of all processes.
+- *Peak* is the most memory that the process tree held at once. *Spilled* is what it wrote to disk
+  besides its answer, other temporary files included.
+- *Ours / its* is Raceline's run time over that cell's in the same round: the median, and the least
+  and the most; below 1, Raceline is faster. *Of CPU* is the same of CPU time, start-up included,
+  which a shared machine disturbs less.
+
+The answers of all cells of a variant must be equal, whatever the order of their rows, or a cell is
+void. A cell that took ten times as long as Raceline is measured once more and no oftener. What
+failed is shown as such.
 
 How each engine is started:
 
@@ -160,29 +167,35 @@ def _variant(variant: str, found: dict[str, Any]) -> str:
     if "skipped" in found:
         return "".join(lines) + f"Skipped: {found['skipped']}\n\n"
     lines.append(
-        "| cell | run s | in all s | CPU s | peak MiB | runs | ours / its |\n"
-        "|---|---|---|---|---|---|---|\n"
+        "| cell | run s | in all s | CPU s | peak MiB | spilled MiB | runs | ours / its "
+        "| of CPU |\n"
+        "|---|---|---|---|---|---|---|---|---|\n"
     )
     lines += [_row(name, cell, found["ratios"]) for name, cell in found["cells"].items()]
     for name, why in found["left_out"].items():
-        lines.append(f"| {name} | left out: {why} | | | | | |\n")
+        lines.append(f"| {name} | left out: {why} | | | | | | | |\n")
     return "".join(lines) + "\n" + _parts(found)
 
 
 def _row(name: str, cell: dict[str, Any], ratios: dict[str, Any]) -> str:
     if cell["outcome"] != "ok":
-        return f"| {name} | **{_cut(cell['outcome'])}** | | | | {len(cell['runs'])} | |\n"
+        return f"| {name} | **{_cut(cell['outcome'])}** | | | | | {len(cell['runs'])} | | |\n"
     run, total = figure(cell, "run_seconds") or 0.0, figure(cell, "total_seconds") or 0.0
     cpu = figure(cell, "cpu_seconds")
     peak = (figure(cell, "peak_bytes") or 0) / 2**20
-    ratio = _spread(ratios[name]["run_seconds"]) if "run_seconds" in ratios.get(name, {}) else ""
+    spilled = figure(cell, "spilled_bytes")
+    ratio, of_cpu = (
+        _spread(ratios[name][what]) if what in ratios.get(name, {}) else ""
+        for what in ("run_seconds", "cpu_seconds")
+    )
     label = name if cell["share"] == 1 else f"{name}, from {cell['share']:g} of the work"
     label += f" ({cell['note']})" if cell.get("note") else ""
     if failed := cell.get("failures"):
         label += f" (without {', '.join(failed)})"
     return (
         f"| {label} | {run:.3g} | {total:.3g} | {'' if cpu is None else f'{cpu:.3g}'} | {peak:.0f} "
-        f"| {len(counted(cell))} | {ratio} |\n"
+        f"| {'' if spilled is None else f'{spilled / 2**20:.0f}'} "
+        f"| {len(counted(cell))} | {ratio} | {of_cpu} |\n"
     )
 
 
@@ -210,6 +223,3 @@ def _parts(found: dict[str, Any]) -> str:
     shown = [f"{geometric_mean(ratios):.3g}" if ratios else "" for ratios in means]
     lines.append("| ours / its, geometric mean | " + " | ".join(shown) + " |\n")
     return "".join(lines) + "\n"
-
-
-__all__ = ["MEAN", "WORST", "Taken", "page"]

@@ -147,23 +147,26 @@ def lone_process():
     return run
 
 
-def busy_grandchild():
+def busy_grandchild(file):
     sys.path.insert(0, str(BENCHES))
-    spin = "import time\nwhile time.process_time() < 0.5: pass"
+    write = "open(sys.argv[1], 'wb').write(bytes(8 << 20))"
+    spin = f"import sys, time\n{write}\nwhile time.process_time() < 0.5: pass"
     code = (
         "import os, subprocess, sys\n"
         "if os.fork() == 0:\n"
-        f"    subprocess.run([sys.executable, '-c', {spin!r}])\n"
+        f"    subprocess.run([sys.executable, '-c', {spin!r}, {str(file)!r}])\n"
         "    os._exit(0)\n"
         "print('done')\n"
     )
     return dataclasses.asdict(measured(code))
 
 
-def test_times_of_orphans_count(lone_process):
-    found = lone_process(busy_grandchild)
+def test_what_orphans_take_and_write_counts(lone_process, tmp_path):
+    found = lone_process(busy_grandchild, tmp_path / "file")
     assert found["out"] == "done\n"
     assert 0.5 <= found["cpu_seconds"] < 20
+    # Where temporary files are in memory, none are written to disk.
+    assert found["written_bytes"] == 0 or found["written_bytes"] >= 8 << 20
 
 
 def endless():
@@ -206,6 +209,7 @@ def a_run(number, seconds, checksum="c", **others):
         "total_seconds": seconds + 1,
         "cpu_seconds": seconds,
         "peak_bytes": 1 << 20,
+        "spilled_bytes": 3 << 20,
         "rows": 1,
         "checksum": checksum,
         "parts": {},
@@ -312,7 +316,13 @@ def test_the_page_tells_goals_met_missed_and_not_measured_and_losses():
             "scale": 0.5,
             "limit_bytes": None,
             "cells": {"raceline": ours, "duckdb": peer, "ray": ray},
-            "ratios": {"duckdb": {"run_seconds": [2.0, 1.5, 2.5], "b": [4.0, 3.0, 5.0]}},
+            "ratios": {
+                "duckdb": {
+                    "run_seconds": [2.0, 1.5, 2.5],
+                    "b": [4.0, 3.0, 5.0],
+                    "cpu_seconds": [1.5, 1.5, 1.5],
+                }
+            },
             "left_out": {"daft": "daft is not installed"},
         }
     }
@@ -334,9 +344,9 @@ def test_the_page_tells_goals_met_missed_and_not_measured_and_losses():
         "| w, v | all parts | 1 | 2 (duckdb) | **missed** |",
         "| w, v | each part | 3 | 4 (b) | **missed** |",
         "| w, v, b | duckdb | 4 (3 to 5) |",
-        "| duckdb | 2 | 3 | 2 | 1 | 1 | 2 (1.5 to 2.5) |",
-        "| ray | **out of memory** | | | | 1 | |",
-        "| daft | left out: daft is not installed | | | | | |",
+        "| duckdb | 2 | 3 | 2 | 1 | 3 | 1 | 2 (1.5 to 2.5) | 1.5 (1.5 to 1.5) |",
+        "| ray | **out of memory** | | | | | 1 | | |",
+        "| daft | left out: daft is not installed | | | | | | | |",
         "At 0.5 of the full size.",
     ):
         assert line in text, text
@@ -347,6 +357,27 @@ def test_the_page_tells_goals_met_missed_and_not_measured_and_losses():
     figure = bars(variants)
     assert "out of memory" in figure
     assert figure == bars(variants)
+
+
+def test_a_variant_without_its_limit_is_skipped_by_name(monkeypatch):
+    from suite import compare
+    from suite.cells import Limit, Workload
+    from suite.page import _variant
+
+    monkeypatch.setattr(compare, "usable", lambda: "no memory controller")
+    limits = {"v": Limit(1 << 30, 1 << 29, 0.1)}
+    workload = Workload(0, "w", "?", ("v",), lambda *_: BENCHES, limits=limits)
+    workload.cell("raceline")(lambda task: None)
+    found = compare.compare(workload, "v", compare.Options())
+    text = "no memory limit can be set: no memory controller"
+    assert (found["cells"], found["skipped"]) == ({}, text)
+    assert _variant("v", found) == f"### v\n\nSkipped: {text}\n\n"
+
+
+def test_every_engine_can_be_trusted_or_not():
+    from suite import cells, compare
+
+    assert set(compare.ORACLES) == set(cells.PACKAGES)
 
 
 def test_every_workload_has_cells_of_ours_and_goals_that_name_cells():
@@ -367,3 +398,33 @@ def test_every_workload_has_cells_of_ours_and_goals_that_name_cells():
             assert goal.of in {cell.name for cell in workload.cells_of(goal.variant)}
             looked_at += 1
     assert looked_at > 10
+
+
+def test_data_is_made_once_and_never_left_half(tmp_path, monkeypatch):
+    from suite import datasets
+
+    monkeypatch.setattr(datasets, "FOLDER", tmp_path / "data")
+    made = []
+
+    def fill(folder):
+        made.append(folder)
+        (folder / "0.txt").write_text("rows")
+
+    def fail(folder):
+        fill(folder)
+        raise ValueError("no room")
+
+    with pytest.raises(ValueError, match="no room"):
+        datasets.made("some", 0.5, fail)
+    assert list((tmp_path / "data").iterdir()) == []
+    folder = datasets.made("some", 0.5, fill)
+    assert datasets.made("some", 0.5, fail) == folder
+    assert (folder / "0.txt").read_text() == "rows"
+    assert len(made) == 2
+
+    def overtaken(own):
+        fill(own)
+        datasets.made("other", 1.0, fill)
+
+    assert [path.name for path in datasets.made("other", 1.0, overtaken).iterdir()] == ["0.txt"]
+    assert sorted(path.name for path in (tmp_path / "data").iterdir()) == ["other-1", "some-0.5"]
