@@ -34,7 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("workloads", nargs="*", metavar="WORKLOAD", help=", ".join(NAMES))
     parser.add_argument("--smoke", action="store_true", help="only see whether the answers agree")
-    parser.add_argument("--variants", help="only these, separated by commas")
+    parser.add_argument("--variant", action="append", help="only this one; may come again")
     parser.add_argument("--engines", help="only these, separated by commas")
     parser.add_argument("--scale", type=float, help="1 is the full size")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
@@ -55,12 +55,11 @@ def main() -> None:
     if given.smoke and given.jobs > 1 and len(names) > 1:
         _side_by_side(names, given)
         return
-    only = None if given.variants is None else given.variants.split(",")
     wrong: list[str] = []
     compared = 0
     for name in names:
         workload = find(name)
-        for variant in only or workload.variants:
+        for variant in given.variant or workload.variants:
             if variant not in workload.variants:
                 continue
             found = compare(workload, variant, options)
@@ -79,7 +78,9 @@ def _side_by_side(names: list[str], given: argparse.Namespace) -> None:
     """Runs each workload in a process of its own, as many at once as are asked for."""
     began = time.monotonic()
     options = ["--smoke", "--jobs", "1"]
-    for option in ("variants", "engines", "scale", "memory_limit"):
+    for variant in given.variant or []:
+        options += ["--variant", variant]
+    for option in ("engines", "scale", "memory_limit"):
         value = getattr(given, option)
         options += [] if value is None else [f"--{option.replace('_', '-')}", str(value)]
 

@@ -10,6 +10,7 @@ from suite.cells import Workload
 NAMES = (
     "seed",
     "sizes",
+    "tpch",
     "groupby",
     "sort",
     "images",
