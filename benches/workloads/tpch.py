@@ -14,8 +14,8 @@ from suite.goals import MEAN, WORST
 
 QUERIES = Path(__file__).parent.parent / "tpch"
 
-#: What holds of decimals and not of doubles, whose sums differ in their last digits: bounds that are
-#: sums, and a sum that is compared with itself, added up in another order.
+#: What holds of decimals and not of doubles, whose sums differ in their last digits: bounds that
+#: are sums, and a sum that is compared with itself, added up in another order.
 DOUBLES = {
     "0.06 - 0.01": "0.05",
     "0.06 + 0.01": "0.07",
