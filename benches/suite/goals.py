@@ -23,9 +23,13 @@ class Judged:
     measured: float | None
     #: The cell that it was compared with, or what is missing.
     against: str
+    #: Whether the cell that the goal is for failed or was void.
+    failed: bool = False
 
     def met(self) -> bool | None:
-        """None when nothing was measured."""
+        """None when nothing was measured; a cell that did not come to its end misses its goal."""
+        if self.failed:
+            return False
         return None if self.measured is None else self.measured <= self.goal.at_most
 
 
@@ -39,17 +43,19 @@ def _judge(goal: Goal, variants: Variants) -> Judged:
     there = variants.get(goal.other_variant or goal.variant, {}).get("cells", {})
     if goal.of not in here:
         return Judged(goal, None, "not run")
+    if here[goal.of]["outcome"] != "ok":
+        return Judged(goal, None, here[goal.of]["outcome"], failed=True)
     if goal.figure in (MEAN, WORST):
         ratios = part_ratios(here, goal.of, goal.against)
         if not ratios:
-            return Judged(goal, None, here[goal.of]["outcome"])
+            return Judged(goal, None, "peer not run")
         if goal.figure == MEAN:
             return Judged(goal, geometric_mean(ratios), " or ".join(goal.against))
         part = max(ratios, key=lambda name: ratios[name])
         return Judged(goal, ratios[part], part)
     measured = figure(here[goal.of], goal.figure)
     if measured is None:
-        return Judged(goal, None, here[goal.of]["outcome"])
+        return Judged(goal, None, "no such figure")
     if not goal.against:
         return Judged(goal, measured, "")
     others = {name: figure(there[name], goal.figure) for name in goal.against if name in there}

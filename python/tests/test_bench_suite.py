@@ -303,6 +303,7 @@ def test_the_page_tells_goals_met_missed_and_not_measured_and_losses():
         Goal("not far", "v", 3.0, against=("duckdb",)),
         Goal("of a peer", "v", 1.0, against=("ray",)),
         Goal("size", "v", 2 << 20, figure="peak_bytes"),
+        Goal("of one that fails", "v", 1.0, of="ray", against=("duckdb",)),
         Goal("all parts", "v", 1.0, against=("duckdb",), figure="geometric mean"),
         Goal("each part", "v", 3.0, against=("duckdb",), figure="worst part"),
     )
@@ -341,6 +342,7 @@ def test_the_page_tells_goals_met_missed_and_not_measured_and_losses():
         "| w, v | not far | 3 | 2 (duckdb) | met |",
         "| w, v | of a peer | 1 |  (out of memory) | **not measured** |",
         "| w, v | size | 2 MiB | 1 MiB | met |",
+        "| w, v | of one that fails | 1 |  (out of memory) | **missed** |",
         "| w, v | all parts | 1 | 2 (duckdb) | **missed** |",
         "| w, v | each part | 3 | 4 (b) | **missed** |",
         "| w, v, b | duckdb | 4 (3 to 5) |",
