@@ -17,7 +17,7 @@ workload = Workload(
     ),
     variants=("ample", "limited"),
     data=lambda _variant, scale: wide_integers(scale),
-    limits={"limited": Limit(full_bytes=450 << 20, smoke_bytes=264 << 20, smoke_scale=0.1)},
+    limits={"limited": Limit(full_bytes=450 << 20, smoke_bytes=320 << 20, smoke_scale=0.1)},
     goals=(
         Goal(
             "ample, of the best of the others",
