@@ -272,6 +272,20 @@ def test_files_of_one_table_are_held_to_its_columns(tmp_path):
         raceline.sql(f"select a from '{tmp_path}/*/*.parquet'").take_all()
 
 
+def test_files_that_a_run_may_lose_are_read_by_our_reader(tmp_path):
+    raceline.from_items([{"a": 1}, {"a": 2}]).write_parquet(str(tmp_path))
+    (tmp_path / "zzz.parquet").write_bytes(b"PAR1 and nothing else")
+    table = raceline.read_parquet(str(tmp_path))
+    context = raceline.data.DataContext.get_current()
+    context.max_errored_blocks = 1
+    try:
+        assert raceline.sql("select sum(a) as s from t", t=table).take_all() == [{"s": 3}]
+    finally:
+        context.max_errored_blocks = 0
+    with pytest.raises(raceline.errors.SourceError, match="not a Parquet file"):
+        raceline.sql("select sum(a) as s from t", t=table).take_all()
+
+
 # What is said of mistakes.
 
 

@@ -227,8 +227,7 @@ fn is_port(provider: &Arc<dyn TableProvider>, port: &PortTable) -> bool {
 /// `plan` with numbers behind the names of columns that come again.
 fn with_distinct_names(plan: LogicalPlan) -> Result<LogicalPlan, DataFusionError> {
     let schema = Arc::clone(plan.schema());
-    let mut taken: HashSet<&str> =
-        schema.fields().iter().map(|field| field.name().as_str()).collect();
+    let taken: HashSet<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
     if taken.len() == schema.fields().len() {
         return Ok(plan);
     }
@@ -246,7 +245,6 @@ fn with_distinct_names(plan: LogicalPlan) -> Result<LogicalPlan, DataFusionError
         given.insert(name.clone());
         columns.push(column.alias(name));
     }
-    taken.clear();
     LogicalPlanBuilder::from(plan).project(columns)?.build()
 }
 

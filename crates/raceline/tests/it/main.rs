@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 mod pipeline;
+mod sql;
 mod tables;
 
 use arrow::array::{AsArray, RecordBatch};
