@@ -34,6 +34,6 @@ pub use source::{Source, SplitReader};
 pub use spill::{
     BlockReader, Exchange, ExchangePartition, FolderRefusal, KeptRows, Refusal, SessionFolder,
     SpillBlock, SpillBuffer, SpillError, SpillFile, SpillFolder, SpillLog, SpillOptions,
-    SpillReader, SpillStore, SpillWriter, sweep_folders,
+    SpillReader, SpillStore, SpillWriter, compact, sweep_folders,
 };
 pub use worker_memory::{Relief, Then, WorkerMemory};

@@ -14,11 +14,11 @@ mod udf;
 mod write;
 
 pub use aggregate::{Aggregate, AggregateKind};
-pub use node::{Cut, Node, Projection, SortKey, Source};
+pub use node::{Cut, Node, Projection, ShuffleScope, SortKey, Source};
 pub use query::Query;
 pub use scan::{
-    CsvReadOptions, FileFormat, FileScan, FileSplit, ImageReadOptions, JsonReadOptions,
-    PartitionStyle, ScanRequest, TextReadOptions,
+    CsvReadOptions, FileFormat, FileScan, FileShuffle, FileSplit, ImageReadOptions,
+    JsonReadOptions, PartitionStyle, ScanRequest, TextReadOptions,
 };
 pub use udf::{
     BatchFormat, BatchLimits, CostLimit, NativeFunction, OnError, Passed, UdfBody, UdfColumns,

@@ -96,6 +96,20 @@ pub struct SortKey {
     pub descending: bool,
 }
 
+/// What a shuffle moves, and how far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ShuffleScope {
+    /// Each row, anywhere.
+    Rows,
+    /// Each row, drawn from so many that are held.
+    Window {
+        /// Rows that are held; at least 1.
+        rows: usize,
+    },
+    /// Each batch, anywhere; its rows stay together.
+    Batches,
+}
+
 /// A logical plan: an inert tree of nodes.
 ///
 /// Column names are resolved when a schema is known, which behind an opaque function is when
@@ -173,6 +187,15 @@ pub enum Node {
         /// How.
         cut: Cut,
     },
+    /// Puts rows into a random order.
+    Shuffle {
+        /// Input.
+        input: Arc<Self>,
+        /// What the order depends on, beside the input.
+        seed: u64,
+        /// What is moved, and how far.
+        scope: ShuffleScope,
+    },
     /// Writes files; the result is one row a file: `path`, `rows`, `bytes`.
     Write {
         /// Input.
@@ -195,6 +218,7 @@ impl Node {
             | Self::Sort { input, .. }
             | Self::Aggregate { input, .. }
             | Self::Repartition { input, .. }
+            | Self::Shuffle { input, .. }
             | Self::Write { input, .. } => vec![input],
             Self::Union { inputs } | Self::Zip { inputs } | Self::Relational { inputs, .. } => {
                 inputs.iter().collect()
@@ -220,6 +244,13 @@ impl Node {
             Self::Zip { inputs } => format!("Zip({} inputs)", inputs.len()),
             Self::Relational { query, .. } => query.to_string(),
             Self::Repartition { cut, .. } => cut.to_string(),
+            Self::Shuffle { seed, scope, .. } => match scope {
+                ShuffleScope::Rows => format!("RandomShuffle(seed={seed})"),
+                ShuffleScope::Window { rows } => {
+                    format!("RandomShuffle(window={rows}, seed={seed})")
+                }
+                ShuffleScope::Batches => format!("RandomizeBlockOrder(seed={seed})"),
+            },
             Self::Write { spec, .. } => format!("Write({})", spec.path),
         }
     }

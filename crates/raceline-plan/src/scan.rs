@@ -101,10 +101,47 @@ pub struct FileScan {
     pub include_paths: bool,
     /// File name endings to take (without dot, any case); `None` takes all.
     pub extensions: Option<Vec<String>>,
+    /// How the order of the files is made random; `None` is the order of their paths.
+    pub shuffle: Option<FileShuffle>,
     /// The schema, when the user declared it.
     pub schema: Option<SchemaRef>,
     /// What the rest of the plan needs of the scan.
     pub request: ScanRequest,
+}
+
+/// A random order of files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FileShuffle {
+    /// What the order depends on, beside the files; `None` is another order each time.
+    pub seed: Option<u64>,
+    /// Whether each run has an order of its own, which depends on its number as well.
+    pub reseeds: bool,
+}
+
+impl FileShuffle {
+    /// The seed of the run that so many ran before. A run's own is what Ray Data makes of it:
+    /// Python's `hash((seed, execution)) % 2**32`.
+    #[must_use]
+    pub fn seed_of(self, execution: u64) -> Option<u64> {
+        match self.seed {
+            Some(seed) if self.reseeds => Some(pair_hash(seed, execution) % (1 << 32)),
+            seed => seed,
+        }
+    }
+}
+
+/// Python's hash of a tuple of two ints that are not negative.
+fn pair_hash(first: u64, second: u64) -> u64 {
+    const PRIME_1: u64 = 11_400_714_785_074_694_791;
+    const PRIME_2: u64 = 14_029_467_366_897_019_727;
+    const PRIME_5: u64 = 2_870_177_450_012_600_261;
+    const INT_MODULUS: u64 = (1 << 61) - 1;
+    let mut hash = PRIME_5;
+    for number in [first, second] {
+        hash = hash.wrapping_add((number % INT_MODULUS).wrapping_mul(PRIME_2));
+        hash = hash.rotate_left(31).wrapping_mul(PRIME_1);
+    }
+    hash.wrapping_add(2 ^ PRIME_5 ^ 3_527_539)
 }
 
 /// What a plan needs of a scan. A source does as much of it as it can.
@@ -155,4 +192,19 @@ pub struct FileSplit {
     pub range: Option<Range<u64>>,
     /// Partition columns and values from the folders, in folder order.
     pub partition_values: Vec<(Arc<str>, Arc<str>)>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_have_the_seeds_that_python_gives_them() {
+        let shuffle = |seed, reseeds| FileShuffle { seed, reseeds };
+        let seeds = [0, 1, 2].map(|execution| shuffle(Some(7), true).seed_of(execution));
+        assert_eq!(seeds, [Some(2_465_645_771), Some(2_085_039_140), Some(3_752_577_270)]);
+        assert_eq!(shuffle(Some(u64::MAX), true).seed_of(3), Some(1_224_486_991));
+        assert_eq!(shuffle(Some(7), false).seed_of(3), Some(7));
+        assert_eq!(shuffle(None, true).seed_of(3), None);
+    }
 }

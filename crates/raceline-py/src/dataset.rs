@@ -107,6 +107,18 @@ impl Dataset {
         Self::new(self.inner.repartition(cut))
     }
 
+    fn random_shuffle(&self, seed: u64) -> Self {
+        Self::new(self.inner.random_shuffle(seed))
+    }
+
+    fn window_shuffle(&self, rows: usize, seed: u64) -> Self {
+        Self::new(self.inner.window_shuffle(rows, seed))
+    }
+
+    fn randomize_block_order(&self, seed: u64) -> Self {
+        Self::new(self.inner.randomize_batch_order(seed))
+    }
+
     fn aggregate(&self, keys: Vec<String>, aggs: Vec<AggregateTuple>) -> PyResult<Self> {
         let aggregates = aggs.into_iter().map(read_aggregate).collect::<PyResult<_>>()?;
         Ok(Self::new(self.inner.aggregate(keys, aggregates)))

@@ -8,9 +8,10 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use raceline::{
-    BatchFormat, BatchLimits, CostLimit, CsvReadOptions, FileFormat, FileScan, ImageReadOptions,
-    JsonReadOptions, OnError, PartitionStyle, Passed, Resources, SaveMode, ScanRequest,
-    TextReadOptions, UdfBody, UdfColumns, UdfKind, UdfSpec, UdfWorkers, WriteFormat, WriteSpec,
+    BatchFormat, BatchLimits, CostLimit, CsvReadOptions, FileFormat, FileScan, FileShuffle,
+    ImageReadOptions, JsonReadOptions, OnError, PartitionStyle, Passed, Resources, SaveMode,
+    ScanRequest, TextReadOptions, UdfBody, UdfColumns, UdfKind, UdfSpec, UdfWorkers, WriteFormat,
+    WriteSpec,
 };
 
 use crate::caller::Given;
@@ -62,6 +63,8 @@ pub(crate) fn read_scan(options: &Bound<'_, PyDict>) -> PyResult<FileScan> {
         partitions,
         include_paths: optional(options, "include_paths")?.unwrap_or(false),
         extensions: optional(options, "extensions")?,
+        shuffle: optional::<(Option<u64>, bool)>(options, "shuffle")?
+            .map(|(seed, reseeds)| FileShuffle { seed, reseeds }),
         schema: None,
         request: ScanRequest { projection, ..ScanRequest::default() },
     })

@@ -1,5 +1,6 @@
 //! The vocabulary of the engine: batches and where their rows came from, splits, resources,
-//! extension types, how columns of different batches become one, and the base of all errors.
+//! extension types, how columns of different batches become one, random numbers, and the base of
+//! all errors.
 //!
 //! This crate knows Arrow and nothing else: no runtime, no I/O, no DataFusion, no Python.
 
@@ -9,6 +10,7 @@ mod extension;
 mod id;
 mod lookahead;
 mod memory;
+mod random;
 mod resources;
 mod row_bytes;
 mod split;
@@ -24,6 +26,7 @@ pub use extension::{
 pub use id::{PartitionId, SplitId, StageId};
 pub use lookahead::{LOOKAHEAD_BYTES, Lookahead};
 pub use memory::{array_sliced_bytes, batch_sliced_bytes};
+pub use random::{Random, RandomDraws, RandomStream};
 pub use resources::{NANOS_PER_UNIT, ResourceError, Resources};
 pub use row_bytes::row_bytes;
 pub use split::Split;

@@ -87,6 +87,7 @@ fn scan(path: String) -> FileScan {
         partitions: PartitionStyle::Hive,
         include_paths: false,
         extensions: Some(vec!["parquet".into()]),
+        shuffle: None,
         schema: None,
         request: ScanRequest::default(),
     }

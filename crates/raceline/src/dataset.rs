@@ -1,6 +1,7 @@
 //! A lazy dataset: a plan and the session that runs it.
 
 use std::error::Error;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{Array, Int64Array};
@@ -9,8 +10,8 @@ use arrow::record_batch::RecordBatch;
 use datafusion::logical_expr::Expr;
 use raceline_exec::Snapshot;
 use raceline_plan::{
-    Aggregate, AggregateKind, BatchFormat, Cut, Node, Projection, SortKey, Source, UdfBody,
-    UdfKind, UdfSpec, WriteSpec,
+    Aggregate, AggregateKind, BatchFormat, Cut, Node, Projection, ShuffleScope, SortKey, Source,
+    UdfBody, UdfKind, UdfSpec, WriteSpec,
 };
 use raceline_types::{Failure, InternalError, Resources, unite_batches};
 
@@ -33,6 +34,8 @@ pub struct Dataset {
     plan: Arc<Node>,
     last_run: Arc<Mutex<Option<RunRecord>>>,
     errored_batches_max: u64,
+    /// Runs so far, of this dataset and those that it was made of or that were made of it.
+    executions: Arc<AtomicU64>,
 }
 
 /// A file that a write made.
@@ -48,12 +51,22 @@ pub struct WrittenFile {
 
 impl Dataset {
     pub(crate) fn new(session: Session, plan: Node) -> Self {
-        Self { session, plan: Arc::new(plan), last_run: Arc::default(), errored_batches_max: 0 }
+        Self {
+            session,
+            plan: Arc::new(plan),
+            last_run: Arc::default(),
+            errored_batches_max: 0,
+            executions: Arc::default(),
+        }
     }
 
     fn then(&self, plan: impl FnOnce(Arc<Node>) -> Node) -> Self {
         let made = Self::new(self.session.clone(), plan(Arc::clone(&self.plan)));
-        Self { errored_batches_max: self.errored_batches_max, ..made }
+        Self {
+            errored_batches_max: self.errored_batches_max,
+            executions: Arc::clone(&self.executions),
+            ..made
+        }
     }
 
     /// The plan as it was built.
@@ -155,6 +168,28 @@ impl Dataset {
         self.then(|input| Node::Repartition { input, cut })
     }
 
+    /// The rows in a random order, of which all are equally likely. It depends on `seed` and on
+    /// the rows and their order alone. Rows that do not fit into memory go to disk, once.
+    #[must_use]
+    pub fn random_shuffle(&self, seed: u64) -> Self {
+        self.then(|input| Node::Shuffle { input, seed, scope: ShuffleScope::Rows })
+    }
+
+    /// The rows, each drawn at random from `rows` of them (at least 1) that are held in memory. The
+    /// order depends on `seed` and on the order of the rows.
+    #[must_use]
+    pub fn window_shuffle(&self, rows: usize, seed: u64) -> Self {
+        let scope = ShuffleScope::Window { rows: rows.max(1) };
+        self.then(|input| Node::Shuffle { input, seed, scope })
+    }
+
+    /// The batches in a random order; the rows of each stay together. It depends on `seed` and on
+    /// how batches are cut.
+    #[must_use]
+    pub fn randomize_batch_order(&self, seed: u64) -> Self {
+        self.then(|input| Node::Shuffle { input, seed, scope: ShuffleScope::Batches })
+    }
+
     /// Aggregates by key columns, which come first in the output. Without keys the result is
     /// one row. Output order is unspecified.
     #[must_use]
@@ -192,9 +227,10 @@ impl Dataset {
     pub fn begin_run(&self) -> Result<Pending<Run>, Failure> {
         let (session, record) = (self.session.clone(), Arc::clone(&self.last_run));
         let (plan, most) = (Arc::clone(&self.plan), self.errored_batches_max);
+        let execution = self.executions.fetch_add(1, Ordering::Relaxed);
         Pending::begin(&self.session, async move {
             let plan = planner::optimize(&plan, most > 0);
-            let lowered = planner::lower(&session, &plan, most).await?;
+            let lowered = planner::lower(&session, &plan, most, execution).await?;
             let start: LastStep<Run> = Box::new(move || Run::start(session, lowered, record));
             Ok(start)
         })

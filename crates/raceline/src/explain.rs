@@ -15,7 +15,7 @@ pub(crate) async fn explain(
     errored_batches_max: u64,
 ) -> Result<String, Failure> {
     let optimized = planner::optimize(plan, errored_batches_max > 0);
-    let lowered = planner::lower(session, &optimized, errored_batches_max).await?;
+    let lowered = planner::lower(session, &optimized, errored_batches_max, 0).await?;
     let mut sections = vec![
         section("Logical Plan", &plan.to_string()),
         section("Logical Plan (Optimized)", &optimized.to_string()),

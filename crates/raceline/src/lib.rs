@@ -45,9 +45,9 @@ pub use progress::ProgressMode;
 pub use raceline_exec::{Snapshot, SpillFolder, StageSnapshot, StageState, WorkTimes};
 pub use raceline_plan::{
     Aggregate, AggregateKind, BatchFormat, BatchLimits, CostLimit, CsvReadOptions, Cut, FileFormat,
-    FileScan, ImageReadOptions, JsonReadOptions, Node, OnError, PartitionStyle, Passed, Projection,
-    Query, SaveMode, ScanRequest, SortKey, TextReadOptions, UdfBody, UdfColumns, UdfKind, UdfSpec,
-    UdfWorkers, WriteFormat, WriteSpec,
+    FileScan, FileShuffle, ImageReadOptions, JsonReadOptions, Node, OnError, PartitionStyle,
+    Passed, Projection, Query, SaveMode, ScanRequest, SortKey, TextReadOptions, UdfBody,
+    UdfColumns, UdfKind, UdfSpec, UdfWorkers, WriteFormat, WriteSpec,
 };
 pub use raceline_relational::SqlError;
 pub use raceline_types::{

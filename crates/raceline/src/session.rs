@@ -285,6 +285,11 @@ impl Session {
         &self.shared.kept_memory
     }
 
+    /// Most bytes that one shuffle may hold.
+    pub(crate) fn shuffle_bytes_max(&self) -> usize {
+        usize::try_from(self.resources().memory_bytes / 4).unwrap_or(usize::MAX)
+    }
+
     /// Tells the relational engine of every store that paths were resolved to so far.
     pub(crate) fn register_stores(&self) {
         for (url, store) in self.shared.stores.all() {

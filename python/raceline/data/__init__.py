@@ -27,6 +27,7 @@ from raceline.data.read import (
     read_text,
 )
 from raceline.data.schema import Schema
+from raceline.data.shuffling import FileShuffleConfig
 from raceline.data.sql import sql
 from raceline.data.summary import DatasetSummary
 from raceline.data.writing import SaveMode
@@ -42,6 +43,7 @@ __all__ = [
     "DatasetSummary",
     "ExecutionOptions",
     "ExecutionResources",
+    "FileShuffleConfig",
     "GroupedData",
     "MaterializedDataset",
     "Preprocessor",

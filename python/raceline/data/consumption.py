@@ -26,6 +26,7 @@ from raceline.data.iterator import (
 )
 from raceline.data.profile import Profile, StageProfile
 from raceline.data.schema import Schema
+from raceline.data.shuffling import LocalShuffle
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -179,6 +180,8 @@ class Consumption(Handle):
         batch_size: int | None = 256,
         batch_format: BatchFormat = "default",
         drop_last: bool = False,
+        local_shuffle_buffer_size: int | None = None,
+        local_shuffle_seed: int | None = None,
     ) -> Repeatable[Any]:
         """The batches, one after the other, while the dataset runs.
 
@@ -188,9 +191,16 @@ class Consumption(Handle):
             batch_size: Rows of a batch, the last one maybe fewer; None takes batches as they are.
             batch_format: As of ``map_batches``. NumPy arrays may be read-only views.
             drop_last: Whether a last batch of fewer rows is left out.
+            local_shuffle_buffer_size: Rows that are held in memory, from which those of the batches
+                are drawn at random, as by ``random_shuffle(window_rows=...)``; None keeps the
+                order.
+            local_shuffle_seed: With a seed, each iteration draws the same rows; None draws others
+                each time.
 
         Raises:
             PlanError: There is no such format, or a number is out of range.
+            ResourceError: While iterating: the rows that are held pass a quarter of the session's
+                memory.
 
         Example:
             >>> import raceline
@@ -199,7 +209,10 @@ class Consumption(Handle):
         """
         wanted = normal_batch_format(batch_format)
         _check_batches(batch_size, prefetch_batches)
-        return Repeatable(lambda: batches_of(self._native, batch_size, wanted, drop_last=drop_last))
+        shuffle = LocalShuffle(local_shuffle_buffer_size, local_shuffle_seed)
+        return Repeatable(
+            lambda: batches_of(shuffle.of(self._native), batch_size, wanted, drop_last=drop_last)
+        )
 
     def iter_torch_batches(
         self,
@@ -210,6 +223,8 @@ class Consumption(Handle):
         device: str | torch.device = "auto",
         collate_fn: Callable[[dict[str, Any]], Any] | None = None,
         drop_last: bool = False,
+        local_shuffle_buffer_size: int | None = None,
+        local_shuffle_seed: int | None = None,
         pin_memory: bool = False,
     ) -> Repeatable[Any]:
         """The batches as dicts of tensors, one after the other, while the dataset runs.
@@ -222,6 +237,8 @@ class Consumption(Handle):
             collate_fn: Makes what is returned from a dict of writable NumPy arrays; excludes
                 ``dtypes``.
             drop_last: As of ``iter_batches``.
+            local_shuffle_buffer_size: As of ``iter_batches``.
+            local_shuffle_seed: As of ``iter_batches``.
             pin_memory: Whether tensors pass through pinned memory.
 
         Raises:
@@ -237,8 +254,11 @@ class Consumption(Handle):
         """
         _check_batches(batch_size, prefetch_batches)
         conversion = TorchConversion(dtypes, device, collate_fn, pin_memory=pin_memory)
+        shuffle = LocalShuffle(local_shuffle_buffer_size, local_shuffle_seed)
         return Repeatable(
-            lambda: torch_batches_of(self._native, batch_size, conversion, drop_last=drop_last)
+            lambda: torch_batches_of(
+                shuffle.of(self._native), batch_size, conversion, drop_last=drop_last
+            )
         )
 
     def to_pandas(self, limit: int | None = None) -> pd.DataFrame:

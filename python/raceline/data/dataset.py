@@ -15,6 +15,7 @@ from raceline.data.identity import Identity
 from raceline.data.reduction import Reductions
 from raceline.data.sampling import Sampling
 from raceline.data.shaping import ShapingTransforms
+from raceline.data.shuffling import ShufflingTransforms
 from raceline.data.splitting import Splits
 from raceline.data.summary import Summaries
 from raceline.data.transforms import FunctionTransforms
@@ -37,6 +38,7 @@ class Dataset(
     Summaries,
     FunctionTransforms,
     ShapingTransforms,
+    ShufflingTransforms,
     Reductions,
     Consumption,
     Writes,

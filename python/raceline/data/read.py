@@ -12,6 +12,9 @@ All reads take the same keywords:
   not.
 * ``include_paths``: whether a column ``path`` names each row's file.
 * ``file_extensions``: endings of file names to read, without dot, in any case; None reads all.
+* ``shuffle``: ``"files"`` reads the files in another random order each time; a
+  ``FileShuffleConfig`` with a seed in one that can be had again. Rows of a file stay in order, and
+  the columns are those of the first file by its path. All files are listed first.
 * ``override_num_blocks``: without effect but a warning: batches are cut by bytes.
 
 Nothing is read before the dataset is run, except for what ``schema`` needs. Then a path that does
@@ -30,6 +33,7 @@ from raceline._session import session
 from raceline.data._arguments import column_names, path_text, several, storage_texts
 from raceline.data.blocks import warn_of_blocks
 from raceline.data.dataset import Dataset
+from raceline.data.shuffling import FileShuffle, file_shuffle
 from raceline.errors import PlanError
 
 __all__ = [
@@ -61,6 +65,7 @@ class _Files:
     partitioning: Partitioning
     include_paths: bool
     file_extensions: Sequence[str] | None
+    shuffle: FileShuffle
 
     def read(self, file_format: str, **options: Any) -> Dataset:
         """The dataset of these files.
@@ -89,6 +94,7 @@ class _Files:
             "partitioning": self.partitioning,
             "include_paths": self.include_paths,
             "extensions": extensions,
+            "shuffle": file_shuffle(self.shuffle),
             "columns": None,
         }
         return Dataset(session().read_files(shared | options))
@@ -102,6 +108,7 @@ def read_parquet(
     partitioning: Partitioning = "hive",
     include_paths: bool = False,
     file_extensions: Sequence[str] | None = ("parquet",),
+    shuffle: FileShuffle = None,
     override_num_blocks: int | None = None,
 ) -> Dataset:
     """A dataset of Parquet files.
@@ -116,6 +123,7 @@ def read_parquet(
         partitioning: See the module.
         include_paths: See the module.
         file_extensions: See the module.
+        shuffle: See the module.
         override_num_blocks: See the module.
 
     Example:
@@ -126,7 +134,7 @@ def read_parquet(
         [{'id': 0}, {'id': 1}, {'id': 2}]
     """
     warn_of_blocks(override_num_blocks)
-    files = _Files(paths, storage_options, partitioning, include_paths, file_extensions)
+    files = _Files(paths, storage_options, partitioning, include_paths, file_extensions, shuffle)
     return files.read("parquet", columns=None if columns is None else column_names(columns))
 
 
@@ -140,6 +148,7 @@ def read_csv(
     partitioning: Partitioning = "hive",
     include_paths: bool = False,
     file_extensions: Sequence[str] | None = None,
+    shuffle: FileShuffle = None,
     override_num_blocks: int | None = None,
 ) -> Dataset:
     r"""A dataset of files of comma-separated values, compressed or not by their names.
@@ -156,6 +165,7 @@ def read_csv(
         partitioning: See the module.
         include_paths: See the module.
         file_extensions: See the module.
+        shuffle: See the module.
         override_num_blocks: See the module.
 
     Raises:
@@ -173,7 +183,7 @@ def read_csv(
         if not isinstance(value, str) or len(value) != 1 or not value.isascii():
             raise PlanError(f"`{name}` must be one ASCII character, got `{value!r}`")
     warn_of_blocks(override_num_blocks)
-    files = _Files(paths, storage_options, partitioning, include_paths, file_extensions)
+    files = _Files(paths, storage_options, partitioning, include_paths, file_extensions, shuffle)
     return files.read("csv", delimiter=delimiter, quote=quote, has_header=has_header)
 
 
@@ -185,6 +195,7 @@ def read_json(
     partitioning: Partitioning = "hive",
     include_paths: bool = False,
     file_extensions: Sequence[str] | None = tuple(_JSON_EXTENSIONS),
+    shuffle: FileShuffle = None,
     override_num_blocks: int | None = None,
 ) -> Dataset:
     r"""A dataset of files of JSON objects, compressed or not by their names.
@@ -201,6 +212,7 @@ def read_json(
         partitioning: See the module.
         include_paths: See the module.
         file_extensions: See the module.
+        shuffle: See the module.
         override_num_blocks: See the module.
 
     Example:
@@ -213,7 +225,7 @@ def read_json(
     if not isinstance(lines, bool):
         raise PlanError(f"`lines` must be True or False, got `{lines!r}`")
     warn_of_blocks(override_num_blocks)
-    files = _Files(paths, storage_options, partitioning, include_paths, file_extensions)
+    files = _Files(paths, storage_options, partitioning, include_paths, file_extensions, shuffle)
     return files.read("json")
 
 
@@ -225,6 +237,7 @@ def read_text(
     partitioning: Partitioning = "hive",
     include_paths: bool = False,
     file_extensions: Sequence[str] | None = None,
+    shuffle: FileShuffle = None,
     override_num_blocks: int | None = None,
 ) -> Dataset:
     r"""A dataset of the lines of UTF-8 text files: one row a line, column ``text``.
@@ -236,6 +249,7 @@ def read_text(
         partitioning: See the module.
         include_paths: See the module.
         file_extensions: See the module.
+        shuffle: See the module.
         override_num_blocks: See the module.
 
     Example:
@@ -246,7 +260,7 @@ def read_text(
         [{'text': 'one'}, {'text': 'two'}]
     """
     warn_of_blocks(override_num_blocks)
-    files = _Files(paths, storage_options, partitioning, include_paths, file_extensions)
+    files = _Files(paths, storage_options, partitioning, include_paths, file_extensions, shuffle)
     return files.read("text", drop_empty_lines=drop_empty_lines)
 
 
@@ -257,6 +271,7 @@ def read_binary_files(
     partitioning: Partitioning = "hive",
     include_paths: bool = False,
     file_extensions: Sequence[str] | None = None,
+    shuffle: FileShuffle = None,
     override_num_blocks: int | None = None,
 ) -> Dataset:
     r"""A dataset of whole files: one row a file, column ``bytes``.
@@ -267,6 +282,7 @@ def read_binary_files(
         partitioning: See the module.
         include_paths: See the module.
         file_extensions: See the module.
+        shuffle: See the module.
         override_num_blocks: See the module.
 
     Example:
@@ -277,7 +293,7 @@ def read_binary_files(
         [{'bytes': b'\x00\x01'}]
     """
     warn_of_blocks(override_num_blocks)
-    files = _Files(paths, storage_options, partitioning, include_paths, file_extensions)
+    files = _Files(paths, storage_options, partitioning, include_paths, file_extensions, shuffle)
     return files.read("binary")
 
 
@@ -290,6 +306,7 @@ def read_images(
     partitioning: Partitioning = "hive",
     include_paths: bool = False,
     file_extensions: Sequence[str] | None = tuple(_IMAGE_EXTENSIONS),
+    shuffle: FileShuffle = None,
     override_num_blocks: int | None = None,
 ) -> Dataset:
     """A dataset of JPEG and PNG images: one row a file, column ``image``.
@@ -305,6 +322,7 @@ def read_images(
         partitioning: See the module.
         include_paths: See the module.
         file_extensions: See the module.
+        shuffle: See the module.
         override_num_blocks: See the module.
 
     Raises:
@@ -322,5 +340,5 @@ def read_images(
     if mode not in (None, "RGB", "RGBA", "L"):
         raise PlanError(f"there is no image mode `{mode!r}`", hint='pass "RGB", "RGBA" or "L"')
     warn_of_blocks(override_num_blocks)
-    files = _Files(paths, storage_options, partitioning, include_paths, file_extensions)
+    files = _Files(paths, storage_options, partitioning, include_paths, file_extensions, shuffle)
     return files.read("image", size=None if size is None else tuple(size), mode=mode)

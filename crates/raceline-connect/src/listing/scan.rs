@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use raceline_plan::{FileFormat, FileScan, FileSplit, PartitionStyle};
-use raceline_types::{Failure, Split, SplitId};
+use raceline_types::{Failure, Random, RandomStream, Split, SplitId};
 
 use super::cut::{Packer, cut, estimated_bytes};
 use super::files::{self, Found, FoundFile, Tally, names_below};
@@ -21,6 +21,8 @@ const OPEN_AHEAD: usize = 16;
 #[derive(Clone, Debug)]
 pub struct Listing {
     scan: Arc<Scan>,
+    /// Of a random order.
+    seed: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -59,7 +61,15 @@ impl Listing {
             .collect::<Result<_, ConnectError>>()?;
         let (format, extensions) = (scan.format.clone(), scan.extensions.clone());
         let partitions = scan.partitions;
-        Ok(Self { scan: Arc::new(Scan { stores, format, partitions, extensions, paths }) })
+        let scan = Scan { stores, format, partitions, extensions, paths };
+        Ok(Self { scan: Arc::new(scan), seed: None })
+    }
+
+    /// The same files, whose splits come in a random order of files that depends on `seed`. Then
+    /// all files are listed before the first split comes.
+    #[must_use]
+    pub fn shuffled(self, seed: u64) -> Self {
+        Self { seed: Some(seed), ..self }
     }
 
     /// The splits, with ids 0, 1, 2, …; the payload is an `Arc<Vec<FileSplit>>`.
@@ -74,7 +84,10 @@ impl Listing {
     pub fn splits(&self) -> BoxStream<'static, Result<Split, Failure>> {
         let format = self.scan.format.clone();
         let progress = Progress {
-            files: self.files(),
+            files: match self.seed {
+                Some(seed) => in_random_order(self.files(), seed),
+                None => self.files(),
+            },
             packer: Packer::new(&format),
             ready: VecDeque::new(),
             next_id: 0,
@@ -99,7 +112,7 @@ impl Listing {
         .boxed()
     }
 
-    /// The files, whole, in order.
+    /// The files, whole, in the order of their paths.
     ///
     /// # Errors
     /// As [`Listing::splits`].
@@ -131,6 +144,20 @@ impl Listing {
             None => Err(self.scan.no_files(BTreeSet::new()).into()),
         }
     }
+}
+
+/// All of `files`, in an order that depends on `seed`.
+fn in_random_order(
+    files: BoxStream<'static, Result<FileSplit, Failure>>,
+    seed: u64,
+) -> BoxStream<'static, Result<FileSplit, Failure>> {
+    stream::once(async move {
+        let mut files: Vec<FileSplit> = files.try_collect().await?;
+        Random::new(seed).draws(RandomStream::Files).shuffle(&mut files);
+        Ok::<_, Failure>(stream::iter(files).map(Ok))
+    })
+    .try_flatten()
+    .boxed()
 }
 
 type Files = BoxStream<'static, Result<FileSplit, ConnectError>>;

@@ -78,6 +78,7 @@ impl Place {
             partitions: PartitionStyle::Hive,
             include_paths: false,
             extensions: None,
+            shuffle: None,
             schema: None,
             request: ScanRequest::default(),
         }

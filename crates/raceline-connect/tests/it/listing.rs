@@ -200,6 +200,29 @@ async fn listing_is_lazy() {
     assert_eq!(&*first.label, "memory://test/many/00");
 }
 
+#[tokio::test]
+async fn a_shuffled_listing_has_all_files_and_depends_on_its_seed() {
+    let place = Place::memory();
+    for at in 0..50 {
+        place.put(&format!("many/{at:02}"), "x").await;
+    }
+    let scan = place.scan(FileFormat::Parquet, &["many"]);
+    let listing = Listing::new(Arc::clone(&place.stores), &scan).unwrap();
+    let order = async |seed| {
+        let splits = listing.clone().shuffled(seed).splits();
+        splits.map(|split| split.unwrap().label.to_string()).collect::<Vec<_>>().await
+    };
+    let in_order: Vec<_> = (0..50).map(|at| format!("memory://test/many/{at:02}")).collect();
+    assert_eq!(order(1).await, order(1).await);
+    assert_ne!(order(1).await, order(2).await);
+    let mut sorted = order(1).await;
+    assert_ne!(sorted, in_order);
+    sorted.sort();
+    assert_eq!(sorted, in_order);
+    // Whose columns are looked for does not depend on the order.
+    assert_eq!(&*listing.shuffled(1).first().await.unwrap().uri, "memory://test/many/00");
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn links_to_folders_above_end() {

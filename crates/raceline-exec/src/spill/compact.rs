@@ -19,7 +19,7 @@ use arrow::error::ArrowError;
 ///
 /// # Errors
 /// When Arrow cannot put the parts together again.
-pub(super) fn compact(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+pub fn compact(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     Ok(match array.data_type() {
         data_type if !keeps_others(data_type) => Arc::clone(array),
         DataType::Utf8View => compact_views(array.as_string_view()),

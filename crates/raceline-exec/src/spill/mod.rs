@@ -19,6 +19,7 @@ mod refusal;
 mod session_folder;
 mod store;
 
+pub use compact::compact;
 pub use error::SpillError;
 pub use exchange::{Exchange, ExchangePartition};
 pub use file::{SpillFile, SpillReader, SpillWriter};

@@ -106,6 +106,7 @@ fn scan(format: FileFormat, request: ScanRequest) -> FileScan {
         partitions: PartitionStyle::Hive,
         include_paths: false,
         extensions: None,
+        shuffle: None,
         schema: None,
         request,
     }

@@ -41,7 +41,8 @@ fn rows_of<'a>(
             Node::Source(source) => source_rows(session, source).await,
             Node::Project { input, .. }
             | Node::Sort { input, .. }
-            | Node::Repartition { input, .. } => rows_of(session, input).await,
+            | Node::Repartition { input, .. }
+            | Node::Shuffle { input, .. } => rows_of(session, input).await,
             // A function may fail, and a count is no reason to run it: Ray Data runs it, we do
             // too.
             Node::Udf { input, udf } if udf.kind == UdfKind::Key => rows_of(session, input).await,

@@ -1,5 +1,6 @@
 //! From a scan of files to a source: the listing, and the reader of the format.
 
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, SchemaRef};
@@ -13,10 +14,12 @@ use raceline_types::Failure;
 use crate::session::Session;
 use crate::source::FileSource;
 
-/// The listing of a scan, the reader of its format, and the schema of what it reads.
+/// The listing of a scan, the reader of its format, and the schema of what it reads, for the run
+/// that `execution` runs came before.
 pub(super) async fn file_source(
     session: &Session,
     scan: &FileScan,
+    execution: u64,
 ) -> Result<(FileSource, SchemaRef), Failure> {
     let stores = session.stores();
     let listing = Listing::new(Arc::clone(stores), scan)?;
@@ -46,6 +49,10 @@ pub(super) async fn file_source(
             (Arc::new(ImageReader::new(Arc::clone(stores), options, columns)?), schema)
         }
     };
+    let listing = match scan.shuffle {
+        Some(shuffle) => listing.shuffled(shuffle.seed_of(execution).unwrap_or_else(new_seed)),
+        None => listing,
+    };
     Ok((FileSource::new(scan.format.read_name(), listing, reader), schema))
 }
 
@@ -57,8 +64,10 @@ pub(super) async fn file_table(
     scan: &FileScan,
 ) -> Result<Option<FileTable>, Failure> {
     let request = &scan.request;
-    let is_whole =
-        request.predicate.is_none() && request.limit.is_none() && request.wanted.is_none();
+    let is_whole = request.predicate.is_none()
+        && request.limit.is_none()
+        && request.wanted.is_none()
+        && scan.shuffle.is_none();
     if scan.format != FileFormat::Parquet || !is_whole {
         return Ok(None);
     }
@@ -78,6 +87,12 @@ pub(super) async fn file_table(
     let engine = session.engine();
     let schema = infer_schema(engine, scan, &first).await?;
     FileTable::open(engine, scan, files, &schema).await.map(Some)
+}
+
+/// A seed that nobody gave.
+fn new_seed() -> u64 {
+    // The only random numbers of the standard library are the keys of its hashes.
+    RandomState::new().hash_one(())
 }
 
 /// The columns of a scan whose files hold one column: it, those of the folders, the path.

@@ -55,14 +55,17 @@ pub(crate) struct Lowered {
     pub(crate) tolerance: Tolerance,
 }
 
-/// Lowers `plan`, which the rules have been over and of which `errored_batches_max` batches may fail.
+/// Lowers `plan`, which the rules have been over and of which `errored_batches_max` batches may
+/// fail, for the run that `execution` runs came before.
 pub(crate) async fn lower(
     session: &Session,
     plan: &Arc<Node>,
     errored_batches_max: u64,
+    execution: u64,
 ) -> Result<Lowered, Failure> {
     let mut lowering = Lowering {
         session,
+        execution,
         graph: Graph::new(),
         stages: Vec::new(),
         lanes: Vec::new(),
@@ -74,8 +77,18 @@ pub(crate) async fn lower(
     };
     let Flow { open, schema } = lowering.node(plan).await?;
     let root = lowering.seal(open);
-    let Lowering { session: _, graph, stages, lanes, queries, errors, desk, tolerance, labels: _ } =
-        lowering;
+    let Lowering {
+        session: _,
+        execution: _,
+        graph,
+        stages,
+        lanes,
+        queries,
+        errors,
+        desk,
+        tolerance,
+        labels: _,
+    } = lowering;
     Ok(Lowered { graph, root, schema, stages, lanes, queries, errors, desk, tolerance })
 }
 
@@ -106,6 +119,8 @@ enum Open {
 
 struct Lowering<'a> {
     session: &'a Session,
+    /// How many runs came before.
+    execution: u64,
     graph: Graph,
     stages: Vec<String>,
     lanes: Vec<String>,
@@ -164,6 +179,7 @@ impl Lowering<'_> {
                 Node::Zip { inputs } => self.zip(inputs).await,
                 Node::Relational { inputs, query } => self.query(inputs, query, None).await,
                 Node::Repartition { input, cut } => self.repartition(input, *cut).await,
+                Node::Shuffle { input, seed, scope } => self.shuffle(input, *seed, *scope).await,
                 Node::Write { input, spec } => self.write(input, spec).await,
             }
         }
@@ -197,7 +213,7 @@ impl Lowering<'_> {
                 }
             }
             Source::Files(scan) => {
-                let (source, schema) = file_source(self.session, scan).await?;
+                let (source, schema) = file_source(self.session, scan, self.execution).await?;
                 (Arc::new(source), Some(schema))
             }
         };

@@ -16,5 +16,5 @@ pub(crate) async fn schema(
     plan: &Arc<Node>,
 ) -> Result<Option<SchemaRef>, Failure> {
     let plan = super::optimize(plan, false);
-    Ok(lower(session, &plan, 0).await?.schema)
+    Ok(lower(session, &plan, 0, 0).await?.schema)
 }

@@ -1,12 +1,14 @@
-//! Regions that only move rows: limit, union, zip, repartition.
+//! Regions that only move rows: limit, union, zip, repartition, shuffles.
 
 mod limit;
 mod repartition;
 mod rows;
+mod shuffle;
 mod union;
 mod zip;
 
 pub(crate) use limit::LimitRegion;
 pub(crate) use repartition::{PartsRegion, RowsRegion};
+pub(crate) use shuffle::{ShuffleRegion, Unit, WindowShuffleRegion};
 pub(crate) use union::UnionRegion;
 pub(crate) use zip::{ZipRegion, zipped_schema};

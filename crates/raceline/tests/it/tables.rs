@@ -22,6 +22,7 @@ fn scan(path: &Path, format: FileFormat) -> FileScan {
         partitions: PartitionStyle::Hive,
         include_paths: false,
         extensions: None,
+        shuffle: None,
         schema: None,
         request: ScanRequest::default(),
     }

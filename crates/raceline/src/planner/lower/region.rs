@@ -5,12 +5,15 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use raceline_connect::FileSink;
 use raceline_exec::{NodeId, Region};
-use raceline_plan::{Aggregate, Cut, Node, SortKey, WriteSpec};
+use raceline_plan::{Aggregate, Cut, Node, ShuffleScope, SortKey, WriteSpec};
 use raceline_relational::{AggregateRegion, SortRegion};
 use raceline_types::{Failure, unite_schemas};
 
 use super::{Flow, Lowering, Open};
-use crate::region::{PartsRegion, RowsRegion, UnionRegion, ZipRegion, zipped_schema};
+use crate::region::{
+    PartsRegion, RowsRegion, ShuffleRegion, UnionRegion, Unit, WindowShuffleRegion, ZipRegion,
+    zipped_schema,
+};
 use crate::unite::UniteOperator;
 
 impl Lowering<'_> {
@@ -45,6 +48,27 @@ impl Lowering<'_> {
             None => None,
         };
         Ok(flow)
+    }
+
+    pub(super) async fn shuffle(
+        &mut self,
+        input: &Arc<Node>,
+        seed: u64,
+        scope: ShuffleScope,
+    ) -> Result<Flow, Failure> {
+        let limit_bytes = self.session.shuffle_bytes_max();
+        let of_all = |unit| {
+            let store = Arc::clone(self.session.spill());
+            Arc::new(ShuffleRegion::new(unit, seed, store, limit_bytes))
+        };
+        let region: Arc<dyn Region> = match scope {
+            ShuffleScope::Rows => of_all(Unit::Rows),
+            ShuffleScope::Batches => of_all(Unit::Batches),
+            ShuffleScope::Window { rows } => {
+                Arc::new(WindowShuffleRegion::new(rows, seed, limit_bytes))
+            }
+        };
+        self.region(input, region).await
     }
 
     pub(super) async fn write(

@@ -35,6 +35,7 @@ fn with_inputs(node: &Arc<Node>, inputs: Vec<Arc<Node>>) -> Arc<Node> {
         | Node::Sort { input, .. }
         | Node::Aggregate { input, .. }
         | Node::Repartition { input, .. }
+        | Node::Shuffle { input, .. }
         | Node::Write { input, .. } => {
             if let Some(new) = inputs.into_iter().next() {
                 *input = new;

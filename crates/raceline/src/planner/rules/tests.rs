@@ -3,7 +3,7 @@
 use datafusion::logical_expr::{col, lit};
 use raceline_plan::{
     Aggregate, AggregateKind, CostLimit, FileFormat, FileScan, ImageReadOptions, OnError, Passed,
-    Projection, ScanRequest, SortKey, Source, UdfBody, UdfColumns, UdfKind, UdfSpec,
+    Projection, ScanRequest, ShuffleScope, SortKey, Source, UdfBody, UdfColumns, UdfKind, UdfSpec,
 };
 
 use super::*;
@@ -20,6 +20,7 @@ fn scan_of(format: FileFormat) -> Arc<Node> {
         partitions: raceline_plan::PartitionStyle::Hive,
         include_paths: false,
         extensions: None,
+        shuffle: None,
         schema: None,
         request: ScanRequest::default(),
     }))))
@@ -139,6 +140,22 @@ fn an_aggregate_reads_its_columns_only() {
             "Aggregate(by=[k], [sum(v)])",
             "+- Sort(s desc)",
             "   +- ReadParquet(t.parquet, columns=[k, s, v])",
+        ],
+    );
+}
+
+#[test]
+fn a_shuffle_moves_the_columns_that_are_needed_and_keeps_its_rows() {
+    let shuffled = Arc::new(Node::Shuffle { input: scan(), seed: 7, scope: ShuffleScope::Rows });
+    check(
+        // What is left of the rows keeps the order that all of them have.
+        &select(limit(filter(shuffled, col("a").gt(lit(3))), 5), &["b"]),
+        &[
+            "Select(b)",
+            "+- Limit(5)",
+            "   +- Filter(a > Int32(3))",
+            "      +- RandomShuffle(seed=7)",
+            "         +- ReadParquet(t.parquet, columns=[a, b])",
         ],
     );
 }
