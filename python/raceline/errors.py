@@ -17,6 +17,7 @@ from raceline._exceptions import unpack
 __all__ = [
     "CancelledError",
     "ColumnNotFoundError",
+    "ExecutionTimeoutError",
     "InternalError",
     "PlanError",
     "RacelineError",
@@ -115,6 +116,13 @@ class ResourceError(
     """
 
 
+class ExecutionTimeoutError(RacelineError, rays.ExecutionTimeoutError, TimeoutError):
+    """A run took longer than :class:`raceline.data.DataContext` allows.
+
+    ``detail`` tells who waits on what.
+    """
+
+
 class CancelledError(RacelineError, rays.TaskCancelledError):
     """The execution was cancelled."""
 
@@ -131,6 +139,7 @@ _CLASSES: dict[str, type[RacelineError]] = {
     "source": SourceError,
     "udf": UdfError,
     "resource": ResourceError,
+    "timeout": ExecutionTimeoutError,
     "cancelled": CancelledError,
     "internal": InternalError,
 }
@@ -186,7 +195,8 @@ def build(
 
     Args:
         kind: Kind of the failure: ``plan``, ``column_not_found``, ``not_found``,
-            ``permission_denied``, ``source``, ``udf``, ``resource``, ``cancelled``, ``internal``.
+            ``permission_denied``, ``source``, ``udf``, ``resource``, ``timeout``, ``cancelled``,
+            ``internal``.
         text: The whole text for a person.
         fields: Attributes of :class:`RacelineError` that are known.
         exception: The user's exception, as pickled by a worker of this session where it comes

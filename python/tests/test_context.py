@@ -20,9 +20,12 @@ from raceline.data.context import ShuffleStrategy
 EFFECTIVE = {
     "_configs",
     "enable_progress_bars",
+    "execution_no_progress_timeout_s",
     "execution_options",
+    "execution_timeout_s",
     "max_errored_blocks",
     "max_tasks_in_flight_per_actor",
+    "stall_report_s",
 }
 FIELDS = [one.name for one in dataclasses.fields(DataContext)]
 

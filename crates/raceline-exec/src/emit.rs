@@ -3,6 +3,8 @@
 use async_trait::async_trait;
 use raceline_types::{Batch, Failure};
 
+use crate::account::StageAccounts;
+
 /// The output side of work in progress.
 ///
 /// # Contract
@@ -40,4 +42,10 @@ use raceline_types::{Batch, Failure};
 pub trait Emit: Send {
     /// Hands one batch on; see the trait for what waiting and failing mean.
     async fn emit(&mut self, batch: Batch) -> Result<(), Failure>;
+
+    /// Where the work tells of what it holds beside the batches that the graph knows of: those it
+    /// was given and those that it has emitted. By default accounts that nobody reads.
+    fn accounts(&self) -> StageAccounts {
+        StageAccounts::default()
+    }
 }

@@ -39,8 +39,9 @@ pub struct ExecutionOptions {
     /// Larger outputs are cut by rows to about this many bytes; less where the queues are
     /// small. Default: 8 MiB.
     pub target_batch_bytes: u64,
-    /// Bytes that all queues may hold together; `None` is what the machine says. Besides, no
-    /// queue holds more than four target batches for each thread that computes.
+    /// Bytes that all queues may hold together; `None` is this execution's part of what the
+    /// machine has. Besides, no queue holds more than four target batches for each thread that
+    /// computes.
     pub queue_bytes: Option<u64>,
 }
 
@@ -73,7 +74,7 @@ pub fn execute(
         target_batch_bytes,
         preserve_order: options.preserve_order,
     };
-    let shell = Shell::start(Arc::clone(machine), compiled, &limits);
+    let shell = Shell::start(Arc::clone(machine), compiled, &limits, options.queue_bytes);
     Ok(Execution { handle: ExecutionHandle { shell }, over: false })
 }
 
@@ -201,6 +202,13 @@ impl ExecutionHandle {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         self.shell.snapshot()
+    }
+
+    /// For how long nothing has moved that somebody waits for; `None` while nobody waits. What is
+    /// waited for is in the [`Snapshot`].
+    #[must_use]
+    pub fn quiet(&self) -> Option<Duration> {
+        self.shell.quiet()
     }
 
     /// Cancels the execution and returns at once.

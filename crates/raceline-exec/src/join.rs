@@ -23,7 +23,7 @@ pub(crate) fn join(parts: Vec<Morsel<Batch>>) -> Result<Batch, Failure> {
     }
 }
 
-fn rows_of(part: Morsel<Batch>) -> Batch {
+pub(crate) fn rows_of(part: Morsel<Batch>) -> Batch {
     if part.rows == part.item.rows() {
         return part.item;
     }

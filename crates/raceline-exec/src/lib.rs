@@ -3,6 +3,7 @@
 //!
 //! This crate does not know *what* it runs: no `DataFusion`, no Python, no storage.
 
+mod account;
 mod emit;
 mod error;
 mod execution;
@@ -14,14 +15,17 @@ mod pools;
 mod port;
 mod region;
 mod scheduler;
+mod sharing;
 mod shell;
 mod snapshot;
 mod source;
 mod spill;
+mod wait;
 mod weigh;
 mod work;
 mod worker_memory;
 
+pub use account::{Held, Level, MemoryAccount, StageAccounts, StageMemory};
 pub use emit::Emit;
 pub use error::ExecError;
 pub use execution::{Execution, ExecutionHandle, ExecutionOptions, Waited, execute};
@@ -36,4 +40,5 @@ pub use spill::{
     SpillBlock, SpillBuffer, SpillError, SpillFile, SpillFolder, SpillLog, SpillOptions,
     SpillReader, SpillStore, SpillWriter, compact, sweep_folders,
 };
+pub use wait::{Wait, WaitOn};
 pub use worker_memory::{Relief, Then, WorkerMemory};

@@ -7,6 +7,7 @@ use raceline_types::{Failure, NANOS_PER_UNIT, Resources};
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::error::ExecError;
+use crate::sharing::{Share, Sharing};
 
 /// Stack of each thread, in bytes. A plan is planned by recursion, and loops of programs make plans
 /// of thousands of nodes. Only what is used of it takes memory.
@@ -17,8 +18,8 @@ const STACK_BYTES: usize = 64 << 20;
 pub struct MachineOptions {
     /// All logical resources. Work beyond them waits; a request beyond them is refused.
     pub resources: Resources,
-    /// Bytes that the queues of one execution may hold in all, unless the execution says
-    /// otherwise.
+    /// Bytes that the queues of all executions may hold together; those that run at the same
+    /// time have equal parts, unless they say otherwise.
     pub queue_bytes: u64,
     /// Threads that compute; at least 1.
     pub compute_threads: usize,
@@ -28,13 +29,15 @@ pub struct MachineOptions {
 
 /// Two runtimes and the totals that executions share.
 ///
-/// Each execution is scheduled against all of the resources.
+/// Each execution is scheduled against all of the resources, apart from memory.
 #[derive(Debug)]
 pub struct Machine {
     options: MachineOptions,
     /// What it turned out to have, where that was not known at first.
     found: OnceLock<Resources>,
     elsewhere: OnceLock<Meter>,
+    debt: OnceLock<Meter>,
+    sharing: Arc<Sharing>,
     io: OwnedRuntime,
     compute: OwnedRuntime,
 }
@@ -53,6 +56,8 @@ impl Machine {
             options,
             found: OnceLock::new(),
             elsewhere: OnceLock::new(),
+            debt: OnceLock::new(),
+            sharing: Arc::default(),
             io,
             compute,
         }))
@@ -91,6 +96,22 @@ impl Machine {
     /// Bytes that are held elsewhere now.
     pub(crate) fn elsewhere_bytes(&self) -> u64 {
         self.elsewhere.get().map_or(0, |Meter(bytes)| bytes())
+    }
+
+    /// Has `bytes` tell what was taken beyond what the others leave, as by regions that cannot be
+    /// refused: queues have that much less, so that new work waits. What was said first stays.
+    pub fn measure_debt(&self, bytes: impl Fn() -> u64 + Send + Sync + 'static) {
+        self.debt.get_or_init(|| Meter(Box::new(bytes)));
+    }
+
+    /// What queues have to go without now.
+    pub(crate) fn debt_bytes(&self) -> u64 {
+        self.debt.get().map_or(0, |Meter(bytes)| bytes())
+    }
+
+    /// One more execution shares the machine.
+    pub(crate) fn join(&self) -> Share {
+        self.sharing.join()
     }
 
     /// What the machine was started with.

@@ -28,7 +28,7 @@ pub type PortStream = BoxStream<'static, Result<Batch, Failure>>;
 ///
 /// # Memory
 /// Reading a batch off a port takes it out of the queues' budget; a region that keeps batches
-/// does so under its own fixed share.
+/// does so under its own fixed share, and tells of them in its [`Emit::accounts`].
 ///
 /// # Cancellation
 /// The future may be dropped at any await point; files staged until then are removed on drop.

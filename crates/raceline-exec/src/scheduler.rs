@@ -12,7 +12,8 @@
 //! 2. *Order.* Work starts in output order. The lowest ordinal of a stage that has not ended is
 //!    its head; only the head's output reaches the consumer.
 //! 3. *Bytes.* Work starts with a permit, its stage's mean output, and is charged with its
-//!    input. Output beyond the permit needs room in the [`Budget`].
+//!    input. Output is charged as soon as it is there; beyond the permit it needs room in the
+//!    [`Budget`] to be queued, and what waits for that keeps others from starting.
 //!    A queue holds no more than it may be ahead of its consumer, half of that by work other
 //!    than the head. The head need not share what room there is.
 //! 4. *Overdraft.* The head may always start; its output is always admitted while the consumer
@@ -37,6 +38,7 @@ mod budget;
 mod climb;
 mod cutter;
 mod edge;
+mod explain;
 mod memory;
 mod pace;
 mod pool;
@@ -56,8 +58,8 @@ use crate::worker_memory::{Relief, WorkerMemory};
 
 use self::budget::Budget;
 pub(crate) use self::cutter::RowWeight;
-pub(crate) use self::edge::Morsel;
 use self::edge::{Edge, Order};
+pub(crate) use self::edge::{Morsel, bytes_of};
 use self::memory::Account;
 pub(crate) use self::pool::PoolPlan;
 use self::stage::{Closing, Phase, Stage, Standing};
@@ -94,8 +96,9 @@ pub(crate) enum Event<T> {
     SplitFound { stage: usize },
     /// The listing ended.
     ListingEnded { stage: usize, outcome: Outcome },
-    /// Running work has an output.
-    Emitted { work: WorkId, output: Morsel<T> },
+    /// Running work has outputs, several only where they are small; `rest_bytes` of the batch that
+    /// they were cut from follow.
+    Emitted { work: WorkId, outputs: Vec<Morsel<T>>, rest_bytes: u64 },
     /// Work ended; every start is answered by exactly one end.
     WorkEnded { work: WorkId, outcome: Outcome },
     /// The consumer of the stage's output (a region or the root) waits for a batch.
@@ -114,6 +117,28 @@ pub(crate) enum Event<T> {
     Tick,
     /// `close` of the stage returned.
     Closed { stage: usize },
+}
+
+impl<T> Event<T> {
+    /// Whether it says that the execution gets on.
+    fn is_move(&self) -> bool {
+        match self {
+            Self::Began
+            | Self::OpenEnded { .. }
+            | Self::SplitFound { .. }
+            | Self::ListingEnded { .. }
+            | Self::Emitted { .. }
+            | Self::WorkEnded { .. }
+            | Self::Closed { .. } => true,
+            Self::Pulled { .. }
+            | Self::Dropped { .. }
+            | Self::Cancelled
+            | Self::WorkerStarted { .. }
+            | Self::WorkerStopped { .. }
+            | Self::Measured { .. }
+            | Self::Tick => false,
+        }
+    }
 }
 
 /// What is to be done.
@@ -137,8 +162,8 @@ pub(crate) enum Action<T> {
     Start { work: WorkId, input: Vec<Morsel<T>>, seat: Option<Seat> },
     /// Let work that handed out a batch go on.
     Resume { work: WorkId },
-    /// Give the consumer the batch that it waits for.
-    Hand { stage: usize, output: T },
+    /// Give the consumer the batch that it waits for, and further ones only where they are small.
+    Hand { stage: usize, outputs: Vec<T> },
     /// Tell the consumer that there is no more.
     End { stage: usize },
     /// Cancel the stage's work, listing and opening.
@@ -177,6 +202,8 @@ pub(crate) struct Scheduler<T> {
     queued_bytes: u64,
     queued_bytes_peak: u64,
     now: Duration,
+    /// When something last moved, apart from workers and memory.
+    moved: Duration,
     finished: bool,
     /// Stages in the order in which tokens are offered; kept to save allocations.
     importance: Vec<usize>,
@@ -210,6 +237,7 @@ impl<T: Clone> Scheduler<T> {
             queued_bytes: 0,
             queued_bytes_peak: 0,
             now: Duration::ZERO,
+            moved: Duration::ZERO,
             finished: false,
             importance: Vec::new(),
         };
@@ -217,6 +245,11 @@ impl<T: Clone> Scheduler<T> {
             scheduler.keep_pace(stage, None);
         }
         scheduler
+    }
+
+    /// Sets what queues, permits and running inputs may use from now on.
+    pub(crate) fn limit_queues(&mut self, queue_bytes: u64) {
+        self.budget.limit(queue_bytes);
     }
 
     /// Whether a failure of the stage would be the execution's: nobody needs a stage that was
@@ -229,6 +262,9 @@ impl<T: Clone> Scheduler<T> {
     /// before) and tells what to do.
     pub(crate) fn on(&mut self, event: Event<T>, now: Duration) -> Vec<Action<T>> {
         self.pass_time(now);
+        if event.is_move() {
+            self.moved = self.now;
+        }
         let mut actions = Vec::new();
         self.take_in(event, &mut actions);
         loop {
@@ -277,17 +313,25 @@ impl<T: Clone> Scheduler<T> {
                 self.stages[stage].opening = false;
                 self.note_outcome(stage, outcome, actions);
             }
-            Event::SplitFound { stage } => self.stages[stage].splits_waiting += 1,
+            Event::SplitFound { stage } => {
+                self.stages[stage].splits_waiting += 1;
+                self.stages[stage].moved = self.now;
+            }
             Event::ListingEnded { stage, outcome } => {
                 self.stages[stage].listing = false;
                 self.note_outcome(stage, outcome, actions);
             }
-            Event::Emitted { work, output } => self.take_output(work, output),
+            Event::Emitted { work, outputs, rest_bytes } => {
+                self.take_outputs(work, outputs, rest_bytes);
+            }
             Event::WorkEnded { work, outcome } => {
                 self.end_work(work, outcome);
                 self.note_outcome(work.stage, outcome, actions);
             }
-            Event::Pulled { stage } => self.stages[stage].edge.wanted = true,
+            Event::Pulled { stage } => {
+                self.stages[stage].edge.wanted = true;
+                self.stages[stage].asked = self.now;
+            }
             Event::Dropped { stage } => self.unneed(stage, actions),
             Event::Cancelled => self.unneed(self.root, actions),
             Event::WorkerStarted { stage, worker, outcome } => {
@@ -328,14 +372,21 @@ impl<T: Clone> Scheduler<T> {
         }
     }
 
-    fn take_output(&mut self, work: WorkId, output: Morsel<T>) {
+    fn take_outputs(&mut self, work: WorkId, outputs: Vec<Morsel<T>>, rest_bytes: u64) {
         let stage = &mut self.stages[work.stage];
         if stage.standing != Standing::Live {
             return;
         }
         let running = stage.works.get_mut(&work.ordinal).expect("only running work has outputs");
         running.clock.stop(self.now);
-        let phase = std::mem::replace(&mut running.phase, Phase::NeedsBytes(output));
+        let bytes = bytes_of(&outputs) + rest_bytes;
+        if running.output_bytes == 0 {
+            stage.counters.whole_batches += outputs.len() as u64;
+            stage.counters.whole_bytes += bytes;
+        }
+        let (more, less) = running.put_out(bytes);
+        let phase = running.enter(Phase::NeedsBytes(outputs), self.now);
+        stage.moved = self.now;
         match phase {
             Phase::Active => {
                 stage.active -= 1;
@@ -348,6 +399,8 @@ impl<T: Clone> Scheduler<T> {
                 panic!("work waits until its output is admitted")
             }
         }
+        self.charge(work.stage, more);
+        self.free(work.stage, less);
     }
 
     fn end_work(&mut self, work: WorkId, outcome: Outcome) {
@@ -360,11 +413,12 @@ impl<T: Clone> Scheduler<T> {
         let next = next.and_then(|next| stage.works.get_mut(&next));
         if let Some(next) = next.filter(|next| matches!(next.phase, Phase::Behind)) {
             // Its worker is at it by now, with the same tokens.
-            next.phase = match ended.phase {
+            let phase = match ended.phase {
                 Phase::Active => Phase::Active,
                 Phase::NeedsMemory => Phase::NeedsMemory,
                 _ => Phase::NeedsTokens,
             };
+            next.enter(phase, now);
             if !matches!(next.phase, Phase::NeedsMemory) {
                 next.clock.go(now);
             }
@@ -372,21 +426,23 @@ impl<T: Clone> Scheduler<T> {
             stage.active -= 1;
             self.tokens.give_back(&stage.plan.ask);
         }
+        stage.moved = now;
         stage.counters.tasks_finished += u64::from(outcome == Outcome::Done);
+        stage.counters.batches_finished += u64::from(ended.batches);
         let dropped = stage.edge.end_lane(work.ordinal);
         self.free_queued(work.stage, dropped);
-        self.free(work.stage, ended.input_bytes + ended.permit_bytes);
+        self.free(work.stage, ended.charged_bytes());
         let time = ended.clock.time().filter(|_| outcome == Outcome::Done);
         self.keep_pace(work.stage, time.map(|time| (ended.rows, time)));
     }
 
     fn charge(&mut self, stage: usize, bytes: u64) {
-        self.stages[stage].charged_bytes += bytes;
+        self.stages[stage].charged.grow(bytes);
         self.budget.grant(bytes);
     }
 
     fn free(&mut self, stage: usize, bytes: u64) {
-        self.stages[stage].charged_bytes -= bytes;
+        self.stages[stage].charged.shrink(bytes);
         self.budget.free(bytes);
     }
 

@@ -5,6 +5,7 @@
 //! It is never held across an await, nor while a task is spawned or woken.
 
 mod memory;
+mod report;
 mod stages;
 mod workers;
 
@@ -20,12 +21,13 @@ use raceline_types::{Batch, Failure, Split};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::account::StageAccounts;
 use crate::error::ExecError;
 use crate::graph::{Body, Compiled, Node};
 use crate::machine::Machine;
 use crate::port::Port;
 use crate::scheduler::{Action, Event, Limits, Morsel, Outcome, Scheduler, WorkId};
-use crate::snapshot::Snapshot;
+use crate::sharing::Share;
 use crate::weigh::Scale;
 use crate::work::{self, Input, guard};
 
@@ -46,6 +48,10 @@ pub(crate) struct Shell {
     listings: Vec<Semaphore>,
     /// Rows that came out of each reader, before fused operators.
     rows_read: Vec<AtomicU64>,
+    /// What the work of each stage tells of what it holds.
+    accounts: Vec<StageAccounts>,
+    /// What queues may hold, where the execution said it itself.
+    queue_bytes: Option<u64>,
     finished: watch::Sender<bool>,
     state: Mutex<State>,
 }
@@ -58,6 +64,8 @@ struct State {
     /// Workers that are being started, by stage and number, with what gives the start up.
     starting: HashMap<(usize, usize), CancellationToken>,
     close_asked: Vec<bool>,
+    /// Its part of the machine, until everything has ended.
+    share: Option<Share>,
     failure: Option<Failure>,
     ended_at: Option<Duration>,
 }
@@ -65,7 +73,8 @@ struct State {
 /// Where a stage's output waits for a consumer that takes batch by batch.
 #[derive(Default)]
 struct Slot {
-    batch: Option<Batch>,
+    /// More than one only where they are small.
+    batches: VecDeque<Batch>,
     asked: bool,
     ended: bool,
     waker: Option<Waker>,
@@ -88,7 +97,12 @@ enum Deed {
 
 impl Shell {
     /// Starts the compiled graph.
-    pub(crate) fn start(machine: Arc<Machine>, compiled: Compiled, limits: &Limits) -> Arc<Self> {
+    pub(crate) fn start(
+        machine: Arc<Machine>,
+        compiled: Compiled,
+        limits: &Limits,
+        queue_bytes: Option<u64>,
+    ) -> Arc<Self> {
         let Compiled { nodes, plans, root } = compiled;
         let has_workers = plans.iter().any(|plan| plan.pool.is_some());
         let stages = nodes.len();
@@ -99,6 +113,7 @@ impl Shell {
             running: HashMap::new(),
             starting: HashMap::new(),
             close_asked: vec![false; stages],
+            share: Some(machine.join()),
             failure: None,
             ended_at: None,
         };
@@ -113,6 +128,8 @@ impl Shell {
             cancels: (0..stages).map(|_| CancellationToken::new()).collect(),
             listings: (0..stages).map(|_| Semaphore::new(0)).collect(),
             rows_read: (0..stages).map(|_| AtomicU64::new(0)).collect(),
+            accounts: (0..stages).map(|_| StageAccounts::default()).collect(),
+            queue_bytes,
             finished: watch::Sender::new(false),
             state: Mutex::new(state),
         });
@@ -154,6 +171,11 @@ impl Shell {
         self.rows_read[stage].fetch_add(rows as u64, Ordering::Relaxed);
     }
 
+    /// Where the work of `stage` tells of what it holds.
+    pub(crate) fn accounts(&self, stage: usize) -> StageAccounts {
+        self.accounts[stage].clone()
+    }
+
     /// Waits for `true`: all work has ended and everything was closed.
     pub(crate) fn finished(&self) -> watch::Receiver<bool> {
         self.finished.subscribe()
@@ -168,12 +190,17 @@ impl Shell {
         self.perform(deeds);
     }
 
-    /// Takes in an output of running work. Returns whether the work may go on at once;
-    /// otherwise it waits for its signal.
-    pub(crate) fn emit(self: &Arc<Self>, work: WorkId, output: Morsel<Batch>) -> bool {
+    /// Takes in outputs of running work; `rest_bytes` of the same batch follow. Returns whether the
+    /// work may go on at once; otherwise it waits for its signal.
+    pub(crate) fn emit(
+        self: &Arc<Self>,
+        work: WorkId,
+        outputs: Vec<Morsel<Batch>>,
+        rest_bytes: u64,
+    ) -> bool {
         let (deeds, resumed) = {
             let mut held = self.lock();
-            self.step(&mut held, Event::Emitted { work, output }, Some(work))
+            self.step(&mut held, Event::Emitted { work, outputs, rest_bytes }, Some(work))
         };
         self.perform(deeds);
         resumed
@@ -226,12 +253,12 @@ impl Shell {
         let mut deeds = Vec::new();
         let slot = &mut held.slots[stage];
         slot.waker = None;
-        if slot.batch.is_none() && !slot.ended && !slot.asked {
+        if slot.batches.is_empty() && !slot.ended && !slot.asked {
             slot.asked = true;
             deeds = self.step(held, Event::Pulled { stage }, None).0;
         }
         let slot = &mut held.slots[stage];
-        let polled = match slot.batch.take() {
+        let polled = match slot.batches.pop_front() {
             Some(batch) => Poll::Ready(Some(batch)),
             None if slot.ended => Poll::Ready(None),
             None => {
@@ -254,25 +281,6 @@ impl Shell {
         self.perform(deeds);
     }
 
-    pub(crate) fn snapshot(&self) -> Snapshot {
-        let held = self.lock();
-        let now = held.ended_at.unwrap_or_else(|| self.began.elapsed());
-        let mut stages = held.scheduler.report(now, &self.names);
-        let (queued_bytes, queued_bytes_peak) = held.scheduler.queued_bytes();
-        let finished = held.ended_at.is_some();
-        drop(held);
-        for (index, (stage, node)) in stages.iter_mut().zip(&self.nodes).enumerate() {
-            stage.workers = node.chain.iter().map(|operator| operator.workers() as u64).sum();
-            let times = node.chain.iter().filter_map(|operator| operator.times());
-            stage.times = times.reduce(|sum, more| sum + more);
-            stage.errored_rows = node.chain.iter().map(|operator| operator.errored_rows()).sum();
-            if matches!(node.body, Body::Source(_)) {
-                stage.input_rows = self.rows_read[index].load(Ordering::Relaxed);
-            }
-        }
-        Snapshot { stages, elapsed: now, queued_bytes, queued_bytes_peak, finished }
-    }
-
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -289,11 +297,15 @@ impl Shell {
         if let Event::WorkerStarted { stage, worker, .. } = &event {
             held.starting.remove(&(*stage, *worker));
         }
+        self.limit_queues(held);
         let decided = catch_unwind(AssertUnwindSafe(|| held.scheduler.on(event, now)));
         let actions = match decided {
             Ok(actions) => actions,
             Err(panic) => return (self.give_up(held, work::panicked(panic.as_ref())), false),
         };
+        if let Some(share) = &held.share {
+            share.hold(held.scheduler.held_bytes());
+        }
         let mut resumed = false;
         let mut deeds = Vec::with_capacity(actions.len());
         for action in actions {
@@ -341,9 +353,9 @@ impl Shell {
             Action::Resume { work } => {
                 deeds.extend(held.running.get(&work).map(Arc::clone).map(Deed::Resume));
             }
-            Action::Hand { stage, output } => {
+            Action::Hand { stage, outputs } => {
                 let slot = &mut held.slots[stage];
-                slot.batch = Some(output);
+                slot.batches.extend(outputs);
                 slot.asked = false;
                 deeds.extend(slot.waker.take().map(Deed::Wake));
             }
@@ -365,6 +377,7 @@ impl Shell {
             }
             Action::Finish => {
                 held.ended_at = Some(self.began.elapsed());
+                held.share = None;
                 deeds.push(Deed::Finish);
             }
         }
@@ -389,6 +402,7 @@ impl Shell {
             }
         }
         held.ended_at.get_or_insert(self.began.elapsed());
+        held.share = None;
         deeds.push(Deed::Finish);
         deeds
     }
@@ -447,7 +461,9 @@ impl Shell {
             let outcome = match ended {
                 Ok(()) => Outcome::Done,
                 Err(failure) if held.scheduler.is_live(stage) => {
-                    held.failure.get_or_insert(failure.in_stage(&self.nodes[stage].body.name()));
+                    let failure = failure.in_stage(&self.nodes[stage].body.name());
+                    let failure = self.with_memory(&held, stage, failure);
+                    held.failure.get_or_insert(failure);
                     Outcome::Failed
                 }
                 Err(_) => Outcome::Cancelled,

@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::account::StageMemory;
+use crate::wait::Wait;
+
 /// State of a stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum StageState {
@@ -67,11 +70,9 @@ pub struct StageSnapshot {
     pub queued_bytes: u64,
     /// Live worker processes.
     pub workers: u64,
-    /// Private resident memory of its worker processes, as measured last.
-    pub memory_bytes: u64,
-    /// The most that they held together.
-    pub memory_bytes_peak: u64,
-    /// The most that one of them held.
+    /// What it holds, account by account.
+    pub memory: StageMemory,
+    /// The most that one of its worker processes held.
     pub worker_bytes_peak: u64,
     /// Rows that a function failed for and that were left out.
     pub errored_rows: u64,
@@ -98,4 +99,9 @@ pub struct Snapshot {
     pub queued_bytes_peak: u64,
     /// Whether it ended.
     pub finished: bool,
+    /// For how long nothing has moved that somebody waits for; `None` while nobody waits.
+    pub quiet: Option<Duration>,
+    /// Who waits on what: first whoever reads the output, the cause last, or several of them
+    /// where one stage waits for more than one input.
+    pub waits: Vec<Wait>,
 }

@@ -2,8 +2,12 @@
 //! the operators that are fused to it.
 
 use std::any::Any;
+use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures::FutureExt as _;
@@ -11,14 +15,24 @@ use raceline_types::{Batch, Failure, InternalError, Split};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::account::StageAccounts;
 use crate::emit::Emit;
 use crate::error::ExecError;
-use crate::graph::Body;
-use crate::join::{cut, join};
-use crate::operator::{Operator, Seat};
+use crate::graph::{Body, Node};
+use crate::join::{cut, join, rows_of};
+use crate::operator::{BatchShape, Operator, Seat};
 use crate::region::PortStream;
-use crate::scheduler::{Morsel, WorkId};
+use crate::scheduler::{Morsel, WorkId, bytes_of};
 use crate::shell::Shell;
+
+/// Outputs leave together while they have no more bytes than this.
+const BUNDLE_BYTES: u64 = 64 << 10;
+
+/// At most so many of them.
+const BUNDLE_MOST: usize = 128;
+
+/// Outputs leave together where one comes after the other within this time.
+const BUNDLE_GAP: Duration = Duration::from_micros(100);
 
 /// What a piece of work starts from.
 pub(crate) enum Input {
@@ -59,50 +73,129 @@ pub(crate) async fn run(
     resumed: Arc<Notify>,
 ) -> Result<(), Failure> {
     let node = Arc::clone(shell.node(id.stage));
+    let gate = Arc::new(Gate { shell, id, resumed, bundle: Mutex::default() });
+    let mut acting = pin!(act(&node, Arc::clone(&gate), input));
+    loop {
+        // Whatever the work waits for, what it has put out does not wait with it.
+        let polled = poll_fn(|cx| match acting.as_mut().poll(cx) {
+            Poll::Ready(ended) => Poll::Ready(Some(ended)),
+            Poll::Pending if gate.bundle().is_empty() => Poll::Pending,
+            Poll::Pending => Poll::Ready(None),
+        });
+        let ended = polled.await;
+        if !matches!(ended, Some(Err(_))) {
+            gate.pass(0).await?;
+        }
+        if let Some(ended) = ended {
+            return ended.map_err(|failure| failure.in_stage(&node.body.name()));
+        }
+    }
+}
+
+async fn act(node: &Node, gate: Arc<Gate>, input: Input) -> Result<(), Failure> {
     let seat = if let Input::Unit(_, seat) = &input { *seat } else { None };
     let passed = vec![false; node.chain.len() + 1];
-    let mut outlet = Outlet { shell, id, resumed, seat, passed };
+    let mut outlet = Outlet { gate, seat, passed, last: None };
     let mut out = Link { operators: &node.chain, outlet: &mut outlet };
-    let ended = match (&node.body, input) {
+    match (&node.body, input) {
         (Body::Source(source), Input::Split(split)) => source.read(&split, &mut out).await,
-        (Body::Operator(_), Input::Unit(parts, _)) => match join(parts) {
-            Ok(batch) => out.emit(batch).await,
-            Err(failure) => Err(failure),
-        },
+        (Body::Operator(operator), Input::Unit(parts, _)) => {
+            if operator.input() != BatchShape::AsIs {
+                return out.emit(join(parts)?).await;
+            }
+            for part in parts {
+                out.emit(rows_of(part)).await?;
+            }
+            Ok(())
+        }
         (Body::Region(region), Input::Ports(ports)) => region.run(ports, &mut out).await,
         _ => Err(InternalError::new("work was started on another kind of input").into()),
-    };
-    ended.map_err(|failure| failure.in_stage(&node.body.name()))
+    }
+}
+
+/// Where outputs leave a piece of work.
+struct Gate {
+    shell: Arc<Shell>,
+    id: WorkId,
+    resumed: Arc<Notify>,
+    /// Small outputs that leave together.
+    bundle: Mutex<Vec<Morsel<Batch>>>,
+}
+
+impl Gate {
+    fn bundle(&self) -> MutexGuard<'_, Vec<Morsel<Batch>>> {
+        self.bundle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts out what is in the bundle, and waits until the work may go on; `rest_bytes` of the
+    /// last batch follow.
+    async fn pass(&self, rest_bytes: u64) -> Result<(), Failure> {
+        let outputs = std::mem::take(&mut *self.bundle());
+        if outputs.is_empty() {
+            return Ok(());
+        }
+        if self.shell.is_cancelled(self.id.stage) {
+            return Err(ExecError::Cancelled.into());
+        }
+        if !self.shell.emit(self.id, outputs, rest_bytes) {
+            self.resumed.notified().await;
+        }
+        Ok(())
+    }
 }
 
 /// The end of a piece of work's chain: the stage's queue.
 struct Outlet {
-    shell: Arc<Shell>,
-    id: WorkId,
-    resumed: Arc<Notify>,
+    gate: Arc<Gate>,
     /// The worker for the stage's own operator.
     seat: Option<Seat>,
     /// Whether a batch has passed each link, the queue last.
     passed: Vec<bool>,
+    /// When the last output came.
+    last: Option<Instant>,
 }
 
 impl Outlet {
-    async fn queue(&self, batch: Batch) -> Result<(), Failure> {
-        for mut piece in cut(batch, self.shell.target_batch_bytes()) {
-            if let Some(scale) = self.shell.scale(self.id.stage) {
-                let weights = scale.weigh(&piece.item)?;
-                piece = piece.weighed(weights);
+    async fn queue(&mut self, batch: Batch) -> Result<(), Failure> {
+        let gate = Arc::clone(&self.gate);
+        let pieces = cut(batch, gate.shell.target_batch_bytes());
+        let mut rest_bytes = bytes_of(&pieces);
+        let is_small = rest_bytes <= BUNDLE_BYTES / 8;
+        if is_small && self.comes_fast() {
+            let mut bundle = gate.bundle();
+            if bundle.len() < BUNDLE_MOST && bytes_of(&bundle) + rest_bytes <= BUNDLE_BYTES {
+                for piece in pieces {
+                    bundle.push(self.weighed(piece)?);
+                }
+                return Ok(());
             }
-            if self.shell.is_cancelled(self.id.stage) {
-                return Err(ExecError::Cancelled.into());
-            }
-            if !self.shell.emit(self.id, piece) {
-                self.resumed.notified().await;
-            }
+        }
+        for piece in pieces {
+            rest_bytes -= piece.bytes;
+            let piece = self.weighed(piece)?;
+            gate.bundle().push(piece);
+            gate.pass(rest_bytes).await?;
             // Work that is always admitted at once must still let others run on its thread.
             tokio::task::yield_now().await;
         }
         Ok(())
+    }
+
+    /// Whether this output comes shortly after the one before it.
+    fn comes_fast(&mut self) -> bool {
+        let now = Instant::now();
+        let last = self.last.replace(now);
+        last.is_some_and(|last| now.duration_since(last) < BUNDLE_GAP)
+    }
+
+    fn weighed(&self, piece: Morsel<Batch>) -> Result<Morsel<Batch>, Failure> {
+        match self.gate.shell.scale(self.gate.id.stage) {
+            Some(scale) => {
+                let weights = scale.weigh(&piece.item)?;
+                Ok(piece.weighed(weights))
+            }
+            None => Ok(piece),
+        }
     }
 }
 
@@ -114,6 +207,10 @@ struct Link<'a> {
 
 #[async_trait]
 impl Emit for Link<'_> {
+    fn accounts(&self) -> StageAccounts {
+        self.outlet.gate.shell.accounts(self.outlet.gate.id.stage)
+    }
+
     async fn emit(&mut self, batch: Batch) -> Result<(), Failure> {
         let depth = self.outlet.passed.len() - 1 - self.operators.len();
         let is_first = !std::mem::replace(&mut self.outlet.passed[depth], true);
@@ -121,7 +218,8 @@ impl Emit for Link<'_> {
             return Ok(());
         }
         if depth == 0 {
-            self.outlet.shell.count_read(self.outlet.id.stage, batch.rows());
+            let gate = &self.outlet.gate;
+            gate.shell.count_read(gate.id.stage, batch.rows());
         }
         let Some((operator, rest)) = self.operators.split_first() else {
             return self.outlet.queue(batch).await;

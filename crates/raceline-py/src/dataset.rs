@@ -6,7 +6,8 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use raceline::{
-    Aggregate, AggregateKind, Cut, Projection, SortKey, StageSnapshot, WorkTimes, written_files,
+    Aggregate, AggregateKind, Cut, Projection, RunTimeouts, SortKey, StageSnapshot, WorkTimes,
+    written_files,
 };
 
 use crate::expr::Expr;
@@ -33,8 +34,11 @@ impl Dataset {
     /// The dataset as it is run now, by what the program's `DataContext` says.
     fn ready(&self, py: Python<'_>) -> PyResult<raceline::Dataset> {
         let context = py.import("raceline.data.context")?.getattr("DataContext")?;
-        let most = context.call_method0("get_current")?.call_method0("_errored_blocks_most")?;
-        Ok(self.inner.tolerating(most.extract()?))
+        let context = context.call_method0("get_current")?;
+        let most = context.call_method0("_errored_blocks_most")?;
+        let (run, no_progress, report) = context.call_method0("_timeouts")?.extract()?;
+        let timeouts = RunTimeouts { run, no_progress, report };
+        Ok(self.inner.tolerating(most.extract()?).timed(timeouts))
     }
 }
 

@@ -19,7 +19,7 @@ pub(crate) fn to_py_err(py: Python<'_>, failure: &Failure) -> PyErr {
 
 fn build(py: Python<'_>, failure: &Failure) -> PyResult<PyErr> {
     let fields = PyDict::new(py);
-    let Place { stage, uri, column, rows } = failure.place();
+    let Place { stage, uri, column, rows, memory: _ } = failure.place();
     fields.set_item("stage", stage.as_deref())?;
     fields.set_item("uri", uri.as_deref())?;
     fields.set_item("column", column.as_deref())?;
@@ -48,6 +48,7 @@ fn kind_name(kind: ErrorKind) -> &'static str {
         ErrorKind::Source => "source",
         ErrorKind::Udf => "udf",
         ErrorKind::Resource => "resource",
+        ErrorKind::Timeout => "timeout",
         ErrorKind::Cancelled => "cancelled",
         ErrorKind::Internal => "internal",
     }

@@ -12,12 +12,12 @@ use datafusion::execution::memory_pool::MemoryPool as _;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use object_store::ObjectStore;
-use raceline_exec::SpillStore;
+use raceline_exec::{SpillStore, StageAccounts};
 use raceline_types::{Failure, LOOKAHEAD_BYTES};
 use url::Url;
 
 use crate::error::{RelationalError, failure};
-use crate::pool::OverdraftPool;
+use crate::pool::{OverdraftPool, StagePool};
 use crate::spill::SpillFactory;
 
 /// Part of its memory that `DataFusion` may reserve, in percent. The rest covers batches in
@@ -96,6 +96,30 @@ impl Engine {
     #[must_use]
     pub fn reserved_bytes(&self) -> u64 {
         self.pool.reserved() as u64
+    }
+
+    /// Bytes that were taken beyond the pool's size and not given back.
+    #[must_use]
+    pub fn debt_bytes(&self) -> u64 {
+        self.pool.debt_bytes() as u64
+    }
+
+    /// The engine as one stage uses it: what its plans reserve counts in the stage's account.
+    pub(crate) fn for_stage(&self, accounts: &StageAccounts) -> Result<Self, Failure> {
+        let pool = StagePool::new(Arc::clone(&self.pool), accounts.reserved.clone());
+        let runtime = RuntimeEnvBuilder::from_runtime_env(&self.runtime)
+            .with_memory_pool(Arc::new(pool))
+            .build_arc()
+            .map_err(failure)?;
+        let Self { runtime: _, pool, limit_bytes, partitions, sort_merge_bytes, spill } = self;
+        Ok(Self {
+            runtime,
+            pool: Arc::clone(pool),
+            limit_bytes: *limit_bytes,
+            partitions: *partitions,
+            sort_merge_bytes: *sort_merge_bytes,
+            spill: Arc::clone(spill),
+        })
     }
 
     /// A context whose batches hold rows of `row_bytes` each.

@@ -16,8 +16,8 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::PartitionStream;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
-use raceline_exec::PortStream;
-use raceline_types::{Failure, InternalError, Lookahead, conform};
+use raceline_exec::{Held, MemoryAccount, PortStream};
+use raceline_types::{Failure, InternalError, Lookahead, batch_sliced_bytes, conform};
 
 use crate::error::{RelationalError, carry, failure};
 
@@ -28,6 +28,8 @@ pub(crate) struct OpenPort {
     /// Mean bytes of a row of the first batches.
     pub(crate) row_bytes: usize,
     pending: Vec<RecordBatch>,
+    /// Counts what is pending, where that was asked for.
+    held: Option<Held>,
     rest: BoxStream<'static, Result<RecordBatch, Failure>>,
 }
 
@@ -64,14 +66,27 @@ impl OpenPort {
             return Err(RelationalError::column_not_found(name, &first).into());
         }
         let rest = port.map_ok(move |batch| chosen(&batch.data, wanted.as_deref())).boxed();
-        Ok(Some(Self { schema, row_bytes, pending, rest }))
+        Ok(Some(Self { schema, row_bytes, pending, held: None, rest }))
+    }
+
+    /// Counts in `account` what was read ahead, until that is taken.
+    pub(crate) fn counted(mut self, account: &MemoryAccount) -> Self {
+        let bytes: u64 = self.pending.iter().map(bytes_of).sum();
+        self.held = Some(account.hold(bytes));
+        self
     }
 
     /// All batches, in order, each with the schema of the port.
     pub(crate) fn batches(self) -> BoxStream<'static, Result<RecordBatch, Failure>> {
-        let Self { schema, row_bytes: _, pending, rest } = self;
+        let Self { schema, row_bytes: _, pending, mut held, rest } = self;
         let rest = rest.map(move |batch| conform(&batch?, &schema));
-        stream::iter(pending.into_iter().map(Ok)).chain(rest).boxed()
+        let pending = pending.into_iter().map(move |batch| {
+            if let Some(held) = &mut held {
+                held.set(held.bytes() - bytes_of(&batch));
+            }
+            Ok(batch)
+        });
+        stream::iter(pending).chain(rest).boxed()
     }
 
     /// The port as a table of one partition that can be read once, each batch passed through
@@ -97,6 +112,10 @@ impl OpenPort {
         let table = StreamingTable::try_new(Arc::clone(schema), vec![Arc::new(partition)]);
         Ok(Arc::new(table.map_err(failure)?))
     }
+}
+
+fn bytes_of(batch: &RecordBatch) -> u64 {
+    batch_sliced_bytes(batch) as u64
 }
 
 /// The columns of `batch` that are wanted, as far as it has them.

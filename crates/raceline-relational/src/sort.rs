@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use datafusion::dataframe::DataFrame;
 use datafusion::logical_expr::{SortExpr, ident};
 use futures::StreamExt;
-use raceline_exec::{Emit, PortStream, Region};
+use raceline_exec::{Emit, PortStream, Region, StageAccounts};
 use raceline_plan::SortKey;
 use raceline_types::{Batch, Failure, InternalError};
 
@@ -49,8 +49,8 @@ impl SortRegion {
     }
 
     /// The sorted port. Columns are renamed to their positions, so that any name will do.
-    fn plan(&self, port: OpenPort) -> Result<DataFrame, Failure> {
-        let context = self.engine.context(port.row_bytes);
+    fn plan(&self, port: OpenPort, accounts: &StageAccounts) -> Result<DataFrame, Failure> {
+        let context = self.engine.for_stage(accounts)?.context(port.row_bytes);
         let schema = Arc::clone(&port.schema);
         let mut fields: Vec<Field> = schema
             .fields()
@@ -112,8 +112,10 @@ impl Region for SortRegion {
         let Some(port) = OpenPort::open(port, None, self.engine.lookahead_bytes()).await? else {
             return Ok(());
         };
+        let accounts = out.accounts();
+        let port = port.counted(&accounts.held);
         let schema = Arc::clone(&port.schema);
-        let plan = self.plan(port)?;
+        let plan = self.plan(port, &accounts)?;
         let mut sorted = Box::pin(plan.execute_stream()).await.map_err(failure)?;
         // The schema goes on even when no row does.
         out.emit(Batch::without_origin(RecordBatch::new_empty(Arc::clone(&schema)))).await?;

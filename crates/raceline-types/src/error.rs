@@ -24,6 +24,8 @@ pub enum ErrorKind {
     Udf,
     /// Memory, disk, CPUs, GPUs or workers ran out or were never there.
     Resource,
+    /// It took longer than it was given.
+    Timeout,
     /// The execution was cancelled.
     Cancelled,
     /// A fault of the engine itself.
@@ -60,6 +62,8 @@ pub struct Place {
     pub column: Option<Arc<str>>,
     /// First and last row, counted from 0 in what `uri` holds (or in the split).
     pub rows: Option<(u64, u64)>,
+    /// What the stage held at most, where something ran out, in words.
+    pub memory: Option<Arc<str>>,
 }
 
 /// Any typed error of the engine, with the place where it happened. Cheap to clone.
@@ -123,12 +127,19 @@ impl Failure {
         self
     }
 
+    /// Tells what the stage held at most, unless a lower layer did.
+    #[must_use]
+    pub fn with_memory(mut self, memory: &str) -> Self {
+        self.place.memory.get_or_insert_with(|| memory.into());
+        self
+    }
+
     /// The whole text for a person: primary line, place, causes, detail, hint. A cause whose
     /// text the line above it already holds is left out.
     #[must_use]
     pub fn render(&self) -> String {
         let mut lines = vec![self.error.to_string()];
-        let Place { stage, uri, column, rows } = &self.place;
+        let Place { stage, uri, column, rows, memory } = &self.place;
         let rows =
             rows.map(
                 |(first, last)| {
@@ -140,6 +151,7 @@ impl Failure {
             ("file", uri.as_deref()),
             ("column", column.as_deref()),
             ("rows", rows.as_deref()),
+            ("memory of the stage", memory.as_deref()),
         ];
         lines.extend(
             parts.into_iter().filter_map(|(name, value)| Some(format!("  {name}: {}", value?))),
@@ -274,11 +286,13 @@ mod tests {
             .in_stage("filter")
             .in_stage("later layers do not overwrite")
             .at_uri("a.parquet")
-            .at_rows(3, 3);
+            .at_rows(3, 3)
+            .with_memory("at most 1.0 MiB held");
         assert_eq!(
             failure.render(),
-            "no column `pric`\n  stage: filter\n  file: a.parquet\n  rows: 3\n  caused by: an \
-             error occurred when formatting an argument\n  hint: did you mean `price`?"
+            "no column `pric`\n  stage: filter\n  file: a.parquet\n  rows: 3\n  memory of the \
+             stage: at most 1.0 MiB held\n  caused by: an error occurred when formatting an \
+             argument\n  hint: did you mean `price`?"
         );
         assert!(failure.downcast_ref::<Missing>().is_some());
         assert!(failure.downcast_ref::<InternalError>().is_none());

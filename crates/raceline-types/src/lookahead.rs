@@ -37,6 +37,12 @@ impl Lookahead {
         self.held.push(batch);
     }
 
+    /// Bytes that are held back now.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.held_bytes
+    }
+
     /// Whether it is time to [`Lookahead::fix`] the schema.
     #[must_use]
     pub fn is_full(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::array::{Array, Int64Array};
 use arrow::datatypes::{Schema, SchemaRef};
@@ -21,8 +21,10 @@ use crate::letters::{LetterFile, NoLettersError, letter_schema};
 use crate::native::Closure;
 use crate::pending::{LastStep, Pending};
 use crate::planner;
-use crate::run::{Run, RunRecord};
+use crate::run::{Run, RunRecord, Runs};
 use crate::session::Session;
+use crate::stats::stats_text;
+use crate::timeouts::RunTimeouts;
 
 /// A lazy dataset. Every transform returns a new one; nothing runs until rows, a count, a file
 /// or a schema that only running can tell is asked for.
@@ -32,10 +34,11 @@ use crate::session::Session;
 pub struct Dataset {
     session: Session,
     plan: Arc<Node>,
-    last_run: Arc<Mutex<Option<RunRecord>>>,
+    runs: Arc<Mutex<Runs>>,
     errored_batches_max: u64,
     /// Runs so far, of this dataset and those that it was made of or that were made of it.
     executions: Arc<AtomicU64>,
+    timeouts: RunTimeouts,
 }
 
 /// A file that a write made.
@@ -54,19 +57,18 @@ impl Dataset {
         Self {
             session,
             plan: Arc::new(plan),
-            last_run: Arc::default(),
+            runs: Arc::default(),
             errored_batches_max: 0,
+            timeouts: RunTimeouts::default(),
             executions: Arc::default(),
         }
     }
 
     fn then(&self, plan: impl FnOnce(Arc<Node>) -> Node) -> Self {
         let made = Self::new(self.session.clone(), plan(Arc::clone(&self.plan)));
-        Self {
-            errored_batches_max: self.errored_batches_max,
-            executions: Arc::clone(&self.executions),
-            ..made
-        }
+        let Self { errored_batches_max, timeouts, .. } = *self;
+        let executions = Arc::clone(&self.executions);
+        Self { errored_batches_max, timeouts, executions, ..made }
     }
 
     /// The plan as it was built.
@@ -209,7 +211,7 @@ impl Dataset {
     /// The same plan, whose runs count as runs of `other`, as [`Dataset::last_run`] tells.
     #[must_use]
     pub fn recorded_in(&self, other: &Self) -> Self {
-        Self { last_run: Arc::clone(&other.last_run), ..self.clone() }
+        Self { runs: Arc::clone(&other.runs), ..self.clone() }
     }
 
     /// The same plan, whose runs go on without batches that foreign functions fail for and without
@@ -220,18 +222,29 @@ impl Dataset {
         Self { errored_batches_max: most, ..self.clone() }
     }
 
+    /// The same plan, whose runs may take as long as `timeouts` says.
+    ///
+    /// A run that takes longer fails with kind [`raceline_types::ErrorKind::Timeout`] and tells who
+    /// waits on what, as soon as somebody waits for its next batch.
+    #[must_use]
+    pub fn timed(&self, timeouts: RunTimeouts) -> Self {
+        Self { timeouts, ..self.clone() }
+    }
+
     /// Begins what comes before running: lists the files that the plan reads first.
     ///
     /// # Errors
     /// As of [`Dataset::run`], then or from the [`Pending`].
     pub fn begin_run(&self) -> Result<Pending<Run>, Failure> {
-        let (session, record) = (self.session.clone(), Arc::clone(&self.last_run));
+        let (session, runs) = (self.session.clone(), Arc::clone(&self.runs));
         let (plan, most) = (Arc::clone(&self.plan), self.errored_batches_max);
         let execution = self.executions.fetch_add(1, Ordering::Relaxed);
+        let timeouts = self.timeouts;
         Pending::begin(&self.session, async move {
             let plan = planner::optimize(&plan, most > 0);
             let lowered = planner::lower(&session, &plan, most, execution).await?;
-            let start: LastStep<Run> = Box::new(move || Run::start(session, lowered, record));
+            let start: LastStep<Run> =
+                Box::new(move || Run::start(session, lowered, runs, timeouts));
             Ok(start)
         })
     }
@@ -395,10 +408,14 @@ impl Dataset {
         )
     }
 
-    /// What the last run did, stage by stage; `None` before the first.
+    /// What the last run did, or does while it runs, stage by stage; `None` before the first.
     #[must_use]
     pub fn last_run(&self) -> Option<Snapshot> {
-        self.record().map(|record| record.snapshot)
+        let runs = self.runs();
+        match &runs.now {
+            Some(now) => Some(now.snapshot()),
+            None => runs.last.as_ref().map(|record| record.snapshot.clone()),
+        }
     }
 
     /// The rows that functions of the last run failed for and went on without, as a dataset. Its
@@ -410,7 +427,7 @@ impl Dataset {
     /// # Errors
     /// When the dataset has not run, or no function keeps dead letters.
     pub fn dead_letters(&self) -> Result<Self, Failure> {
-        let record = self.record().ok_or(NoLettersError::NotRun)?;
+        let record = self.runs().last.clone().ok_or(NoLettersError::NotRun)?;
         let files = record.letters.ok_or(NoLettersError::NotKept)?;
         let name = "DeadLetters";
         let mut inputs = files.into_iter().map(|LetterFile { path, schema, rows }| {
@@ -421,7 +438,7 @@ impl Dataset {
             let source = Source::Memory { name, schema, batches: Arc::new([]) };
             return Ok(Self::new(self.session.clone(), Node::Source(source)));
         };
-        let first = Self { plan: first, last_run: Arc::default(), ..self.clone() };
+        let first = Self { plan: first, runs: Arc::default(), ..self.clone() };
         let others: Vec<_> = inputs.collect();
         if others.is_empty() {
             return Ok(first);
@@ -430,15 +447,19 @@ impl Dataset {
             .then(|first| Node::Union { inputs: std::iter::once(first).chain(others).collect() }))
     }
 
-    fn record(&self) -> Option<RunRecord> {
-        self.last_run.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn runs(&self) -> MutexGuard<'_, Runs> {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the last run did, as text; empty before the first.
+    /// What the last run did, or does while it runs, as text; empty before the first.
     #[must_use]
     pub fn stats(&self) -> String {
-        let text = |run: RunRecord| crate::stats::stats_text(&run.snapshot, &run.losses);
-        self.record().map(text).unwrap_or_default()
+        let runs = self.runs();
+        match (&runs.now, &runs.last) {
+            (Some(now), _) => stats_text(&now.snapshot(), &[]),
+            (None, Some(RunRecord { snapshot, losses, .. })) => stats_text(snapshot, losses),
+            (None, None) => String::new(),
+        }
     }
 }
 

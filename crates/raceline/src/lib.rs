@@ -34,15 +34,19 @@ mod source;
 mod sql;
 mod stats;
 mod template;
+mod timeouts;
 mod tolerance;
 mod unite;
+mod watchdog;
 
 pub use datafusion::logical_expr::{Expr, col, lit};
 pub use dataset::{Dataset, WrittenFile, counted_rows, written_files};
 pub use kept::{Keeping, KeptSize};
 pub use pending::Pending;
 pub use progress::ProgressMode;
-pub use raceline_exec::{Snapshot, SpillFolder, StageSnapshot, StageState, WorkTimes};
+pub use raceline_exec::{
+    Level, Snapshot, SpillFolder, StageMemory, StageSnapshot, StageState, Wait, WaitOn, WorkTimes,
+};
 pub use raceline_plan::{
     Aggregate, AggregateKind, BatchFormat, BatchLimits, CostLimit, CsvReadOptions, Cut, FileFormat,
     FileScan, FileShuffle, ImageReadOptions, JsonReadOptions, Node, OnError, PartitionStyle,
@@ -57,3 +61,4 @@ pub use raceline_worker::{CallerLoader, Errand, Interruption, Launcher};
 pub use run::{Run, Waited};
 pub use session::{Session, SessionOptions};
 pub use sql::sql_tables;
+pub use timeouts::RunTimeouts;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arrow::record_batch::RecordBatch;
-use raceline_exec::{ExecError, Execution, ExecutionOptions, Snapshot, execute};
+use raceline_exec::{ExecError, Execution, ExecutionHandle, ExecutionOptions, Snapshot, execute};
 use raceline_types::Failure;
 use raceline_worker::{CallerDesk, Errand, Interruption};
 
@@ -14,7 +14,9 @@ use crate::life::Doing;
 use crate::planner::Lowered;
 use crate::progress::{Progress, ProgressMode};
 use crate::session::Session;
+use crate::timeouts::{RunClock, RunTimeouts};
 use crate::tolerance::Tolerance;
+use crate::watchdog::Watchdog;
 
 /// A plan that is running: an ordered stream of record batches.
 ///
@@ -24,7 +26,16 @@ use crate::tolerance::Tolerance;
 pub struct Run {
     session: Session,
     running: Option<Running>,
-    record: Arc<Mutex<Option<RunRecord>>>,
+    record: Arc<Mutex<Runs>>,
+}
+
+/// The runs of a dataset, as far as they are remembered.
+#[derive(Debug, Default)]
+pub(crate) struct Runs {
+    /// The one that began last, while it runs.
+    pub(crate) now: Option<ExecutionHandle>,
+    /// The one that ended last.
+    pub(crate) last: Option<RunRecord>,
 }
 
 /// What is known of a run that is over.
@@ -45,6 +56,8 @@ struct Running {
     desk: Option<Box<CallerDesk>>,
     tolerance: Tolerance,
     progress: Progress,
+    clock: RunClock,
+    watchdog: Watchdog,
     _doing: Doing,
 }
 
@@ -73,7 +86,8 @@ impl Run {
     pub(crate) fn start(
         session: Session,
         mut lowered: Lowered,
-        record: Arc<Mutex<Option<RunRecord>>>,
+        record: Arc<Mutex<Runs>>,
+        timeouts: RunTimeouts,
     ) -> Result<Self, Failure> {
         let options = ExecutionOptions {
             preserve_order: session.options().preserve_order,
@@ -93,7 +107,22 @@ impl Run {
         let progress = Progress::start(mode, screen, move || handle.snapshot());
         let Lowered { errors, desk, tolerance, .. } = lowered;
         let desk = desk.map(Box::new);
-        let running = Running { execution, errors, desk, tolerance, progress, _doing: doing };
+        let io = session.machine().io();
+        // Who waits for a function that is debugged knows why.
+        let quiet = timeouts.report.filter(|_| desk.is_none());
+        let watchdog = Watchdog::start(io, quiet, execution.handle(), session.lines());
+        let clock = RunClock::start(timeouts);
+        record.lock().unwrap_or_else(PoisonError::into_inner).now = Some(execution.handle());
+        let running = Running {
+            execution,
+            errors,
+            desk,
+            tolerance,
+            progress,
+            clock,
+            watchdog,
+            _doing: doing,
+        };
         Ok(Self { session, running: Some(running), record })
     }
 
@@ -129,12 +158,17 @@ impl Run {
 
     /// The next batch, if it comes within `wait`. Nothing is lost by asking again.
     pub fn next_within(&mut self, wait: Duration) -> Waited {
-        let Some(Running { execution, desk, .. }) = &mut self.running else {
+        let Some(Running { execution, desk, clock, .. }) = &mut self.running else {
             return Waited::Ended;
         };
         if let Err(error) = self.session.life().check_home() {
             return Waited::Failed(error.into());
         }
+        if let Err(error) = clock.check(execution) {
+            drop(self.end());
+            return Waited::Failed(error.into());
+        }
+        let slice = clock.slice(wait);
         let next = async {
             tokio::select! {
                 biased;
@@ -144,8 +178,16 @@ impl Run {
             }
         };
         let io = self.session.machine().io();
-        match io.block_on(async { tokio::time::timeout(wait, next).await }) {
-            Err(_) => Waited::Pending,
+        match io.block_on(async { tokio::time::timeout(slice, next).await }) {
+            // A function that is debugged takes what it takes.
+            Err(_) if desk.is_some() => Waited::Pending,
+            Err(_) => match clock.check_wait(execution) {
+                Ok(()) => Waited::Pending,
+                Err(error) => {
+                    drop(self.end());
+                    Waited::Failed(error.into())
+                }
+            },
             Ok(Err(errand)) => Waited::Errand(errand),
             Ok(Ok(Some(Ok(batch)))) => Waited::Batch(batch.data),
             Ok(Ok(Some(Err(failure)))) => {
@@ -175,7 +217,7 @@ impl Run {
             return Some(running.execution.snapshot());
         }
         let record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
-        record.as_ref().map(|record| record.snapshot.clone())
+        record.last.as_ref().map(|record| record.snapshot.clone())
     }
 
     /// Cancels what still runs, waits until it has ended, and keeps what is known of it.
@@ -185,7 +227,9 @@ impl Run {
             std::mem::forget(running);
             return Ok(());
         }
-        let Running { execution, errors, desk, tolerance, progress, _doing } = running;
+        let Running { execution, errors, desk, tolerance, progress, clock: _, watchdog, _doing } =
+            running;
+        drop(watchdog);
         let handle = execution.handle();
         let closed = execution.blocking_close();
         drop(progress);
@@ -193,8 +237,9 @@ impl Run {
         drop(desk);
         let kept = letters_of(&errors);
         let letters = kept.as_ref().map_or(None, Clone::clone);
+        let last = RunRecord { snapshot: handle.snapshot(), letters, losses: tolerance.losses() };
         *self.record.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some(RunRecord { snapshot: handle.snapshot(), letters, losses: tolerance.losses() });
+            Runs { now: None, last: Some(last) };
         closed.and(kept.map(drop))
     }
 }

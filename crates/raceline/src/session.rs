@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::Write as _;
 use std::sync::{Arc, OnceLock};
 
 use raceline_connect::Stores;
@@ -10,7 +11,9 @@ use raceline_exec::{Machine, MachineOptions, SpillFolder, SpillOptions, SpillSto
 use raceline_plan::{FileScan, Node, Source};
 use raceline_relational::{Engine, EngineOptions};
 use raceline_types::{Diagnostic, ErrorKind, Failure, Resources};
-use raceline_worker::{CallerDesk, CallerLoader, GpuLedger, Launcher, declare_gpus, find_gpus};
+use raceline_worker::{
+    CallerDesk, CallerLoader, GpuLedger, Launcher, LineSink, declare_gpus, find_gpus,
+};
 
 use thiserror::Error;
 
@@ -137,6 +140,8 @@ impl Session {
         let kept_memory = KeptMemory::new(memory_bytes / 8);
         let (relational, kept) = (Arc::clone(&engine), Arc::clone(&kept_memory));
         machine.measure_elsewhere(move || relational.reserved_bytes() + kept.held_bytes());
+        let relational = Arc::clone(&engine);
+        machine.measure_debt(move || relational.debt_bytes());
         let stores = Arc::new(Stores::new(machine.io().clone()));
         let screen = Screen::default();
         let launcher = options.launcher.clone().map(|mut launcher| {
@@ -258,6 +263,12 @@ impl Session {
         &self.shared.screen
     }
 
+    /// Where lines about its runs go.
+    pub(crate) fn lines(&self) -> LineSink {
+        let screen = &self.shared.screen;
+        self.shared.template.lines().unwrap_or_else(|| screen.lines(Arc::new(tell_stderr)))
+    }
+
     pub(crate) fn machine(&self) -> &Arc<Machine> {
         &self.shared.machine
     }
@@ -365,6 +376,11 @@ impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Session({})", self.resources())
     }
+}
+
+fn tell_stderr(line: &str) {
+    // Where stderr is closed there is nobody to tell.
+    drop(writeln!(std::io::stderr(), "{line}"));
 }
 
 /// The GPUs that this process may use, as CUDA is told.

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use indicatif::{BinaryBytes, HumanCount};
-use raceline_exec::{Snapshot, StageSnapshot, StageState};
+use raceline_exec::{Level, Snapshot, StageMemory, StageSnapshot, StageState};
+
+use crate::timeouts::wait_lines;
 
 /// What each stage did, a paragraph a stage, what was lost of it, and what the run took as a whole.
 #[must_use]
@@ -24,7 +26,11 @@ pub(crate) fn stats_text(snapshot: &Snapshot, losses: &[(Arc<str>, u64)]) -> Str
         clock(snapshot.elapsed),
         BinaryBytes(snapshot.queued_bytes_peak)
     );
-    text + &whole
+    text += &whole;
+    if !snapshot.waits.is_empty() {
+        text += &format!("who waits on what:\n{}\n", wait_lines(&snapshot.waits));
+    }
+    text
 }
 
 /// The paragraph of one stage.
@@ -60,13 +66,21 @@ fn stage_text(text: &mut String, number: usize, stage: &StageSnapshot) -> std::f
     if let Some(rows) = stage.batch_rows {
         writeln!(text, "  fastest batches so far: {} rows", HumanCount(rows))?;
     }
-    if stage.memory_bytes_peak > 0 {
+    let workers = stage.memory.workers;
+    if workers.bytes_peak > 0 {
         writeln!(
             text,
             "  memory: at most {} of one worker, {} of all",
             BinaryBytes(stage.worker_bytes_peak),
-            BinaryBytes(stage.memory_bytes_peak)
+            BinaryBytes(workers.bytes_peak)
         )?;
+    }
+    let ours = StageMemory { workers: Level::default(), ..stage.memory }.levels();
+    let ours = ours.into_iter().filter(|(_, level)| level.bytes_peak > 0);
+    let ours: Vec<String> =
+        ours.map(|(name, level)| format!("{} {name}", BinaryBytes(level.bytes_peak))).collect();
+    if !ours.is_empty() {
+        writeln!(text, "  buffers: at most {}", ours.join(", "))?;
     }
     writeln!(
         text,
@@ -110,8 +124,7 @@ pub(crate) mod sample {
             tasks_running: 1,
             queued_bytes: 0,
             workers: 0,
-            memory_bytes: 0,
-            memory_bytes_peak: 0,
+            memory: StageMemory::default(),
             worker_bytes_peak: 0,
             errored_rows: 0,
             batch_rows: None,
@@ -128,12 +141,16 @@ pub(crate) mod sample {
             queued_bytes: 0,
             queued_bytes_peak: 5 << 20,
             finished: false,
+            quiet: None,
+            waits: Vec::new(),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use raceline_exec::{Wait, WaitOn};
+
     use super::*;
 
     #[test]
@@ -141,16 +158,22 @@ mod tests {
         let mut read = sample::stage("Range", StageState::Finished);
         read.tasks_total = Some(3);
         let mut map = sample::stage("Map", StageState::Running);
-        (map.worker_bytes_peak, map.memory_bytes_peak) = (64 << 20, 100 << 20);
+        (map.worker_bytes_peak, map.memory.workers.bytes_peak) = (64 << 20, 100 << 20);
+        (map.memory.queues.bytes_peak, map.memory.reserved.bytes_peak) = (8 << 20, 3 << 20);
+        let mut snapshot = sample::snapshot(vec![read, map]);
+        let (on, time) = (WaitOn::Demand, Duration::from_secs(31));
+        snapshot.waits = vec![Wait { stage: None, on, time }];
         assert_eq!(
-            stats_text(&sample::snapshot(vec![read, map]), &[("Map".into(), 1_000)]),
+            stats_text(&snapshot, &[("Map".into(), 1_000)]),
             "stage 1 Range: finished\n  tasks: 3 of 3\n  rows: 2,000,000 in, 1,500,000 out in 46 \
              batches of 12.00 MiB\n  time: 2.0s elapsed, 3.5s busy, 1,000,000 rows/s\n\
              stage 2 Map: running\n  tasks: 3\n  rows: 2,000,000 in, 1,500,000 out in 46 batches \
              of 12.00 MiB\n  memory: at most 64.00 MiB of one worker, 100.00 MiB of all\n  \
+             buffers: at most 8.00 MiB in queues, 3.00 MiB reserved\n  \
              time: 2.0s elapsed, 3.5s busy, 1,000,000 rows/s\n\
              left out by `max_errored_blocks`: 1,000 of Map\n\
-             run so far: 2.0s, at most 5.00 MiB queued\n"
+             run so far: 2.0s, at most 5.00 MiB queued\n\
+             who waits on what:\n    the consumer has not asked for a batch for 31.0 s\n"
         );
     }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
-use raceline_exec::{Emit, Source, SplitReader};
+use raceline_exec::{Emit, Source, SplitReader, StageAccounts};
 use raceline_types::{Batch, ErrorKind, Failure, Split};
 use raceline_worker::{ErroredBatches, LineSink};
 
@@ -151,6 +151,10 @@ struct Watched<'a> {
 
 #[async_trait]
 impl Emit for Watched<'_> {
+    fn accounts(&self) -> StageAccounts {
+        self.out.accounts()
+    }
+
     async fn emit(&mut self, batch: Batch) -> Result<(), Failure> {
         let emitted = self.out.emit(batch).await;
         self.has_failed |= emitted.is_err();

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import Enum
 from typing import Any, ClassVar
 
@@ -19,6 +20,9 @@ __all__ = ["DataContext", "ShuffleStrategy"]
 
 # Counts of the engine have 64 bits.
 _NO_LIMIT = 2**64 - 1
+
+# What takes longer has no limit.
+_SECONDS_MOST = 1000 * 365 * 86400
 
 _MIB = 1 << 20
 
@@ -48,6 +52,14 @@ class DataContext(Settings):
         max_errored_blocks: How many batches that functions fail for, and files or parts of files
             that cannot be read, a run goes on without, all together; a negative number sets no
             limit. Each is told on stderr, and counted by ``stats()``.
+        execution_no_progress_timeout_s: Seconds without that anything moves, after which a run
+            that somebody waits for fails with :class:`raceline.errors.ExecutionTimeoutError`;
+            the time that passes between two batches in the program itself does not count. None
+            sets no limit.
+        execution_timeout_s: Seconds that a whole run may take, until it fails with the same error
+            when its next batch is asked for. None sets no limit.
+        stall_report_s: Seconds without that anything moves, after which stderr tells who waits on
+            what, as ``stats()`` does at any time. None tells nothing.
         max_tasks_in_flight_per_actor: How many batches a worker of a pool may have, where its
             ``ActorPoolStrategy`` does not say. It is asked for when the function is given.
 
@@ -67,6 +79,9 @@ class DataContext(Settings):
     )
     execution_options: ExecutionOptions = field(default_factory=ExecutionOptions)
     max_errored_blocks: int = 0
+    execution_no_progress_timeout_s: float | None = 1800.0
+    execution_timeout_s: float | None = None
+    stall_report_s: float | None = 30.0
     max_tasks_in_flight_per_actor: int | None = None
 
     # Blocks.
@@ -103,7 +118,6 @@ class DataContext(Settings):
     isolate_read_workers: bool = False
     default_map_logical_memory_enabled: bool = False
     memory_usage_poll_interval_s: float | None = 1
-    execution_no_progress_timeout_s: float = 1800
 
     # Faults.
     retried_map_errors: bool | list[str] = False
@@ -267,3 +281,26 @@ class DataContext(Settings):
         if not isinstance(most, int) or isinstance(most, bool):
             raise PlanError(f"`max_errored_blocks` must be an int, got `{most!r}`")
         return min(most, _NO_LIMIT) if most >= 0 else _NO_LIMIT
+
+    def _timeouts(self) -> tuple[timedelta | None, timedelta | None, timedelta | None]:
+        """The times of a run as the engine takes them: all of it, without progress, untold.
+
+        Raises:
+            PlanError: One is no number of seconds above 0.
+        """
+        names = ("execution_timeout_s", "execution_no_progress_timeout_s", "stall_report_s")
+        run, no_progress, report = (_time(name, getattr(self, name)) for name in names)
+        return run, no_progress, report
+
+
+def _time(name: str, seconds: float | None) -> timedelta | None:
+    """A number of seconds as the engine takes it; more than a thousand years is no limit."""
+    if seconds is None:
+        return None
+    number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
+    if not number or not seconds > 0:
+        raise PlanError(
+            f"`{name}` must be a number of seconds above 0, got `{seconds!r}`",
+            hint="None sets no limit",
+        )
+    return timedelta(seconds=seconds) if seconds < _SECONDS_MOST else None

@@ -43,9 +43,6 @@ _FIELDS: Mapping[str, str] = {
     ),
     "work begins as soon as one worker is ready": ("wait_for_min_actors_s"),
     "files are not read by workers": ("isolate_read_workers"),
-    "a run is not ended for being slow; `timeout_s=` of a function bounds its calls": (
-        "execution_no_progress_timeout_s"
-    ),
     "`retry=raceline.data.Retry(...)` says it of a function": (
         "retried_map_errors max_map_retries actor_task_retry_on_errors actor_init_retry_on_errors"
     ),

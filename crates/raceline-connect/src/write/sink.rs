@@ -7,7 +7,7 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use futures::StreamExt;
-use raceline_exec::{Emit, PortStream, Region};
+use raceline_exec::{Emit, MemoryAccount, PortStream, Region};
 use raceline_plan::{SaveMode, WriteSpec};
 use raceline_types::{Batch, Failure, InternalError};
 use uuid::Uuid;
@@ -85,13 +85,20 @@ impl FileSink {
         }
     }
 
-    async fn write(&self, ports: Vec<PortStream>) -> Result<Vec<Written>, Failure> {
+    /// Writes `ports`; what it holds meanwhile counts in `account`.
+    async fn write(
+        &self,
+        ports: Vec<PortStream>,
+        account: &MemoryAccount,
+    ) -> Result<Vec<Written>, Failure> {
         let write_id = Uuid::new_v4().simple().to_string();
         let staging = Staging::new(self.target.clone(), write_id, self.stores.io().clone());
         let mut writer = Writer::new(Arc::clone(&self.spec), staging);
+        let mut held = account.hold(0);
         for mut port in ports {
             while let Some(batch) = port.next().await {
                 writer.write(&batch?.data).await?;
+                held.set(writer.held_bytes() as u64);
             }
         }
         let (staging, written) = writer.finish().await?;
@@ -133,7 +140,11 @@ impl Region for FileSink {
     }
 
     async fn run(&self, ports: Vec<PortStream>, out: &mut dyn Emit) -> Result<(), Failure> {
-        let written = if self.begin().await? { self.write(ports).await? } else { Vec::new() };
+        let written = if self.begin().await? {
+            self.write(ports, &out.accounts().held).await?
+        } else {
+            Vec::new()
+        };
         out.emit(Batch::without_origin(self.report(&written)?)).await
     }
 }

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use raceline_plan::WriteSpec;
-use raceline_types::{Failure, InternalError, LOOKAHEAD_BYTES, Lookahead, conform};
+use raceline_types::{
+    Failure, InternalError, LOOKAHEAD_BYTES, Lookahead, batch_sliced_bytes, conform,
+};
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -73,6 +75,8 @@ struct OpenFile {
 struct RunningEncode {
     file: usize,
     rows: usize,
+    /// Bytes of the rows, which are held until they are encoded, as is what they become.
+    bytes: usize,
     ends_file: bool,
     running: Option<AbortOnDropHandle<Result<Encoded, WriteError>>>,
 }
@@ -93,6 +97,14 @@ impl Writer {
             runs_max: Handle::current().metrics().num_workers(),
             written: Vec::new(),
         }
+    }
+
+    /// Bytes of the rows that it holds: the first ones, those that wait for a run to become whole,
+    /// and those that are encoded.
+    pub(super) fn held_bytes(&self) -> usize {
+        let waiting = self.folders.iter().map(|folder| folder.lane.waiting_bytes());
+        let encoded = self.runs.iter().map(|run| run.bytes);
+        self.lookahead.bytes() + waiting.sum::<usize>() + encoded.sum::<usize>()
     }
 
     /// Takes the next rows.
@@ -209,12 +221,13 @@ impl Writer {
             self.append_next().await?;
         }
         let (rows, ends_file) = (run.rows, run.ends_file);
+        let bytes = run.batches.iter().map(batch_sliced_bytes).sum();
         let encoder = self.columns.as_ref().map(|columns| Arc::clone(&columns.encoder));
         let running = encoder.filter(|_| rows > 0).map(|encoder| {
             let encoding = async move { encoder.encode(&run.batches, first) };
             AbortOnDropHandle::new(Handle::current().spawn(encoding))
         });
-        self.runs.push_back(RunningEncode { file, rows, ends_file, running });
+        self.runs.push_back(RunningEncode { file, rows, bytes, ends_file, running });
         Ok(())
     }
 

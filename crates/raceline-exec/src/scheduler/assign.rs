@@ -2,16 +2,28 @@
 
 use std::time::Duration;
 
-use super::edge::Order;
+use super::edge::{Order, bytes_of};
 use super::stage::{Clock, Closing, Phase, Stage, StageKind, Standing, Work};
 use super::{Action, Morsel, Scheduler, WorkId};
+use crate::operator::BatchShape;
 
-/// A permit is at most this many target batches: longer outputs are admitted as they come.
+/// A permit is at most this many target batches, unless a single batch is larger: longer outputs
+/// are admitted as they come.
 const PERMIT_BATCHES_MAX: u64 = 2;
 
 /// Work that takes longer is not given to a busy worker: next to it, what a worker waits for the
 /// engine is nothing.
 const AHEAD_BELOW: Duration = Duration::from_secs(1);
+
+/// Batches are worked on, or handed on, together while they have no more bytes than this. What
+/// becomes of a single batch costs more than such a batch.
+const BUNCH_BYTES: u64 = 64 << 10;
+
+/// At most so many of them.
+const BUNCH_MOST: usize = 128;
+
+/// They are worked on together while that takes no longer, by what it took so far.
+const BUNCH_TIME: Duration = Duration::from_micros(200);
 
 /// Where a piece of work runs.
 enum Place {
@@ -36,31 +48,32 @@ impl<T: Clone> Scheduler<T> {
     fn admit_one(&mut self, id: WorkId) {
         let stage = &self.stages[id.stage];
         let work = &stage.works[&id.ordinal];
-        let Phase::NeedsBytes(output) = &work.phase else { return };
-        let permitted = work.permit_bytes.min(output.bytes);
-        let extra = output.bytes - permitted;
+        let Phase::NeedsBytes(outputs) = &work.phase else { return };
+        let bytes = bytes_of(outputs);
         let is_next = self.is_next(id);
-        let has_room = extra == 0
-            || self.budget.admits(stage.charged_bytes, extra)
-            || (is_next && self.budget.has_room(extra));
-        let may_queue = has_room && self.may_be_ahead(stage, is_next, output.bytes);
+        let has_room = work.is_covered
+            || self.budget.keeps(stage.charged.bytes)
+            || (is_next && self.budget.has_room(0));
+        let may_queue = has_room && self.may_be_ahead(stage, is_next, bytes);
         // A hungry consumer's next output is overdraft where there is no room.
         let overdraws = is_next && !stage.edge.has_unit();
         if !may_queue && !overdraws {
             return;
         }
-        self.charge(id.stage, extra);
         let stage = &mut self.stages[id.stage];
         let work = stage.works.get_mut(&id.ordinal).expect("it was found above");
-        work.permit_bytes -= permitted;
-        let phase = std::mem::replace(&mut work.phase, Phase::NeedsTokens);
-        let Phase::NeedsBytes(output) = phase else { unreachable!("it was matched above") };
-        stage.counters.output_rows += output.rows as u64;
-        stage.counters.output_bytes += output.bytes - output.weights_bytes();
-        stage.counters.output_batches += 1;
-        self.queued_bytes += output.bytes;
+        let phase = work.enter(Phase::NeedsTokens, self.now);
+        let Phase::NeedsBytes(outputs) = phase else { unreachable!("it was matched above") };
+        work.output_bytes -= bytes;
+        self.queued_bytes += bytes;
         self.queued_bytes_peak = self.queued_bytes_peak.max(self.queued_bytes);
-        let dropped = stage.edge.push(id.ordinal, output);
+        let mut dropped = 0;
+        for output in outputs {
+            stage.counters.output_rows += output.rows as u64;
+            stage.counters.output_bytes += output.bytes - output.weights_bytes();
+            stage.counters.output_batches += 1;
+            dropped += stage.edge.push(id.ordinal, output);
+        }
         self.free_queued(id.stage, dropped);
     }
 
@@ -87,7 +100,8 @@ impl<T: Clone> Scheduler<T> {
                 continue;
             }
             let consumer = *consumer;
-            let unit = if edge.has_unit() { edge.take_unit() } else { Vec::new() };
+            let has_unit = edge.has_unit();
+            let unit = if has_unit { edge.take_bunch(BUNCH_MOST, BUNCH_BYTES) } else { vec![] };
             edge.wanted = unit.is_empty() && !edge.is_drained();
             if let Some(consumer) = consumer {
                 let region = &mut self.stages[consumer];
@@ -96,9 +110,11 @@ impl<T: Clone> Scheduler<T> {
             if unit.is_empty() && !self.stages[stage].edge.wanted {
                 actions.push(Action::End { stage });
             }
-            for morsel in unit {
-                self.free_queued(stage, morsel.bytes);
-                actions.push(Action::Hand { stage, output: morsel.item });
+            if !unit.is_empty() {
+                self.stages[stage].handed = self.now;
+                self.free_queued(stage, bytes_of(&unit));
+                let outputs = unit.into_iter().map(|morsel| morsel.item).collect();
+                actions.push(Action::Hand { stage, outputs });
             }
         }
     }
@@ -209,7 +225,7 @@ impl<T: Clone> Scheduler<T> {
                 pool.workers[worker].is_paused = false;
                 actions.push(Action::Readmit { stage, worker });
             }
-            let handed_out = std::mem::replace(&mut work.phase, Phase::Active);
+            let handed_out = work.enter(Phase::Active, self.now);
             work.clock.go(self.now);
             *active += 1;
             if matches!(handed_out, Phase::NeedsTokens) {
@@ -268,20 +284,25 @@ impl<T: Clone> Scheduler<T> {
         has_input
             && (this.pool.is_some() || this.works.len() < this.plan.concurrency_max)
             && (this.next_is_head()
-                || (self.budget.admits(this.charged_bytes, expected)
-                    && self.may_be_ahead(this, false, expected)))
+                || (self.budget.admits(this.charged.bytes, expected)
+                    && self.may_be_ahead(this, false, expected.min(self.permit_bytes_most()))))
+    }
+
+    /// Bytes of a permit, where outputs come in batches of the target size.
+    fn permit_bytes_most(&self) -> u64 {
+        PERMIT_BATCHES_MAX * self.target_batch_bytes
     }
 
     fn expected_bytes(&self, stage: usize) -> u64 {
-        let cap = PERMIT_BATCHES_MAX * self.target_batch_bytes;
-        self.stages[stage].expected_bytes(self.target_batch_bytes, cap)
+        self.stages[stage].expected_bytes(self.target_batch_bytes, self.permit_bytes_most())
     }
 
     fn start(&mut self, stage: usize, place: Place, actions: &mut Vec<Action<T>>) {
         let input = self.take_input(stage, actions);
-        let input_bytes = input.iter().map(|morsel| morsel.bytes).sum();
+        let input_bytes = bytes_of(&input);
+        let batches = if self.takes_bunches(stage) { input.len() } else { 1 };
         let expected = self.expected_bytes(stage);
-        let charged = self.stages[stage].charged_bytes;
+        let charged = self.stages[stage].charged.bytes;
         let is_region = self.stages[stage].plan.kind == StageKind::Region;
         let permitted = !is_region && self.budget.admits(charged, expected);
         let permit_bytes = if permitted { expected } else { 0 };
@@ -306,7 +327,18 @@ impl<T: Clone> Scheduler<T> {
         if runs {
             clock.go(self.now);
         }
-        this.works.insert(ordinal, Work { phase, input_bytes, permit_bytes, rows, clock });
+        let work = Work {
+            phase,
+            since: self.now,
+            input_bytes,
+            permit_bytes,
+            output_bytes: 0,
+            is_covered: false,
+            rows,
+            batches: u32::try_from(batches).unwrap_or(u32::MAX),
+            clock,
+        };
+        this.works.insert(ordinal, work);
         self.keep_pace(stage, None);
         actions.push(Action::Start { work: WorkId { stage, ordinal }, input, seat });
     }
@@ -323,12 +355,27 @@ impl<T: Clone> Scheduler<T> {
             }
             StageKind::Operator(_) => {
                 let input = self.stages[stage].plan.inputs[0];
-                let unit = self.stages[input].edge.take_unit();
-                let bytes = unit.iter().map(|morsel| morsel.bytes).sum();
-                self.free_queued(input, bytes);
+                let most = self.bunch_most(stage);
+                let edge = &mut self.stages[input].edge;
+                let unit =
+                    if most > 1 { edge.take_bunch(most, BUNCH_BYTES) } else { edge.take_unit() };
+                self.free_queued(input, bytes_of(&unit));
                 unit
             }
         }
+    }
+
+    /// Whether a piece of work of `stage` may be several batches, one after the other.
+    fn takes_bunches(&self, stage: usize) -> bool {
+        let this = &self.stages[stage];
+        this.pool.is_none() && this.plan.kind == StageKind::Operator(BatchShape::AsIs)
+    }
+
+    /// How many batches the next piece of work of `stage` may be: as many as take no time.
+    fn bunch_most(&self, stage: usize) -> usize {
+        let time = self.stages[stage].batch_time().filter(|_| self.takes_bunches(stage));
+        let fit = time.map_or(1, |time| BUNCH_TIME.as_nanos() / time.as_nanos().max(1));
+        usize::try_from(fit).unwrap_or(BUNCH_MOST).clamp(1, BUNCH_MOST)
     }
 }
 

@@ -28,6 +28,17 @@ impl Budget {
         }
     }
 
+    /// Whether a stage that holds `held_bytes`, all of them counted as used, may keep them.
+    pub(crate) fn keeps(&self, held_bytes: u64) -> bool {
+        self.has_room(0)
+            && held_bytes <= SHARE_OF_FREE.saturating_mul(self.limit_bytes - self.used_bytes)
+    }
+
+    /// Sets what may be used; what is used beyond it is overdraft.
+    pub(crate) fn limit(&mut self, limit_bytes: u64) {
+        self.limit_bytes = limit_bytes;
+    }
+
     /// Whether there is room for `bytes` at all, whoever asks.
     pub(crate) fn has_room(&self, bytes: u64) -> bool {
         self.used_bytes.saturating_add(bytes) <= self.limit_bytes
@@ -64,6 +75,28 @@ mod tests {
         }
         assert_eq!(held, 600);
         assert!(budget.admits(0, 100), "a stage that comes late finds room");
+    }
+
+    #[test]
+    fn what_is_used_is_kept_as_it_would_have_been_admitted() {
+        let mut budget = Budget::new(900);
+        for (held, more) in [(0, 600), (0, 601), (500, 100), (500, 101), (0, 900)] {
+            budget.grant(held);
+            let admitted = budget.admits(held, more);
+            budget.grant(more);
+            assert_eq!(budget.keeps(held + more), admitted, "{more} beside {held}");
+            budget.free(held + more);
+        }
+    }
+
+    #[test]
+    fn a_lower_limit_makes_overdraft_of_what_is_used() {
+        let mut budget = Budget::new(100);
+        budget.grant(50);
+        budget.limit(40);
+        assert!(!budget.admits(0, 1) && !budget.keeps(50));
+        budget.free(20);
+        assert!(budget.admits(0, 5));
     }
 
     #[test]

@@ -38,6 +38,11 @@ impl<T> Morsel<T> {
     }
 }
 
+/// What `morsels` weigh together.
+pub(crate) fn bytes_of<T>(morsels: &[Morsel<T>]) -> u64 {
+    morsels.iter().map(|morsel| morsel.bytes).sum()
+}
+
 impl<T: Clone> Morsel<T> {
     /// The first `rows` rows; the rest stays.
     fn cut_front(&mut self, rows: usize) -> Self {
@@ -296,6 +301,20 @@ impl<T: Clone> Edge<T> {
             }
         }
         unit
+    }
+
+    /// Takes up to `count` units that are whole batches: the first as it is, and others while all of
+    /// them have no more than `bytes_max`; call only when [`Self::has_unit`].
+    pub(crate) fn take_bunch(&mut self, count: usize, bytes_max: u64) -> Vec<Morsel<T>> {
+        let mut bunch = self.take_unit();
+        let mut bytes = bytes_of(&bunch);
+        while bunch.len() < count
+            && let Some(next) = self.ready.front().filter(|next| bytes + next.bytes <= bytes_max)
+        {
+            bytes += next.bytes;
+            bunch.extend(self.pop());
+        }
+        bunch
     }
 
     fn pop(&mut self) -> Option<Morsel<T>> {

@@ -55,7 +55,7 @@ pub(super) struct Account {
     /// What neither queues nor workers hold, as measured last.
     elsewhere_bytes: u64,
     /// What all workers hold, as measured last.
-    held_bytes: u64,
+    pub(super) held_bytes: u64,
     /// How many workers can grow at the same time.
     cpus: u64,
 }
@@ -63,7 +63,7 @@ pub(super) struct Account {
 /// What is known of the process of a worker.
 #[derive(Debug, Default)]
 pub(super) struct Held {
-    process: u32,
+    pub(super) process: u32,
     pub(super) bytes: u64,
     finished: u64,
     rows: Option<usize>,
@@ -152,8 +152,7 @@ impl<T: Clone> Scheduler<T> {
         for (index, stage) in self.stages.iter_mut().enumerate() {
             let bytes = || of_stage(measured, index).map(|memory| memory.bytes);
             let counters = &mut stage.counters;
-            counters.memory_bytes = bytes().sum();
-            counters.memory_bytes_peak = counters.memory_bytes_peak.max(counters.memory_bytes);
+            counters.workers.set(bytes().sum());
             let largest = bytes().max().unwrap_or(0);
             counters.worker_bytes_peak = counters.worker_bytes_peak.max(largest);
         }
@@ -348,7 +347,7 @@ impl<T: Clone> Scheduler<T> {
         let work = stage.works.get_mut(&ordinal).expect("a worker's work has not ended");
         if matches!(work.phase, Phase::Active) {
             work.clock.stop(self.now);
-            work.phase = Phase::NeedsMemory;
+            work.enter(Phase::NeedsMemory, self.now);
             stage.active -= 1;
             self.tokens.give_back(&stage.plan.ask);
         }

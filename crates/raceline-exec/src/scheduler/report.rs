@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Scheduler;
 use super::stage::{Stage, StageKind, Standing};
+use crate::account::StageMemory;
 use crate::snapshot::{StageSnapshot, StageState};
 
 impl<T: Clone> Scheduler<T> {
@@ -31,8 +32,7 @@ impl<T: Clone> Scheduler<T> {
                 tasks_running: stage.works.len() as u64,
                 queued_bytes: stage.edge.queued_bytes(),
                 workers: 0,
-                memory_bytes: counters.memory_bytes,
-                memory_bytes_peak: counters.memory_bytes_peak,
+                memory: self.memory(index),
                 worker_bytes_peak: counters.worker_bytes_peak,
                 errored_rows: 0,
                 batch_rows: self.batch_rows(index).map(|rows| rows as u64),
@@ -41,6 +41,17 @@ impl<T: Clone> Scheduler<T> {
             }
         };
         names.iter().enumerate().map(one).collect()
+    }
+
+    /// What `stage` holds, as far as the scheduler knows.
+    pub(crate) fn memory(&self, stage: usize) -> StageMemory {
+        let Stage { charged, counters, .. } = &self.stages[stage];
+        StageMemory { queues: *charged, workers: counters.workers, ..StageMemory::default() }
+    }
+
+    /// Bytes that queues, permits and running work use now, and workers as measured last.
+    pub(crate) fn held_bytes(&self) -> u64 {
+        self.budget.used_bytes() + self.account.held_bytes
     }
 
     /// Bytes held in queues now, and the most ever.

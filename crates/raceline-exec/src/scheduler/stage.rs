@@ -7,6 +7,7 @@ use super::climb::Climb;
 use super::edge::{Edge, Morsel};
 use super::pool::{Pool, PoolPlan};
 use super::tokens::Ask;
+use crate::account::Level;
 use crate::operator::BatchShape;
 
 /// What kind of work a stage does.
@@ -44,7 +45,7 @@ pub(crate) enum Phase<T> {
     /// It waits in a worker that is at other work; it holds no tokens.
     Behind,
     /// Its output waits for bytes; it holds no tokens.
-    NeedsBytes(Morsel<T>),
+    NeedsBytes(Vec<Morsel<T>>),
     /// Its output was admitted; it waits for tokens to go on.
     NeedsTokens,
     /// Its worker was ended and it waits for memory to be run again; it holds no tokens.
@@ -55,13 +56,48 @@ pub(crate) enum Phase<T> {
 #[derive(Debug)]
 pub(crate) struct Work<T> {
     pub phase: Phase<T>,
+    /// Since when it stands so.
+    pub since: Duration,
     /// Bytes of its input, charged until it ends.
     pub input_bytes: u64,
     /// Bytes granted for outputs to come.
     pub permit_bytes: u64,
+    /// Bytes that it holds of its output: what waits for room, and what is left of the batch that
+    /// this was cut from. They are charged.
+    pub output_bytes: u64,
+    /// Whether its permit covered all of the batch that it puts out.
+    pub is_covered: bool,
     /// Rows of its input.
     pub rows: usize,
+    /// Batches that it works on one after the other.
+    pub batches: u32,
     pub clock: Clock,
+}
+
+impl<T> Work<T> {
+    /// It stands like `phase` from `now` on. Returns how it stood before.
+    pub(crate) fn enter(&mut self, phase: Phase<T>, now: Duration) -> Phase<T> {
+        self.since = now;
+        std::mem::replace(&mut self.phase, phase)
+    }
+
+    /// Puts out `bytes`, of which only a part may be admitted at first. Returns the bytes to
+    /// charge, and those to free.
+    pub(crate) fn put_out(&mut self, bytes: u64) -> (u64, u64) {
+        let more = bytes.saturating_sub(self.output_bytes);
+        let permitted = more.min(self.permit_bytes);
+        self.permit_bytes -= permitted;
+        let is_begun = self.output_bytes > 0;
+        self.is_covered = more == permitted && (self.is_covered || !is_begun);
+        let less = self.output_bytes.saturating_sub(bytes);
+        self.output_bytes = bytes;
+        (more - permitted, less)
+    }
+
+    /// All bytes that are charged for it.
+    pub(crate) fn charged_bytes(&self) -> u64 {
+        self.input_bytes + self.permit_bytes + self.output_bytes
+    }
 }
 
 /// How long a piece of work ran, without the time in which it waited.
@@ -122,11 +158,15 @@ pub(crate) struct Counters {
     pub output_rows: u64,
     pub output_bytes: u64,
     pub output_batches: u64,
+    /// Batches as its work put them out, before they were cut, and their bytes.
+    pub whole_batches: u64,
+    pub whole_bytes: u64,
     pub tasks_finished: u64,
+    pub batches_finished: u64,
     pub busy: Duration,
-    /// What its workers hold, all together, and the most that they and one of them ever held.
-    pub memory_bytes: u64,
-    pub memory_bytes_peak: u64,
+    /// What its workers hold, all together.
+    pub workers: Level,
+    /// The most that one of them ever held.
     pub worker_bytes_peak: u64,
     pub first_start: Option<Duration>,
     pub end: Option<Duration>,
@@ -154,8 +194,13 @@ pub(crate) struct Stage<T> {
     /// The listing has not ended.
     pub listing: bool,
     pub closing: Closing,
-    /// Bytes charged: queued, permitted, and inputs of running work.
-    pub charged_bytes: u64,
+    /// Bytes charged: queued, permitted, and inputs and outputs of running work.
+    pub charged: Level,
+    /// When it last put something out, or a piece of its work ended.
+    pub moved: Duration,
+    /// When its consumer last asked for a batch, and was last given one.
+    pub asked: Duration,
+    pub handed: Duration,
     /// Pieces of work that run now, as opposed to wait.
     pub active: u64,
     pub counters: Counters,
@@ -178,7 +223,10 @@ impl<T: Clone> Stage<T> {
             opening: plan.opens,
             listing: plan.kind == StageKind::Source,
             closing: Closing::No,
-            charged_bytes: 0,
+            charged: Level::default(),
+            moved: Duration::ZERO,
+            asked: Duration::ZERO,
+            handed: Duration::ZERO,
             active: 0,
             counters: Counters::default(),
             plan,
@@ -201,10 +249,19 @@ impl<T: Clone> Stage<T> {
         self.counters.busy.checked_div(finished)
     }
 
+    /// How long it has worked on a batch so far, in the mean.
+    pub(crate) fn batch_time(&self) -> Option<Duration> {
+        let finished = u32::try_from(self.counters.batches_finished).unwrap_or(u32::MAX);
+        self.counters.busy.checked_div(finished)
+    }
+
     /// Expected bytes of output of the next piece of work: the mean so far, or `guess_bytes`.
+    /// More than `cap_bytes` only where a single batch has more: that is there at once.
     pub(crate) fn expected_bytes(&self, guess_bytes: u64, cap_bytes: u64) -> u64 {
-        let tasks = self.counters.tasks_finished;
-        let mean = self.counters.output_bytes.checked_div(tasks);
-        mean.unwrap_or(guess_bytes).min(cap_bytes)
+        let Counters { tasks_finished, output_bytes, whole_batches, whole_bytes, .. } =
+            self.counters;
+        let mean = output_bytes.checked_div(tasks_finished);
+        let batch = whole_bytes.checked_div(whole_batches).unwrap_or(0);
+        mean.unwrap_or(guess_bytes).min(cap_bytes.max(batch))
     }
 }

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::Shell;
+use super::{Shell, State};
 use crate::graph::Body;
 use crate::scheduler::Event;
+use crate::sharing::Share;
 use crate::worker_memory::{Relief, WorkerMemory};
 
 /// What is done with a worker for the sake of memory.
@@ -26,7 +27,9 @@ impl Shell {
             if tokio::time::timeout(wait, finished.wait_for(|&ended| ended)).await.is_ok() {
                 return;
             }
-            let (workers, elsewhere_bytes) = (self.measure(), self.machine.elsewhere_bytes());
+            let workers = self.measure();
+            let others = self.lock().share.as_ref().map_or(0, Share::others_bytes);
+            let elsewhere_bytes = self.machine.elsewhere_bytes() + others;
             self.on(Event::Measured { workers, elsewhere_bytes });
         }
     }
@@ -44,6 +47,14 @@ impl Shell {
             }
         }
         workers
+    }
+
+    /// Sets what queues may hold to this execution's part of what the machine has, less what others
+    /// owe.
+    pub(super) fn limit_queues(&self, held: &mut State) {
+        let Some(share) = &held.share else { return };
+        let all = self.queue_bytes.unwrap_or_else(|| share.of(self.machine.options().queue_bytes));
+        held.scheduler.limit_queues(all.saturating_sub(self.machine.debt_bytes()));
     }
 
     pub(super) fn order(&self, stage: usize, worker: usize, order: Order) {

@@ -1,6 +1,7 @@
 //! The machine with real threads and real batches.
 
 #[cfg(test)]
+mod accounts;
 mod cutting;
 mod ending;
 #[cfg(test)]

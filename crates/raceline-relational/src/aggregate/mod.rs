@@ -13,7 +13,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::dataframe::DataFrame;
 use futures::StreamExt;
-use raceline_exec::{Emit, PortStream, Region};
+use raceline_exec::{Emit, PortStream, Region, StageAccounts};
 use raceline_plan::{Aggregate, AggregateKind};
 use raceline_types::{Batch, Failure, InternalError};
 
@@ -69,8 +69,14 @@ impl AggregateRegion {
         self.keys.iter().map(String::as_str).chain(columns).collect()
     }
 
-    fn plan(&self, port: OpenPort, layout: &Layout) -> Result<DataFrame, Failure> {
-        let context = self.engine.context(layout.row_bytes(port.row_bytes));
+    fn plan(
+        &self,
+        port: OpenPort,
+        layout: &Layout,
+        accounts: &StageAccounts,
+    ) -> Result<DataFrame, Failure> {
+        let engine = self.engine.for_stage(accounts)?;
+        let context = engine.context(layout.row_bytes(port.row_bytes));
         let (keys, values) = (layout.keys.clone(), layout.values.clone());
         let target = Arc::clone(&layout.input);
         let prepare = move |batch: &RecordBatch| {
@@ -167,7 +173,8 @@ impl Region for AggregateRegion {
             return Ok(());
         };
         let layout = Layout::new(&port.schema, &self.keys, &self.aggregates)?;
-        let plan = self.plan(port, &layout)?;
+        let accounts = out.accounts();
+        let plan = self.plan(port.counted(&accounts.held), &layout, &accounts)?;
         let mut groups = Box::pin(plan.execute_stream()).await.map_err(failure)?;
         // The schema goes on even when no group does.
         out.emit(Batch::without_origin(RecordBatch::new_empty(Arc::clone(&layout.output)))).await?;

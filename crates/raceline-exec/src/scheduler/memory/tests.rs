@@ -92,7 +92,7 @@ impl Bench {
                     // Nothing weighs nothing: queues take no memory here.
                     let output =
                         Morsel { item: 0, first_row: 0, rows: 1, bytes: 0, weights: Vec::new() };
-                    self.on(Event::Emitted { work, output });
+                    self.on(Event::Emitted { work, outputs: vec![output], rest_bytes: 0 });
                     self.on(Event::WorkEnded { work, outcome: Outcome::Done });
                 }
                 Action::Relieve { worker, relief, .. } => {

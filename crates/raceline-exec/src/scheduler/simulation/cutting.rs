@@ -24,7 +24,7 @@ pub(super) fn weight(row: u64) -> RowWeight {
 
 /// An output of `stage`, weighed where its consumer wants that.
 pub(super) fn output(world: &World, stage: usize, rows: Rows) -> Morsel<Rows> {
-    let bytes = rows.len() as u64 * world.row_bytes + 1;
+    let bytes = world.bytes(&rows);
     let consumer = world.plans.iter().find(|plan| plan.inputs.contains(&stage));
     let is_weighed = consumer.is_some_and(|plan| bounds(plan).is_some());
     let weights: Vec<_> = rows.iter().map(|&row| weight(row)).collect();

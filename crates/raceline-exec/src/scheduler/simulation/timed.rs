@@ -204,8 +204,8 @@ impl Line {
                 }
             }
             Action::Resume { work } => self.at(self.now, Due::Ended(work)),
-            Action::Hand { stage, .. } => {
-                self.handed += 1;
+            Action::Hand { stage, ref outputs } => {
+                self.handed += outputs.len();
                 self.events.push_back(Event::Pulled { stage });
             }
             Action::Close { stage } => self.at(self.now, Due::Closed(stage)),
@@ -275,7 +275,7 @@ impl Line {
 /// A unit comes out of `work`.
 fn emitted(work: WorkId) -> Event<u64> {
     let output = Morsel { item: work.ordinal, first_row: 0, rows: 1, bytes: 1, weights: vec![] };
-    Event::Emitted { work, output }
+    Event::Emitted { work, outputs: vec![output], rest_bytes: 0 }
 }
 
 fn at_once(units: usize) -> Vec<Duration> {

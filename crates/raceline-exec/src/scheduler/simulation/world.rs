@@ -5,7 +5,7 @@ use std::rc::Rc;
 use raceline_types::{NANOS_PER_UNIT, Resources};
 
 use super::super::*;
-use super::cutting;
+use super::{cutting, region};
 use crate::operator::BatchShape;
 
 /// Ids of rows.
@@ -37,6 +37,7 @@ impl Rng {
 }
 
 /// What a stage computes.
+#[derive(Debug)]
 pub(super) enum Job {
     /// Batches of each split.
     Read(Vec<Vec<Rows>>),
@@ -47,6 +48,11 @@ pub(super) enum Job {
     Chain { order: Vec<usize>, held: bool },
     /// The first rows of port 0.
     Limit(usize),
+    /// A row of each port in turn, until one has no more; the ports are read in any order.
+    Zip,
+    /// The rows of port 1, each as often as the rows of port 0, which is kept, tell; the ports are
+    /// read in any order.
+    Join,
 }
 
 pub(super) fn multiplied(salt: u64, row: u64) -> usize {
@@ -79,12 +85,30 @@ impl Needs {
     }
 }
 
+/// How a piece of work puts out what it has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outputs {
+    /// One by one.
+    Single,
+    /// One by one, cut from one batch.
+    Cut,
+    /// Several at once.
+    Bundled,
+}
+
 pub(super) struct World {
     pub(super) plans: Vec<StagePlan>,
     pub(super) needs: Vec<Needs>,
     pub(super) jobs: Vec<Job>,
     pub(super) root: usize,
     pub(super) row_bytes: u64,
+    /// How eager whoever reads the output is.
+    pub(super) asks_percent: u64,
+    pub(super) outputs: Outputs,
+    /// Time from one event to the next.
+    pub(super) step: Duration,
+    /// Whether others share the bytes of the queues.
+    pub(super) shares: bool,
     pub(super) limits: Limits,
 }
 
@@ -103,11 +127,31 @@ impl World {
         };
         let row_bytes = rng.pick(&[0, 1, 10]);
         let (plans, needs, jobs) = (vec![], vec![], vec![]);
-        let mut world = Self { plans, needs, jobs, root: 0, row_bytes, limits };
+        let asks_percent = rng.pick(&[0, 3, 30, 90]);
+        let outputs = rng.pick(&[Outputs::Single, Outputs::Cut, Outputs::Bundled]);
+        let shares = rng.chance(20);
+        let step = rng.pick(&[Duration::from_millis(1), Duration::from_micros(1)]);
+        let mut world = Self {
+            plans,
+            needs,
+            jobs,
+            root: 0,
+            row_bytes,
+            asks_percent,
+            outputs,
+            step,
+            shares,
+            limits,
+        };
         let mut open: Vec<usize> = (0..=rng.below(3)).map(|_| world.add_source(rng)).collect();
         for _ in 0..rng.below(4) {
             let at = rng.below(open.len());
             open[at] = world.add_operator(rng, open[at]);
+        }
+        if open.len() > 1 && rng.chance(50) {
+            let inputs = open.split_off(open.len() - 2);
+            let job = if rng.chance(50) { Job::Zip } else { Job::Join };
+            open.push(world.add(rng, StageKind::Region, inputs, job));
         }
         if open.len() > 1 || rng.chance(30) {
             open = vec![world.add_chain(rng, open)];
@@ -219,7 +263,22 @@ impl World {
                 order.iter().flat_map(|&port| self.expected(inputs[port])).collect()
             }
             Job::Limit(rows) => self.expected(inputs[0]).into_iter().take(*rows).collect(),
+            Job::Zip => {
+                let sides = inputs.iter().map(|&input| self.expected(input));
+                let sides: Vec<Vec<u64>> = sides.collect();
+                let rows = sides.iter().map(Vec::len).min().unwrap_or(0);
+                (0..rows).flat_map(|row| sides.iter().map(move |side| side[row])).collect()
+            }
+            Job::Join => {
+                let times = region::repeats(self.expected(inputs[0]).len());
+                region::repeat(&self.expected(inputs[1]), times).to_vec()
+            }
         }
+    }
+
+    /// What a batch of `rows` weighs.
+    pub(super) fn bytes(&self, rows: &Rows) -> u64 {
+        rows.len() as u64 * self.row_bytes + 1
     }
 
     /// Bytes that a queue may hold beyond the budget: a unit of input and a batch.
