@@ -6,6 +6,7 @@
 
 mod aggregate;
 pub mod expression;
+mod join;
 pub mod lambda;
 mod node;
 mod query;
@@ -14,6 +15,7 @@ mod udf;
 mod write;
 
 pub use aggregate::{Aggregate, AggregateKind};
+pub use join::{JoinKind, JoinSpec};
 pub use node::{Cut, Node, Projection, ShuffleScope, SortKey, Source};
 pub use query::Query;
 pub use scan::{

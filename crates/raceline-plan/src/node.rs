@@ -10,6 +10,7 @@ use arrow::record_batch::RecordBatch;
 use datafusion_expr::Expr;
 
 use crate::aggregate::Aggregate;
+use crate::join::JoinSpec;
 use crate::query::Query;
 use crate::scan::FileScan;
 use crate::udf::UdfSpec;
@@ -162,6 +163,15 @@ pub enum Node {
         /// Aggregations, in output order.
         aggregates: Vec<Aggregate>,
     },
+    /// Rows of two inputs with equal keys, in any order.
+    Join {
+        /// The left side.
+        left: Arc<Self>,
+        /// The right side.
+        right: Arc<Self>,
+        /// Keys, names and which rows are kept.
+        spec: Arc<JoinSpec>,
+    },
     /// All rows of the inputs, in the order of the inputs.
     Union {
         /// Inputs.
@@ -220,6 +230,7 @@ impl Node {
             | Self::Repartition { input, .. }
             | Self::Shuffle { input, .. }
             | Self::Write { input, .. } => vec![input],
+            Self::Join { left, right, .. } => vec![left, right],
             Self::Union { inputs } | Self::Zip { inputs } | Self::Relational { inputs, .. } => {
                 inputs.iter().collect()
             }
@@ -240,6 +251,7 @@ impl Node {
                 let names: Vec<_> = aggregates.iter().map(|one| one.name.as_str()).collect();
                 format!("Aggregate(by=[{}], [{}])", keys.join(", "), names.join(", "))
             }
+            Self::Join { spec, .. } => spec.to_string(),
             Self::Union { inputs } => format!("Union({} inputs)", inputs.len()),
             Self::Zip { inputs } => format!("Zip({} inputs)", inputs.len()),
             Self::Relational { query, .. } => query.to_string(),

@@ -6,8 +6,8 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use raceline::{
-    Aggregate, AggregateKind, Cut, Projection, RunTimeouts, SortKey, StageSnapshot, WorkTimes,
-    written_files,
+    Aggregate, AggregateKind, Cut, JoinKind, JoinSpec, Projection, RunTimeouts, SortKey,
+    StageSnapshot, WorkTimes, written_files,
 };
 
 use crate::expr::Expr;
@@ -94,6 +94,20 @@ impl Dataset {
     fn union(&self, others: Vec<PyRef<'_, Self>>) -> Self {
         let others: Vec<_> = others.iter().map(|other| other.inner.clone()).collect();
         Self::new(self.inner.union(&others))
+    }
+
+    fn join(
+        &self,
+        right: &Self,
+        kind: &str,
+        keys: Vec<(String, String)>,
+        left_suffix: Option<String>,
+        right_suffix: Option<String>,
+    ) -> PyResult<Self> {
+        let kind = JoinKind::named(kind)
+            .ok_or_else(|| PyValueError::new_err(format!("unknown join `{kind}`")))?;
+        let spec = JoinSpec { kind, keys, left_suffix, right_suffix };
+        Ok(Self::new(self.inner.join(&right.inner, spec)))
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "extracted from Python by value")]

@@ -8,7 +8,7 @@ use datafusion::execution::TaskContext;
 use datafusion::execution::config::SessionConfig;
 use datafusion::execution::context::SessionContext;
 use datafusion::execution::disk_manager::DiskManagerBuilder;
-use datafusion::execution::memory_pool::MemoryPool as _;
+use datafusion::execution::memory_pool::{MemoryPool as _, UnboundedMemoryPool};
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use object_store::ObjectStore;
@@ -16,16 +16,25 @@ use raceline_exec::{SpillStore, StageAccounts};
 use raceline_types::{Failure, LOOKAHEAD_BYTES};
 use url::Url;
 
+use crate::cut::PieceSize;
 use crate::error::{RelationalError, failure};
+use crate::lease::Lease;
 use crate::pool::{OverdraftPool, StagePool};
+use crate::run_pool::RunPool;
 use crate::spill::SpillFactory;
 
 /// Part of its memory that `DataFusion` may reserve, in percent. The rest covers batches in
 /// flight, which it does not track.
 const RESERVABLE_PERCENT: usize = 85;
 
-/// Target bytes of a batch inside `DataFusion`.
+/// Target bytes of a batch inside `DataFusion`, when memory is ample.
 const BATCH_BYTES: usize = 4 << 20;
+
+/// Least target bytes of a batch.
+const BATCH_BYTES_MIN: usize = 32 << 10;
+
+/// Batches that one of the plans that run side by side can hold at least.
+const BATCHES_HELD: usize = 16;
 
 /// Most rows of a batch inside `DataFusion`.
 const BATCH_ROWS_MAX: usize = 32_768;
@@ -55,6 +64,8 @@ pub struct Engine {
     limit_bytes: usize,
     partitions: usize,
     sort_merge_bytes: usize,
+    share_bytes: usize,
+    leased: Arc<RuntimeEnv>,
     spill: Arc<SpillStore>,
 }
 
@@ -77,7 +88,20 @@ impl Engine {
             .build_arc()
             .map_err(failure)?;
         let sort_merge_bytes = SORT_MERGE_BYTES.min(limit_bytes / (8 * partitions));
-        Ok(Arc::new(Self { runtime, pool, limit_bytes, partitions, sort_merge_bytes, spill }))
+        let leased = RuntimeEnvBuilder::from_runtime_env(&runtime)
+            .with_memory_pool(Arc::new(UnboundedMemoryPool::default()))
+            .build_arc()
+            .map_err(failure)?;
+        Ok(Arc::new(Self {
+            runtime,
+            pool,
+            limit_bytes,
+            partitions,
+            sort_merge_bytes,
+            share_bytes: limit_bytes / 2,
+            leased,
+            spill,
+        }))
     }
 
     /// Makes `store` answer for locations below `url` (scheme and host, as in
@@ -105,28 +129,29 @@ impl Engine {
     }
 
     /// The engine as one stage uses it: what its plans reserve counts in the stage's account.
-    pub(crate) fn for_stage(&self, accounts: &StageAccounts) -> Result<Self, Failure> {
+    pub(crate) fn for_stage(&self, accounts: &StageAccounts) -> Result<Arc<Self>, Failure> {
         let pool = StagePool::new(Arc::clone(&self.pool), accounts.reserved.clone());
         let runtime = RuntimeEnvBuilder::from_runtime_env(&self.runtime)
             .with_memory_pool(Arc::new(pool))
             .build_arc()
             .map_err(failure)?;
-        let Self { runtime: _, pool, limit_bytes, partitions, sort_merge_bytes, spill } = self;
-        Ok(Self {
+        Ok(Arc::new(Self {
             runtime,
-            pool: Arc::clone(pool),
-            limit_bytes: *limit_bytes,
-            partitions: *partitions,
-            sort_merge_bytes: *sort_merge_bytes,
-            spill: Arc::clone(spill),
-        })
+            pool: Arc::clone(&self.pool),
+            limit_bytes: self.limit_bytes,
+            partitions: self.partitions,
+            sort_merge_bytes: self.sort_merge_bytes,
+            share_bytes: self.share_bytes,
+            leased: Arc::clone(&self.leased),
+            spill: Arc::clone(&self.spill),
+        }))
     }
 
     /// A context whose batches hold rows of `row_bytes` each.
     pub(crate) fn context(&self, row_bytes: usize) -> SessionContext {
         let config = SessionConfig::new()
             .with_target_partitions(self.partitions)
-            .with_batch_size(batch_rows(row_bytes))
+            .with_batch_size(self.batch_rows(row_bytes))
             .with_sort_spill_reservation_bytes(self.sort_merge_bytes)
             .with_spill_compression(SpillCompression::Lz4Frame);
         SessionContext::new_with_config_rt(config, Arc::clone(&self.runtime))
@@ -154,12 +179,70 @@ impl Engine {
 
     /// What a single plan runs in, with batches of `batch_rows` rows.
     pub(crate) fn task_context(&self, batch_rows: usize) -> Arc<TaskContext> {
+        self.context_of(&self.runtime, batch_rows)
+    }
+
+    /// As [`Engine::task_context`], for a plan whose memory a [`Lease`] covers.
+    pub(crate) fn leased_context(&self, batch_rows: usize) -> Arc<TaskContext> {
+        self.context_of(&self.leased, batch_rows)
+    }
+
+    fn context_of(&self, runtime: &Arc<RuntimeEnv>, batch_rows: usize) -> Arc<TaskContext> {
         let config = SessionConfig::new()
             .with_target_partitions(1)
             .with_batch_size(batch_rows)
+            .with_sort_spill_reservation_bytes(self.sort_merge_bytes)
             .with_spill_compression(SpillCompression::Lz4Frame);
         let context = TaskContext::default();
-        Arc::new(context.with_session_config(config).with_runtime(Arc::clone(&self.runtime)))
+        Arc::new(context.with_session_config(config).with_runtime(Arc::clone(runtime)))
+    }
+
+    /// Rows of a batch whose rows weigh `row_bytes`.
+    pub(crate) fn batch_rows(&self, row_bytes: usize) -> usize {
+        (self.batch_bytes() / row_bytes.max(1)).clamp(1, BATCH_ROWS_MAX)
+    }
+
+    fn batch_bytes(&self) -> usize {
+        let held = self.limit_bytes / (BATCHES_HELD * self.partitions);
+        held.clamp(BATCH_BYTES_MIN, BATCH_BYTES)
+    }
+
+    /// How large batches may be that are sorted.
+    pub(crate) fn piece_size(&self) -> PieceSize {
+        // `DataFusion` reserves twice what a batch weighs, and merges two of them at least.
+        let held_bytes = self.limit_bytes / self.partitions - self.sort_merge_bytes;
+        let row_bytes_max = (held_bytes / 4).max(1);
+        PieceSize { bytes_max: self.batch_bytes(), row_bytes_max }
+    }
+
+    /// Memory that one region takes for itself; nothing yet.
+    pub(crate) fn lease(&self, name: &str) -> Lease {
+        Lease::new(name, &self.runtime.memory_pool, self.share_bytes)
+    }
+
+    /// The account of one of `tables` tables of a region, which is ended when its share is used up.
+    pub(crate) fn run_pool(&self, tables: usize) -> Arc<RunPool> {
+        RunPool::new(Arc::clone(&self.runtime.memory_pool), self.share_bytes / tables)
+    }
+
+    /// As [`Engine::task_context`], on another account.
+    pub(crate) fn run_context(
+        &self,
+        account: Arc<RunPool>,
+        batch_rows: usize,
+    ) -> Result<Arc<TaskContext>, Failure> {
+        let runtime = RuntimeEnvBuilder::from_runtime_env(&self.runtime)
+            .with_memory_pool(account)
+            .build_arc()
+            .map_err(failure)?;
+        Ok(self.context_of(&runtime, batch_rows))
+    }
+
+    /// The same, whose regions take at most `share_bytes` each.
+    #[cfg(test)]
+    pub(crate) fn with_share_bytes(self: Arc<Self>, share_bytes: usize) -> Arc<Self> {
+        let engine = Arc::into_inner(self).expect("nobody else has it");
+        Arc::new(Self { share_bytes, ..engine })
     }
 
     /// Where what does not fit is spilled.
@@ -186,8 +269,7 @@ impl Engine {
 
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { runtime: _, pool, limit_bytes: _, partitions, sort_merge_bytes: _, spill: _ } =
-            self;
+        let Self { pool, partitions, .. } = self;
         f.debug_struct("Engine")
             .field("pool", pool)
             .field("partitions", partitions)
@@ -195,7 +277,7 @@ impl fmt::Debug for Engine {
     }
 }
 
-/// Rows of a batch whose rows weigh `row_bytes`.
+/// Rows of a batch whose rows weigh `row_bytes`, when memory is ample.
 pub(crate) fn batch_rows(row_bytes: usize) -> usize {
     (BATCH_BYTES / row_bytes.max(1)).clamp(1, BATCH_ROWS_MAX)
 }

@@ -105,8 +105,34 @@ pub enum RelationalError {
         /// The column.
         column: String,
     },
+    /// Key columns whose values cannot be compared.
+    #[error("cannot join `{left}` of type `{left_type}` with `{right}` of type `{right_type}`")]
+    JoinKeys {
+        /// The key of the left side.
+        left: String,
+        /// Its type.
+        left_type: DataType,
+        /// The key of the right side.
+        right: String,
+        /// Its type.
+        right_type: DataType,
+    },
+    /// A name that the output of a join would have twice.
+    #[error("both sides of the join have a column `{name}`")]
+    JoinColumn {
+        /// The name.
+        name: String,
+    },
+    /// A row that no sort can hold.
+    #[error("a row of {bytes} bytes is too large to be sorted, at most {bytes_max} fit")]
+    LargeRow {
+        /// Its bytes.
+        bytes: usize,
+        /// Most bytes of a row.
+        bytes_max: usize,
+    },
     /// Memory ran out.
-    #[error("out of memory for sorting and aggregating")]
+    #[error("out of memory for sorting, joining and aggregating")]
     OutOfMemory {
         /// Who asked for how much.
         #[source]
@@ -145,9 +171,10 @@ impl Diagnostic for RelationalError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::ColumnNotFound { .. } => ErrorKind::ColumnNotFound,
-            Self::OutOfMemory { .. } | Self::JoinTooLarge | Self::Spill { .. } => {
-                ErrorKind::Resource
-            }
+            Self::LargeRow { .. }
+            | Self::OutOfMemory { .. }
+            | Self::JoinTooLarge
+            | Self::Spill { .. } => ErrorKind::Resource,
             Self::Options { .. }
             | Self::DuplicateColumn { .. }
             | Self::NotBoolean { .. }
@@ -158,6 +185,8 @@ impl Diagnostic for RelationalError {
             | Self::AggregateType { .. }
             | Self::AggregateColumn { .. }
             | Self::SumOverflow { .. }
+            | Self::JoinKeys { .. }
+            | Self::JoinColumn { .. }
             | Self::Objects { .. } => ErrorKind::Plan,
         }
     }
@@ -178,6 +207,15 @@ impl Diagnostic for RelationalError {
                 let nearest = nearest_names(name, known.iter().map(String::as_str));
                 return nearest.first().map(|best| format!("did you mean `{best}`?"));
             }
+            Self::LargeRow { bytes, bytes_max } => {
+                let tenths = (10 * bytes).div_ceil(*bytes_max);
+                return Some(format!(
+                    "give the session more memory, at least {}.{} times as much, or leave wide \
+                     columns out",
+                    tenths / 10,
+                    tenths % 10
+                ));
+            }
             Self::DuplicateColumn { .. } => "give each output column a name of its own",
             Self::NotBoolean { .. } => "compare the value with something",
             Self::NotANumber { .. } => "cast it, or make a column of the costs first",
@@ -188,6 +226,15 @@ impl Diagnostic for RelationalError {
             Self::SumOverflow { .. } => "cast the column to float64 first",
             Self::Objects { .. } => {
                 "make a column of numbers or strings of it first, e.g. by `float(x)` or `str(x)`"
+            }
+            Self::JoinKeys { left_type, right_type, .. }
+                if left_type.is_nested() || right_type.is_nested() =>
+            {
+                "join on columns of plain values: lists, structs, maps and tensors are no keys"
+            }
+            Self::JoinKeys { .. } => "cast one of them to the type of the other",
+            Self::JoinColumn { .. } => {
+                "set `left_suffix` or `right_suffix`, or drop or rename one of them"
             }
             Self::OutOfMemory { .. } => {
                 "give the session more memory, or work on fewer and narrower columns"

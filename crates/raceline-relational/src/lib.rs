@@ -7,20 +7,26 @@
 mod aggregate;
 mod compiled;
 mod cost;
+mod cut;
 mod engine;
 mod error;
 mod filter;
 #[cfg(test)]
 mod fixture;
+mod join;
+mod lease;
 mod missing;
+mod partition;
 mod pool;
 mod port;
 mod project;
 mod resolve;
+mod run_pool;
 mod scan;
 mod sort;
 mod spill;
 mod sql;
+mod stream;
 
 pub use aggregate::AggregateRegion;
 pub use compiled::{CompiledOperator, Evaluation, evaluate_program};
@@ -28,6 +34,7 @@ pub use cost::RowCost;
 pub use engine::{Engine, EngineOptions};
 pub use error::{FileError, RelationalError};
 pub use filter::FilterOperator;
+pub use join::JoinRegion;
 pub use project::ProjectOperator;
 pub use scan::{FileReader, count_rows, infer_schema};
 pub use sort::SortRegion;

@@ -4,22 +4,19 @@
 //! a region holds its whole input anyway, and small where its memory must not grow with it. Later batches are brought to
 //! that schema, see [`raceline_types::conform`]; a change of type that does not fit is an error.
 
-use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::catalog::streaming::StreamingTable;
-use datafusion::error::DataFusionError;
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::streaming::PartitionStream;
-use futures::stream::{self, BoxStream};
+use futures::stream;
 use futures::{StreamExt, TryStreamExt};
 use raceline_exec::{Held, MemoryAccount, PortStream};
 use raceline_types::{Failure, InternalError, Lookahead, batch_sliced_bytes, conform};
 
-use crate::error::{RelationalError, carry, failure};
+use crate::cut::{PieceSize, cut};
+use crate::error::{RelationalError, failure};
+use crate::stream::{Batches, OncePartition};
 
 /// A port whose schema is known, because its first batches were read.
 pub(crate) struct OpenPort {
@@ -30,7 +27,7 @@ pub(crate) struct OpenPort {
     pending: Vec<RecordBatch>,
     /// Counts what is pending, where that was asked for.
     held: Option<Held>,
-    rest: BoxStream<'static, Result<RecordBatch, Failure>>,
+    rest: Batches,
 }
 
 impl OpenPort {
@@ -76,8 +73,21 @@ impl OpenPort {
         self
     }
 
+    /// A port without rows.
+    pub(crate) fn empty(schema: SchemaRef) -> Self {
+        let rest = stream::empty().boxed();
+        Self { schema, row_bytes: 0, pending: Vec::new(), held: None, rest }
+    }
+
+    /// The same, in pieces of about `size`.
+    pub(crate) fn cut(self, size: PieceSize) -> Self {
+        let (schema, row_bytes) = (Arc::clone(&self.schema), self.row_bytes);
+        let rest = cut(self.batches(), size);
+        Self { schema, row_bytes, pending: Vec::new(), held: None, rest }
+    }
+
     /// All batches, in order, each with the schema of the port.
-    pub(crate) fn batches(self) -> BoxStream<'static, Result<RecordBatch, Failure>> {
+    pub(crate) fn batches(self) -> Batches {
         let Self { schema, row_bytes: _, pending, mut held, rest } = self;
         let rest = rest.map(move |batch| conform(&batch?, &schema));
         let pending = pending.into_iter().map(move |batch| {
@@ -105,11 +115,8 @@ impl OpenPort {
                     InternalError::caused_by("prepared columns do not fit", error).into()
                 })
         });
-        let partition = OncePartition {
-            schema: Arc::clone(schema),
-            batches: Mutex::new(Some(batches.boxed())),
-        };
-        let table = StreamingTable::try_new(Arc::clone(schema), vec![Arc::new(partition)]);
+        let partition = OncePartition::of(schema, batches.boxed());
+        let table = StreamingTable::try_new(Arc::clone(schema), vec![partition]);
         Ok(Arc::new(table.map_err(failure)?))
     }
 }
@@ -133,35 +140,4 @@ fn chosen(batch: &RecordBatch, wanted: Option<&[String]>) -> RecordBatch {
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     RecordBatch::try_new_with_options(schema, columns, &options)
         .expect("some columns of a batch are a batch")
-}
-
-/// The one partition of a table that can be read once.
-struct OncePartition {
-    schema: SchemaRef,
-    batches: Mutex<Option<BoxStream<'static, Result<RecordBatch, Failure>>>>,
-}
-
-impl PartitionStream for OncePartition {
-    fn schema(&self) -> &SchemaRef {
-        &self.schema
-    }
-
-    fn execute(&self, _ctx: Arc<TaskContext>) -> SendableRecordBatchStream {
-        let batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let batches = match batches {
-            Some(batches) => batches.map_err(carry).boxed(),
-            None => stream::once(async {
-                Err(DataFusionError::Internal("an input was read twice".into()))
-            })
-            .boxed(),
-        };
-        Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), batches))
-    }
-}
-
-impl fmt::Debug for OncePartition {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { schema, batches: _ } = self;
-        f.debug_struct("OncePartition").field("schema", schema).finish_non_exhaustive()
-    }
 }

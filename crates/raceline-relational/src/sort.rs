@@ -80,6 +80,7 @@ impl SortRegion {
             let keys = float_keys.iter().map(|&at| nan_to_null(batch.column(at)));
             Ok(batch.columns().iter().map(Arc::clone).chain(keys).collect::<Vec<ArrayRef>>())
         };
+        let port = port.cut(self.engine.piece_size());
         let table = port.into_table(&Arc::new(Schema::new(fields)), prepare)?;
         let sorted =
             context.read_table(table).and_then(|rows| rows.sort(order)).map_err(failure)?;

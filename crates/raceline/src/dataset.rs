@@ -10,8 +10,8 @@ use arrow::record_batch::RecordBatch;
 use datafusion::logical_expr::Expr;
 use raceline_exec::Snapshot;
 use raceline_plan::{
-    Aggregate, AggregateKind, BatchFormat, Cut, Node, Projection, ShuffleScope, SortKey, Source,
-    UdfBody, UdfKind, UdfSpec, WriteSpec,
+    Aggregate, AggregateKind, BatchFormat, Cut, JoinSpec, Node, Projection, ShuffleScope, SortKey,
+    Source, UdfBody, UdfKind, UdfSpec, WriteSpec,
 };
 use raceline_types::{Failure, InternalError, Resources, unite_batches};
 
@@ -152,6 +152,13 @@ impl Dataset {
         let inputs = std::iter::once(self).chain(others);
         let inputs = inputs.map(|one| Arc::clone(&one.plan)).collect();
         self.then(|_| Node::Union { inputs })
+    }
+
+    /// Rows of `self`, the left side, and `right` with equal keys, in any order.
+    #[must_use]
+    pub fn join(&self, right: &Self, spec: JoinSpec) -> Self {
+        let right = Arc::clone(&right.plan);
+        self.then(|left| Node::Join { left, right, spec: Arc::new(spec) })
     }
 
     /// The columns of `self` and of each of `others`, row by row; a name that was there gets

@@ -49,9 +49,9 @@ pub use raceline_exec::{
 };
 pub use raceline_plan::{
     Aggregate, AggregateKind, BatchFormat, BatchLimits, CostLimit, CsvReadOptions, Cut, FileFormat,
-    FileScan, FileShuffle, ImageReadOptions, JsonReadOptions, Node, OnError, PartitionStyle,
-    Passed, Projection, Query, SaveMode, ScanRequest, SortKey, TextReadOptions, UdfBody,
-    UdfColumns, UdfKind, UdfSpec, UdfWorkers, WriteFormat, WriteSpec,
+    FileScan, FileShuffle, ImageReadOptions, JoinKind, JoinSpec, JsonReadOptions, Node, OnError,
+    PartitionStyle, Passed, Projection, Query, SaveMode, ScanRequest, SortKey, TextReadOptions,
+    UdfBody, UdfColumns, UdfKind, UdfSpec, UdfWorkers, WriteFormat, WriteSpec,
 };
 pub use raceline_relational::SqlError;
 pub use raceline_types::{

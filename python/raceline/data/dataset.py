@@ -12,6 +12,7 @@ from raceline.data.consumption import Consumption
 from raceline.data.function import UserFunction
 from raceline.data.grouped import GroupedData
 from raceline.data.identity import Identity
+from raceline.data.joining import Joins
 from raceline.data.reduction import Reductions
 from raceline.data.sampling import Sampling
 from raceline.data.shaping import ShapingTransforms
@@ -39,6 +40,7 @@ class Dataset(
     FunctionTransforms,
     ShapingTransforms,
     ShufflingTransforms,
+    Joins,
     Reductions,
     Consumption,
     Writes,

@@ -137,8 +137,7 @@ class Reductions(Handle):
             [0, 1, 2]
         """
         [name] = column_names(column)
-        count = ("count", None, False, 0, "count()")
-        groups = self._run_for_this(self._native.aggregate([name], [count]))
+        groups = self._run_for_this(self._native.aggregate([name], []))
         values = [row[name] for row in rows_of(groups)]
         return [one for one in values if one is not None] if ignore_nulls else values
 

@@ -116,11 +116,6 @@ impl Layout {
         Ok(layout)
     }
 
-    /// The key columns.
-    pub(super) fn key_exprs(&self) -> Vec<Expr> {
-        (0..self.keys.len()).map(|key| ident(format!("k{key}"))).collect()
-    }
-
     /// The answers.
     pub(super) fn slot_exprs(&self) -> Vec<Expr> {
         let named = self.slots.iter().enumerate();

@@ -1,7 +1,9 @@
 //! Aggregates over groups or over the whole input.
 
 mod finish;
+mod groups;
 mod layout;
+mod stages;
 
 #[cfg(test)]
 mod tests;
@@ -11,13 +13,14 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, new_null_array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
-use datafusion::dataframe::DataFrame;
+use datafusion::execution::SendableRecordBatchStream;
 use futures::StreamExt;
-use raceline_exec::{Emit, PortStream, Region, StageAccounts};
+use raceline_exec::{Emit, PortStream, Region};
 use raceline_plan::{Aggregate, AggregateKind};
 use raceline_types::{Batch, Failure, InternalError};
 
 use self::layout::Layout;
+use self::stages::Stages;
 use crate::engine::Engine;
 use crate::error::failure;
 use crate::missing::{canonical_key, nan_to_null};
@@ -69,30 +72,37 @@ impl AggregateRegion {
         self.keys.iter().map(String::as_str).chain(columns).collect()
     }
 
-    fn plan(
+    /// The groups of `port`, or its one row where there are no keys.
+    async fn groups(
         &self,
+        engine: &Arc<Engine>,
         port: OpenPort,
         layout: &Layout,
-        accounts: &StageAccounts,
-    ) -> Result<DataFrame, Failure> {
-        let engine = self.engine.for_stage(accounts)?;
-        let context = engine.context(layout.row_bytes(port.row_bytes));
-        let (keys, values) = (layout.keys.clone(), layout.values.clone());
-        let target = Arc::clone(&layout.input);
-        let prepare = move |batch: &RecordBatch| {
-            let keys = keys.iter().map(|&at| (at, true));
-            let columns = keys.chain(values.iter().map(|&at| (at, false)));
-            columns
-                .zip(target.fields())
-                .map(|((at, is_key), field)| {
-                    let column = plain(batch.column(at), field.data_type())?;
-                    Ok(if is_key { canonical_key(&column) } else { nan_to_null(&column) })
+    ) -> Result<SendableRecordBatchStream, Failure> {
+        let row_bytes = layout.row_bytes(port.row_bytes);
+        if !self.keys.is_empty() {
+            let stages = Arc::new(Stages::new(layout)?);
+            let target = Arc::clone(&layout.input);
+            let prepare = prepare(layout);
+            let rows = port.batches().map(move |batch| {
+                let columns = prepare(&batch?)?;
+                RecordBatch::try_new(Arc::clone(&target), columns).map_err(|error| {
+                    InternalError::caused_by("prepared columns do not fit", error).into()
                 })
-                .collect()
-        };
-        let table = port.into_table(&layout.input, prepare)?;
-        let rows = context.read_table(table).map_err(failure)?;
-        rows.aggregate(layout.key_exprs(), layout.slot_exprs()).map_err(failure)
+            });
+            let rows = rows.boxed();
+            return groups::groups(
+                engine,
+                &stages,
+                rows,
+                &self.name(),
+                engine.batch_rows(row_bytes),
+            );
+        }
+        let table = port.into_table(&layout.input, prepare(layout))?;
+        let rows = engine.context(row_bytes).read_table(table).map_err(failure)?;
+        let one = rows.aggregate(Vec::new(), layout.slot_exprs()).map_err(failure)?;
+        Box::pin(one.execute_stream()).await.map_err(failure)
     }
 
     /// The one row of an input of which nothing is known.
@@ -174,8 +184,8 @@ impl Region for AggregateRegion {
         };
         let layout = Layout::new(&port.schema, &self.keys, &self.aggregates)?;
         let accounts = out.accounts();
-        let plan = self.plan(port.counted(&accounts.held), &layout, &accounts)?;
-        let mut groups = Box::pin(plan.execute_stream()).await.map_err(failure)?;
+        let engine = self.engine.for_stage(&accounts)?;
+        let mut groups = self.groups(&engine, port.counted(&accounts.held), &layout).await?;
         // The schema goes on even when no group does.
         out.emit(Batch::without_origin(RecordBatch::new_empty(Arc::clone(&layout.output)))).await?;
         while let Some(batch) = groups.next().await {
@@ -183,6 +193,25 @@ impl Region for AggregateRegion {
             out.emit(Batch::without_origin(batch)).await?;
         }
         Ok(())
+    }
+}
+
+/// Makes of a batch of the input the keys and values of `layout`.
+fn prepare(
+    layout: &Layout,
+) -> impl Fn(&RecordBatch) -> Result<Vec<ArrayRef>, Failure> + Send + Sync + 'static {
+    let (keys, values) = (layout.keys.clone(), layout.values.clone());
+    let target = Arc::clone(&layout.input);
+    move |batch| {
+        let keys = keys.iter().map(|&at| (at, true));
+        let columns = keys.chain(values.iter().map(|&at| (at, false)));
+        columns
+            .zip(target.fields())
+            .map(|((at, is_key), field)| {
+                let column = plain(batch.column(at), field.data_type())?;
+                Ok(if is_key { canonical_key(&column) } else { nan_to_null(&column) })
+            })
+            .collect()
     }
 }
 

@@ -109,8 +109,17 @@ fn check_against_naive(rows: &[(Option<f64>, Option<f64>)], partitions: usize, k
             table(vec![("key", Arc::new(key)), ("value", Arc::new(value))])
         })
         .collect();
-    let region = region(partitions, keys, all_kinds());
-    let found = groups_of(&run(&region, batches).unwrap().rows(), keys.len());
+    let keys_of = || keys.iter().map(|key| (*key).to_owned()).collect();
+    for engine in
+        [engine(partitions, MEMORY_BYTES), engine(partitions, MEMORY_BYTES).with_share_bytes(0)]
+    {
+        let region = AggregateRegion::new(engine, keys_of(), all_kinds());
+        let found = groups_of(&run(&region, batches.clone()).unwrap().rows(), keys.len());
+        check_groups(&found, rows, keys);
+    }
+}
+
+fn check_groups(found: &Groups, rows: &[(Option<f64>, Option<f64>)], keys: &[&str]) {
     let mut expected: BTreeMap<Option<u64>, Vec<Option<f64>>> = BTreeMap::new();
     for (key, value) in rows {
         let key = if keys.is_empty() { None } else { bits(*key) };
@@ -328,6 +337,57 @@ fn the_schema_is_known_before_the_run() {
         run(&region(1, &["key"], all_kinds()), vec![batch]).unwrap().rows().schema(),
         output
     );
+}
+
+#[test]
+fn groups_without_aggregates_are_distinct_rows() {
+    for engine in [engine(2, MEMORY_BYTES), engine(2, MEMORY_BYTES).with_share_bytes(0)] {
+        let region = AggregateRegion::new(engine, vec!["a".into(), "b".into()], Vec::new());
+        let batch = |from: i64| {
+            let a = Int64Array::from_iter_values((from..from + 1_000).map(|row| row % 7));
+            let b = StringArray::from_iter_values((0..1_000).map(|row| (row % 3).to_string()));
+            table(vec![("a", Arc::new(a) as ArrayRef), ("b", Arc::new(b) as ArrayRef)])
+        };
+        let found = run(&region, (0..5).map(batch).collect()).unwrap().rows();
+        assert_eq!((found.num_rows(), found.num_columns()), (21, 2));
+    }
+}
+
+#[test]
+fn all_states_of_a_group_come_together_in_the_tight_lane() {
+    let keys = |batch: i64| (0..20_000).map(move |row| (row * 31 + batch) % 30_000);
+    let batches: Vec<RecordBatch> = (0..20)
+        .map(|batch| {
+            let text = StringArray::from_iter_values(keys(batch).map(|key| format!("key {key}")));
+            let value = Int64Array::from_iter_values(keys(batch));
+            table(vec![("key", Arc::new(text) as ArrayRef), ("value", Arc::new(value) as ArrayRef)])
+        })
+        .collect();
+    let aggregates = || {
+        [AggregateKind::Count, AggregateKind::Sum, AggregateKind::Max]
+            .map(|kind| aggregate(kind, true))
+            .to_vec()
+    };
+    let of = |engine| {
+        let region = AggregateRegion::new(engine, vec!["key".into()], aggregates());
+        let rows = run(&region, batches.clone()).unwrap().rows();
+        let key = arrow::compute::cast(rows.column(0), &DataType::Utf8).unwrap();
+        let numbers: Vec<_> = rows.columns()[1..]
+            .iter()
+            .map(|column| column.as_primitive::<Int64Type>().clone())
+            .collect();
+        let row = |at: usize| {
+            let key = key.as_string::<i32>().value(at).to_owned();
+            (key, numbers.iter().map(|column| column.value(at)).collect::<Vec<_>>())
+        };
+        let mut found: Vec<_> = (0..rows.num_rows()).map(row).collect();
+        found.sort();
+        found
+    };
+    let ample = of(engine(2, MEMORY_BYTES));
+    assert_eq!(ample.len(), 30_000);
+    assert!(ample == of(engine(2, MEMORY_BYTES).with_share_bytes(0)), "without memory");
+    assert!(ample == of(engine(2, MEMORY_BYTES).with_share_bytes(1 << 20)), "with some");
 }
 
 #[test]

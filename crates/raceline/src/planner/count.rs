@@ -71,6 +71,7 @@ fn rows_of<'a>(
             Node::Filter { .. }
             | Node::Udf { .. }
             | Node::Aggregate { .. }
+            | Node::Join { .. }
             | Node::Relational { .. }
             | Node::Write { .. } => Ok(None),
         }

@@ -175,6 +175,7 @@ impl Lowering<'_> {
                 Node::Aggregate { input, keys, aggregates } => {
                     self.aggregate(input, keys, aggregates).await
                 }
+                Node::Join { left, right, spec } => self.join(left, right, spec).await,
                 Node::Union { inputs } => self.union(inputs).await,
                 Node::Zip { inputs } => self.zip(inputs).await,
                 Node::Relational { inputs, query } => self.query(inputs, query, None).await,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use raceline_connect::FileSink;
 use raceline_exec::{NodeId, Region};
-use raceline_plan::{Aggregate, Cut, Node, ShuffleScope, SortKey, WriteSpec};
-use raceline_relational::{AggregateRegion, SortRegion};
+use raceline_plan::{Aggregate, Cut, JoinSpec, Node, ShuffleScope, SortKey, WriteSpec};
+use raceline_relational::{AggregateRegion, JoinRegion, SortRegion};
 use raceline_types::{Failure, unite_schemas};
 
 use super::{Flow, Lowering, Open};
@@ -69,6 +69,22 @@ impl Lowering<'_> {
             }
         };
         self.region(input, region).await
+    }
+
+    pub(super) async fn join(
+        &mut self,
+        left: &Arc<Node>,
+        right: &Arc<Node>,
+        spec: &Arc<JoinSpec>,
+    ) -> Result<Flow, Failure> {
+        let (left, right) = (self.node(left).await?, self.node(right).await?);
+        let schema = match (&left.schema, &right.schema) {
+            (Some(left), Some(right)) => Some(JoinRegion::output_schema(left, right, spec)?),
+            _ => None,
+        };
+        let inputs = vec![self.seal(left.open), self.seal(right.open)];
+        let region = JoinRegion::new(Arc::clone(self.session.engine()), Arc::clone(spec));
+        Ok(self.seal_region(inputs, Arc::new(region), schema))
     }
 
     pub(super) async fn write(

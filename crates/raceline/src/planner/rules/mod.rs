@@ -28,6 +28,11 @@ fn with_inputs(node: &Arc<Node>, inputs: Vec<Arc<Node>>) -> Arc<Node> {
         Node::Union { inputs: old }
         | Node::Zip { inputs: old }
         | Node::Relational { inputs: old, .. } => *old = inputs,
+        Node::Join { left, right, .. } => {
+            if let [new_left, new_right] = inputs.as_slice() {
+                (*left, *right) = (Arc::clone(new_left), Arc::clone(new_right));
+            }
+        }
         Node::Filter { input, .. }
         | Node::Project { input, .. }
         | Node::Udf { input, .. }

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use datafusion::logical_expr::Expr;
-use raceline_plan::{FileFormat, Node, OnError, Passed, Projection, Source, UdfKind, UdfSpec};
+use raceline_plan::{
+    FileFormat, JoinSpec, Node, OnError, Passed, Projection, Source, UdfKind, UdfSpec,
+};
 
 use super::with_inputs;
 
@@ -48,6 +50,10 @@ fn prune(node: &Arc<Node>, needed: &Needed) -> Arc<Node> {
             _ => Arc::clone(node),
         };
     }
+    if let Node::Join { left, right, spec } = node.as_ref() {
+        let (of_left, of_right) = needed_below_join(spec, needed);
+        return with_inputs(node, vec![prune(left, &of_left), prune(right, &of_right)]);
+    }
     let below = needed_below(node, needed);
     with_inputs(node, node.inputs().into_iter().map(|input| prune(input, &below)).collect())
 }
@@ -71,6 +77,7 @@ fn needed_below(node: &Node, needed: &Needed) -> Needed {
         Node::Source(_)
         | Node::Write { .. }
         | Node::Union { .. }
+        | Node::Join { .. }
         | Node::Zip { .. }
         | Node::Relational { .. } => None,
         Node::Udf { udf, .. } => needed_below_function(udf, needed),
@@ -83,6 +90,25 @@ fn needed_below(node: &Node, needed: &Needed) -> Needed {
         }
         Node::Project { projection, .. } => needed_below_projection(projection, needed),
     }
+}
+
+/// What a join needs of its sides. Which of them has a column is not known here: both are asked for
+/// it, and for the column that it would be without a suffix. A name that both sides have and nobody
+/// needs is then no error.
+fn needed_below_join(spec: &JoinSpec, needed: &Needed) -> (Needed, Needed) {
+    let of_side = |keys: Vec<&String>| {
+        let Columns { named, looked_at } = needed.clone()?;
+        let mut maybe = looked_at.unwrap_or_default();
+        maybe.extend(named);
+        for suffix in [&spec.left_suffix, &spec.right_suffix].into_iter().flatten() {
+            let plain = maybe.iter().filter_map(|name| name.strip_suffix(suffix.as_str()));
+            let plain: Vec<_> = plain.map(str::to_owned).collect();
+            maybe.extend(plain);
+        }
+        Some(Columns { named: keys.into_iter().cloned().collect(), looked_at: Some(maybe) })
+    };
+    let (left, right) = spec.keys.iter().map(|(left, right)| (left, right)).unzip();
+    (of_side(left), of_side(right))
 }
 
 fn needed_below_function(udf: &UdfSpec, needed: &Needed) -> Needed {

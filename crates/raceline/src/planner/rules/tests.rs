@@ -2,8 +2,9 @@
 
 use datafusion::logical_expr::{col, lit};
 use raceline_plan::{
-    Aggregate, AggregateKind, CostLimit, FileFormat, FileScan, ImageReadOptions, OnError, Passed,
-    Projection, ScanRequest, ShuffleScope, SortKey, Source, UdfBody, UdfColumns, UdfKind, UdfSpec,
+    Aggregate, AggregateKind, CostLimit, FileFormat, FileScan, ImageReadOptions, JoinKind,
+    JoinSpec, OnError, Passed, Projection, ScanRequest, ShuffleScope, SortKey, Source, UdfBody,
+    UdfColumns, UdfKind, UdfSpec,
 };
 
 use super::*;
@@ -242,4 +243,27 @@ fn columns_that_are_declared_must_exist_and_those_that_are_found_need_not() {
     assert_eq!((found.projection, found.wanted), (None, Some(["a".to_owned()].into())));
     let declared = request(&udf(scan(), UdfKind::Map, &["a"], |udf| udf.columns.declared = true));
     assert_eq!(declared.projection, Some(vec!["a".to_owned()]));
+}
+
+#[test]
+fn the_sides_of_a_join_are_asked_for_its_keys_and_for_what_is_needed_of_it() {
+    let spec = JoinSpec {
+        kind: JoinKind::Inner,
+        keys: vec![("id".into(), "user".into())],
+        left_suffix: None,
+        right_suffix: Some("_r".into()),
+    };
+    let joined = Arc::new(Node::Join { left: scan(), right: scan(), spec: Arc::new(spec) });
+    let optimized = optimize(&select(Arc::clone(&joined), &["a", "b_r"]), false);
+    let sides = optimized.inputs()[0].inputs();
+    for (side, key) in sides.into_iter().zip(["id", "user"]) {
+        let Node::Source(Source::Files(scan)) = side.as_ref() else { panic!("a scan") };
+        assert_eq!(scan.request.projection, Some(vec![key.to_owned()]));
+        let wanted: Vec<_> = scan.request.wanted.iter().flatten().collect();
+        assert_eq!(wanted, ["a", "b", "b_r"]);
+    }
+    check(
+        &joined,
+        &["Join(inner, id = user)", "+- ReadParquet(t.parquet)", "+- ReadParquet(t.parquet)"],
+    );
 }
