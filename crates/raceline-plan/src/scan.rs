@@ -141,7 +141,7 @@ fn pair_hash(first: u64, second: u64) -> u64 {
         hash = hash.wrapping_add((number % INT_MODULUS).wrapping_mul(PRIME_2));
         hash = hash.rotate_left(31).wrapping_mul(PRIME_1);
     }
-    hash.wrapping_add(2 ^ PRIME_5 ^ 3_527_539)
+    hash.wrapping_add(2 ^ PRIME_5 ^ 0x35_d373)
 }
 
 /// What a plan needs of a scan. A source does as much of it as it can.

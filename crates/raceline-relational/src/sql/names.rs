@@ -58,8 +58,8 @@ pub(super) fn spell_as_columns<'a>(query: &mut Query, columns: impl Iterator<Ite
         return;
     }
     let mut spelling = Spelling { other_case };
-    // It never breaks off.
-    let _: ControlFlow<()> = query.visit(&mut spelling);
+    let flow: ControlFlow<()> = query.visit(&mut spelling);
+    debug_assert!(flow.is_continue(), "it never breaks off");
 }
 
 /// The names that a query makes: aliases of columns and of queries.

@@ -93,18 +93,13 @@ impl PortTable {
             };
             let batches = stream::iter(first).chain(port);
             (batches.map(move |batch| conform(&batch?.data, &schema)).boxed(), row_bytes)
+        } else if let Some(port) = OpenPort::open(port, None, engine.lookahead_bytes()).await? {
+            let (schema, row_bytes) = (Arc::clone(&port.schema), port.row_bytes);
+            self.inner.schema.get_or_init(|| schema);
+            (port.batches(), row_bytes)
         } else {
-            match OpenPort::open(port, None, engine.lookahead_bytes()).await? {
-                Some(port) => {
-                    let (schema, row_bytes) = (Arc::clone(&port.schema), port.row_bytes);
-                    self.inner.schema.get_or_init(|| schema);
-                    (port.batches(), row_bytes)
-                }
-                None => {
-                    self.inner.schema.get_or_init(|| Arc::new(Schema::empty()));
-                    (stream::empty().boxed(), 0)
-                }
-            }
+            self.inner.schema.get_or_init(|| Arc::new(Schema::empty()));
+            (stream::empty().boxed(), 0)
         };
         *self.inner.lock() = Content::Coming(batches);
         Ok(row_bytes)
