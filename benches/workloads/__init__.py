@@ -13,6 +13,7 @@ NAMES = (
     "tpch",
     "groupby",
     "sort",
+    "join",
     "images",
     "jsonl",
     "csv",

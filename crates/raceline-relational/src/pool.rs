@@ -208,7 +208,10 @@ mod tests {
                     0 => drop(reservation.try_grow(bytes)),
                     1 => reservation.grow(bytes),
                     2 => reservation.shrink(bytes.min(reservation.size())),
-                    _ => drop(reservation.free()),
+                    _ => {
+                        let size = reservation.size();
+                        prop_assert_eq!(reservation.free(), size);
+                    }
                 }
                 let sum: u64 = accounts.iter().map(|account| account.level().bytes).sum();
                 prop_assert_eq!(sum, overdraft.reserved() as u64);

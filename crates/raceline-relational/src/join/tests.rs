@@ -1,5 +1,6 @@
 //! Tests of joins: each kind in each lane against a naive one, and the edges of the contract.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
