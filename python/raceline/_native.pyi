@@ -79,8 +79,7 @@ class Dataset:
         right: Dataset,
         kind: str,
         keys: list[tuple[str, str]],
-        left_suffix: str | None,
-        right_suffix: str | None,
+        suffixes: tuple[str | None, str | None],
     ) -> Dataset: ...
     def zip(self, others: list[Dataset]) -> Dataset: ...
     def repartition(self, parts: int) -> Dataset: ...

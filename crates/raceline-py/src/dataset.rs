@@ -101,11 +101,11 @@ impl Dataset {
         right: &Self,
         kind: &str,
         keys: Vec<(String, String)>,
-        left_suffix: Option<String>,
-        right_suffix: Option<String>,
+        suffixes: (Option<String>, Option<String>),
     ) -> PyResult<Self> {
         let kind = JoinKind::named(kind)
             .ok_or_else(|| PyValueError::new_err(format!("unknown join `{kind}`")))?;
+        let (left_suffix, right_suffix) = suffixes;
         let spec = JoinSpec { kind, keys, left_suffix, right_suffix };
         Ok(Self::new(self.inner.join(&right.inner, spec)))
     }

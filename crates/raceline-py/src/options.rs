@@ -150,10 +150,7 @@ pub(crate) fn read_udf(options: &Bound<'_, PyDict>) -> PyResult<UdfSpec> {
             in_flight_max: optional(options, "in_flight_max")?,
         },
         restarts_max: required(options, "max_retries")?,
-        call_timeout: optional::<f64>(options, "timeout_s")?
-            .map(Duration::try_from_secs_f64)
-            .transpose()
-            .map_err(|error| PyValueError::new_err(error.to_string()))?,
+        call_timeout: call_timeout(options)?,
         calls_at_once: optional(options, "max_concurrency")?,
         is_rate_limited: optional(options, "is_rate_limited")?.unwrap_or(false),
         preloads: optional(options, "preloads")?.unwrap_or_default(),
@@ -175,6 +172,13 @@ pub(crate) fn read_udf(options: &Bound<'_, PyDict>) -> PyResult<UdfSpec> {
             },
         },
     })
+}
+
+fn call_timeout(options: &Bound<'_, PyDict>) -> PyResult<Option<Duration>> {
+    optional::<f64>(options, "timeout_s")?
+        .map(Duration::try_from_secs_f64)
+        .transpose()
+        .map_err(|error| PyValueError::new_err(error.to_string()))
 }
 
 fn cost_limit(options: &Bound<'_, PyDict>) -> PyResult<Option<CostLimit>> {

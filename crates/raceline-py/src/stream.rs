@@ -15,6 +15,7 @@ pub(crate) struct Stream {
     state: Mutex<State>,
 }
 
+#[expect(clippy::large_enum_variant, reason = "one a run; a box would be made for each batch")]
 enum State {
     /// Nobody waits for a batch. `None` once the run is over.
     Idle(Option<Run>),

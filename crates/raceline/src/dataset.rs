@@ -64,7 +64,7 @@ impl Dataset {
         let made = Self::new(self.session.clone(), plan(Arc::clone(&self.plan)));
         let Self { errored_batches_max, timeouts, .. } = *self;
         let executions = Arc::clone(&self.executions);
-        Self { errored_batches_max, timeouts, executions, ..made }
+        Self { errored_batches_max, executions, timeouts, ..made }
     }
 
     /// The plan as it was built.

@@ -28,7 +28,8 @@ pub(crate) fn stats_text(snapshot: &Snapshot, losses: &[(Arc<str>, u64)]) -> Str
     );
     text += &whole;
     if !snapshot.waits.is_empty() {
-        text += &format!("who waits on what:\n{}\n", wait_lines(&snapshot.waits));
+        writeln!(text, "who waits on what:\n{}", wait_lines(&snapshot.waits))
+            .expect("a string takes all text");
     }
     text
 }

@@ -43,7 +43,9 @@ async fn watch(mut limit: Duration, handle: ExecutionHandle, lines: LineSink) {
     loop {
         let quiet = handle.quiet();
         if let Some(quiet) = quiet.filter(|quiet| *quiet >= limit) {
-            report(&handle.snapshot(), quiet).iter().for_each(|line| lines(line));
+            for line in &report(&handle.snapshot(), quiet) {
+                lines(line);
+            }
             limit = quiet * 2;
         }
         let left = limit.saturating_sub(quiet.unwrap_or_default());

@@ -98,7 +98,7 @@ class Joins(Handle):
             if not isinstance(value, str | None):
                 raise PlanError(f"`{name}` must be a string, got `{value!r}`")
         keys = list(zip(left, right, strict=True))
-        native = self._native.join(ds._native, join_type, keys, left_suffix, right_suffix)
+        native = self._native.join(ds._native, join_type, keys, (left_suffix, right_suffix))
         if validate_schemas:
             native.schema(False)
         return self._derive(native)

@@ -54,7 +54,7 @@ impl RowCollector {
         values: Vec<Bound<'_, PyList>>,
     ) -> PyResult<()> {
         match &mut *self.gathered() {
-            Gathered::Rows(columns) => columns.extend_columns(names, &values),
+            Gathered::Rows(columns) => columns.extend_columns(names, values),
             Gathered::Values(_) => Err(PyTypeError::new_err("plain values have no columns")),
         }
     }

@@ -76,11 +76,11 @@ impl RowColumns {
     pub(crate) fn extend_columns(
         &mut self,
         names: &Bound<'_, PyTuple>,
-        columns: &[Bound<'_, PyList>],
+        columns: Vec<Bound<'_, PyList>>,
     ) -> PyResult<()> {
-        let rows = columns.first().map_or(0, |values| values.len());
+        let rows = columns.first().map_or(0, PyListMethods::len);
         if columns.len() != names.len() || columns.iter().any(|values| values.len() != rows) {
-            let lengths = names.iter().zip(columns);
+            let lengths = names.iter().zip(&columns);
             let lengths = lengths.map(|(name, values)| (name.to_string(), values.len()));
             return Err(ConvertError::UnequalLengths(lengths.collect()).into());
         }
@@ -92,7 +92,7 @@ impl RowColumns {
                 None => self.add(name)?,
             };
             cells.fill(values.py(), before)?;
-            cells.extend(values)?;
+            cells.extend(&values)?;
         }
         self.rows += rows;
         Ok(())

@@ -36,14 +36,10 @@ impl Values {
     /// Adds values.
     pub(crate) fn extend(&mut self, values: &Bound<'_, PyList>) -> PyResult<()> {
         if self.len() == 0 {
-            let first = values.iter().next();
-            let is = |exact: fn(&Bound<'_, PyAny>) -> bool| first.as_ref().is_some_and(exact);
-            *self = match () {
-                () if is(|value| value.is_exact_instance_of::<PyInt>()) => Self::Ints(Vec::new()),
-                () if is(|value| value.is_exact_instance_of::<PyFloat>()) => {
-                    Self::Floats(Vec::new())
-                }
-                () => Self::default(),
+            *self = match values.iter().next() {
+                Some(first) if first.is_exact_instance_of::<PyInt>() => Self::Ints(Vec::new()),
+                Some(first) if first.is_exact_instance_of::<PyFloat>() => Self::Floats(Vec::new()),
+                _ => Self::default(),
             };
         }
         let are_taken = match self {

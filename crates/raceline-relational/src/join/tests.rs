@@ -103,7 +103,9 @@ fn cell<T: ToString>(value: Option<T>) -> String {
 /// The join of rows, naively, as [`lines`] shows it.
 fn naive(kind: JoinKind, left: &[Row], right: &[Row]) -> Vec<String> {
     let equal = |l: &Row, r: &Row| {
-        matches!((l.0, r.0), (Some(a), Some(b)) if a.partial_cmp(&b) == Some(Ordering::Equal)) && l.1.is_some() && l.1 == r.1
+        matches!((l.0, r.0), (Some(a), Some(b)) if a.partial_cmp(&b) == Some(Ordering::Equal))
+            && l.1.is_some()
+            && l.1 == r.1
     };
     let float = |a: Option<f64>| a.map_or("-".into(), |a| format!("{a:?}"));
     let keys = |row: &Row| format!("{}|{}", float(row.0), cell(row.1));

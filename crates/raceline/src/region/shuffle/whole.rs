@@ -181,8 +181,7 @@ impl Region for ShuffleRegion {
             let batch = conform(&batch?.data, &schema)?;
             spread.push(&keyed_batch(&batch, keys.of(&batch), &keyed)?)?;
         }
-        let parts = spread.finish()?;
-        self.emit_parts(parts, &schema, out).await
+        self.emit_parts(spread.finish()?, &schema, out).await
     }
 }
 

@@ -45,14 +45,14 @@ pub(super) fn fixed_column(data_type: &DataType) -> Option<Box<dyn FixedColumn>>
 /// Values by their bits.
 struct Values<T> {
     data_type: DataType,
-    values: Vec<T>,
+    slots: Vec<T>,
     /// Whether they are there, as soon as one was not.
     valid: Option<Vec<bool>>,
 }
 
 impl<T: ArrowNativeType> Values<T> {
     fn new(data_type: &DataType) -> Self {
-        Self { data_type: data_type.clone(), values: Vec::new(), valid: None }
+        Self { data_type: data_type.clone(), slots: Vec::new(), valid: None }
     }
 
     fn array(&self, values: Vec<T>, valid: Option<Vec<bool>>) -> Result<ArrayRef, ArrowError> {
@@ -68,12 +68,12 @@ impl<T: ArrowNativeType> Values<T> {
 impl<T: ArrowNativeType> FixedColumn for Values<T> {
     fn fill(&mut self, array: &ArrayRef, rows: usize) {
         if array.null_count() > 0 && self.valid.is_none() {
-            self.valid = Some(vec![true; self.values.len()]);
+            self.valid = Some(vec![true; self.slots.len()]);
         }
         if let Some(valid) = &mut self.valid {
             valid.extend((0..rows).map(|row| array.is_valid(row)));
         }
-        self.values.extend_from_slice(&array.to_data().buffer::<T>(0)[..rows]);
+        self.slots.extend_from_slice(&array.to_data().buffer::<T>(0)[..rows]);
     }
 
     fn replace(
@@ -83,11 +83,11 @@ impl<T: ArrowNativeType> FixedColumn for Values<T> {
         slots: &[usize],
     ) -> Result<ArrayRef, ArrowError> {
         if array.null_count() > 0 && self.valid.is_none() {
-            self.valid = Some(vec![true; self.values.len()]);
+            self.valid = Some(vec![true; self.slots.len()]);
         }
         let data = array.to_data();
         let came = &data.buffer::<T>(0)[first..first + slots.len()];
-        let drawn = replaced(&mut self.values, came.iter().copied(), slots);
+        let drawn = replaced(&mut self.slots, came.iter().copied(), slots);
         let valid = self.valid.as_mut().map(|valid| {
             replaced(valid, (first..array.len()).map(|row| array.is_valid(row)), slots)
         });
@@ -95,13 +95,13 @@ impl<T: ArrowNativeType> FixedColumn for Values<T> {
     }
 
     fn take(&self, slots: &[usize]) -> Result<ArrayRef, ArrowError> {
-        let values = slots.iter().map(|&slot| self.values[slot]).collect();
+        let values = slots.iter().map(|&slot| self.slots[slot]).collect();
         let valid = self.valid.as_ref();
         self.array(values, valid.map(|valid| slots.iter().map(|&slot| valid[slot]).collect()))
     }
 
     fn bytes(&self) -> usize {
-        size_of_val(&*self.values) + self.valid.as_ref().map_or(0, Vec::len)
+        size_of_val(&*self.slots) + self.valid.as_ref().map_or(0, Vec::len)
     }
 }
 
