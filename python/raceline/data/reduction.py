@@ -138,7 +138,8 @@ class Reductions(Handle):
         """
         [name] = column_names(column)
         groups = self._run_for_this(self._native.aggregate([name], []))
-        values = [row[name] for row in rows_of(groups)]
+        # The rows of a column of plain values are the values.
+        values = [row[name] if isinstance(row, dict) else row for row in rows_of(groups)]
         return [one for one in values if one is not None] if ignore_nulls else values
 
     def _reduce(self, on: str | Sequence[str] | None, make: Callable[[str], AggregateFn]) -> Any:

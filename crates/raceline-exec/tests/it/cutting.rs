@@ -20,7 +20,7 @@ async fn batches(source: Counting, each: Each) -> Vec<(Vec<i64>, Vec<Span>)> {
     let mut execution = start(&machine, graph, root);
     let mut all = Vec::new();
     while let Some(batch) = execution.next().await {
-        let batch = batch.unwrap();
+        let batch = batch.expect("the port delivers");
         all.push((values(&batch), batch.origin));
     }
     all

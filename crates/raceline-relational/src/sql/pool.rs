@@ -87,24 +87,24 @@ impl fmt::Display for QueryPool {
 
 #[cfg(test)]
 mod tests {
-    use datafusion::execution::memory_pool::FairSpillPool;
+    use datafusion::execution::memory_pool::{FairSpillPool, GreedyMemoryPool};
 
     use super::*;
     use crate::error::carried;
 
     #[test]
     fn little_is_not_refused_and_counts() {
-        let fair: Arc<dyn MemoryPool> = Arc::new(FairSpillPool::new(1000));
-        let pool: Arc<dyn MemoryPool> = Arc::new(QueryPool::new(Arc::clone(&fair), 100));
+        let first_come: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(1000));
+        let pool: Arc<dyn MemoryPool> = Arc::new(QueryPool::new(Arc::clone(&first_come), 100));
         let sort = |name: &str| MemoryConsumer::new(name).with_can_spill(true).register(&pool);
         let first = sort("first");
         first.try_grow(1000).unwrap();
         let second = sort("second");
         second.try_grow(100).unwrap();
         assert!(second.try_grow(1).is_err());
-        assert_eq!(fair.reserved(), 1100);
+        assert_eq!(first_come.reserved(), 1100);
         drop((first, second));
-        assert_eq!(fair.reserved(), 0);
+        assert_eq!(first_come.reserved(), 0);
     }
 
     #[test]
