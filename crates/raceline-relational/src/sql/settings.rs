@@ -18,9 +18,9 @@ const BATCH_ROWS_MAX: usize = 8192;
 /// Rows of a batch when memory is short.
 const BATCH_ROWS_TIGHT: usize = 2048;
 
-/// Bytes that a sort keeps back for merging what it spilled, when memory is short: a query whose
-/// joins sort has many sorts at a time.
-const SORT_MERGE_BYTES_TIGHT: usize = 1 << 20;
+/// Bytes that a sort keeps back for merging what it spilled, and that it is never refused for its
+/// first batch, when memory is short: a query whose joins sort has many sorts at a time.
+const SORT_BYTES_TIGHT: usize = 1 << 20;
 
 /// Part of the engine's memory that is little, when memory is short.
 const LITTLE_SHARE: usize = 128;
@@ -55,7 +55,7 @@ impl Settings {
             // A plan of one partition never sorts for a join.
             partitions: self.partitions.max(2),
             batch_rows: self.batch_rows.min(BATCH_ROWS_TIGHT),
-            sort_merge_bytes: self.sort_merge_bytes.min(SORT_MERGE_BYTES_TIGHT),
+            sort_merge_bytes: self.sort_merge_bytes.min(SORT_BYTES_TIGHT),
             little_bytes: engine.limit_bytes() / LITTLE_SHARE,
             joins_by_hash: false,
         })
@@ -70,7 +70,10 @@ impl Settings {
             .with_spill_compression(SpillCompression::Lz4Frame);
         config.options_mut().optimizer.prefer_hash_join = self.joins_by_hash;
         let runtime = engine.runtime();
-        let pool = QueryPool::new(Arc::clone(&runtime.memory_pool), self.little_bytes);
+        // Of a first attempt nothing is granted that there is no room for.
+        let sort_bytes = if self.joins_by_hash { 0 } else { SORT_BYTES_TIGHT };
+        let account = Arc::clone(&runtime.memory_pool);
+        let pool = QueryPool::new(account, self.little_bytes, sort_bytes);
         let runtime = RuntimeEnvBuilder::from_runtime_env(runtime)
             .with_memory_pool(Arc::new(pool))
             .build_arc()
