@@ -73,11 +73,15 @@ impl QueryRegion {
 
     /// The plan. `None` when an input ended without telling its columns and the query names some:
     /// then there are no rows.
-    async fn query(&self, is_nothing_known: bool) -> Result<Option<Arc<PlannedQuery>>, Failure> {
+    async fn query(
+        &self,
+        engine: &Engine,
+        is_nothing_known: bool,
+    ) -> Result<Option<Arc<PlannedQuery>>, Failure> {
         let query = match &self.source {
             QuerySource::Planned(query) => Arc::clone(query),
             QuerySource::Text { statement, tables } => {
-                match PlannedQuery::new(&self.engine, statement, tables).await {
+                match PlannedQuery::new(engine, statement, tables).await {
                     Ok(query) => Arc::new(query),
                     Err(failure) if is_nothing_known && is_missing_column(&failure) => {
                         return Ok(None);
@@ -93,8 +97,8 @@ impl QueryRegion {
     }
 
     /// Makes the ports ready for `query`; whether it may begin anew.
-    async fn settle_ports(&self, query: &PlannedQuery) -> Result<bool, Failure> {
-        let bytes_max = self.engine.limit_bytes() / KEPT_SHARE / self.ports.len().max(1);
+    async fn settle_ports(&self, engine: &Engine, query: &PlannedQuery) -> Result<bool, Failure> {
+        let bytes_max = engine.limit_bytes() / KEPT_SHARE / self.ports.len().max(1);
         let has_join = query.has_join();
         let mut is_repeatable = true;
         let mut kept = Vec::new();
@@ -102,7 +106,7 @@ impl QueryRegion {
             match query.times_read(port) {
                 0 => port.close(),
                 1 if !has_join => is_repeatable = false,
-                _ => kept.push(port.keep(&self.engine, bytes_max)),
+                _ => kept.push(port.keep(engine, bytes_max)),
             }
         }
         try_join_all(kept).await?;
@@ -110,13 +114,13 @@ impl QueryRegion {
     }
 
     async fn attempt(
-        &self,
+        engine: &Engine,
         query: &PlannedQuery,
         settings: Settings,
         out: &mut dyn Emit,
     ) -> Result<(), Stopped> {
         let before = |failure| Stopped { failure, has_output: false };
-        let context = settings.context(&self.engine).map_err(before)?;
+        let context = settings.context(engine).map_err(before)?;
         let plan = context.state().create_physical_plan(query.plan()).await;
         let plan = plan.map_err(|error| before(failure(error)))?;
         let rows = execute_stream(plan, context.task_ctx());
@@ -140,24 +144,24 @@ impl Region for QueryRegion {
     }
 
     async fn run(&self, ports: Vec<PortStream>, out: &mut dyn Emit) -> Result<(), Failure> {
+        let engine = &*self.engine.for_stage(&out.accounts())?;
         let unknown: Vec<_> = self.ports.iter().filter(|port| !port.is_known()).cloned().collect();
         let opened = self.ports.iter().zip(ports);
-        let row_bytes =
-            try_join_all(opened.map(|(table, port)| table.open(port, &self.engine))).await?;
+        let row_bytes = try_join_all(opened.map(|(table, port)| table.open(port, engine))).await?;
         let is_nothing_known = unknown.iter().any(|port| port.has_no_columns());
-        let Some(query) = self.query(is_nothing_known).await? else { return Ok(()) };
+        let Some(query) = self.query(engine, is_nothing_known).await? else { return Ok(()) };
         let row_bytes = row_bytes.into_iter().max().unwrap_or(0).max(query.file_row_bytes()?);
-        let is_repeatable = self.settle_ports(&query).await?;
+        let is_repeatable = self.settle_ports(engine, &query).await?;
         // The schema goes on even when no row does.
         let empty = RecordBatch::new_empty(Arc::clone(query.schema()));
         out.emit(Batch::without_origin(empty)).await?;
-        let mut settings = Settings::ample(&self.engine, row_bytes);
+        let mut settings = Settings::ample(engine, row_bytes);
         loop {
-            let Err(stopped) = Box::pin(self.attempt(&query, settings, out)).await else {
+            let Err(stopped) = Box::pin(Self::attempt(engine, &query, settings, out)).await else {
                 return Ok(());
             };
             let Stopped { failure, has_output } = stopped;
-            match settings.tighter(&self.engine) {
+            match settings.tighter(engine) {
                 Some(tighter) if is_repeatable && !has_output && is_out_of_memory(&failure) => {
                     settings = tighter;
                 }

@@ -25,6 +25,12 @@ const SORT_BYTES_TIGHT: usize = 1 << 20;
 /// Part of the engine's memory that is little, when memory is short.
 const LITTLE_SHARE: usize = 128;
 
+/// Bytes that are little in any case: sorts merge two batches at least, and reserve twice as much.
+const LITTLE_BYTES: usize = 4 << 20;
+
+/// Part of the engine's memory that is never little, however small the engine.
+const LITTLE_SHARE_MAX: usize = 16;
+
 /// What one attempt at a query runs with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Settings {
@@ -56,7 +62,7 @@ impl Settings {
             partitions: self.partitions.max(2),
             batch_rows: self.batch_rows.min(BATCH_ROWS_TIGHT),
             sort_merge_bytes: self.sort_merge_bytes.min(SORT_BYTES_TIGHT),
-            little_bytes: engine.limit_bytes() / LITTLE_SHARE,
+            little_bytes: little_bytes(engine.limit_bytes()),
             joins_by_hash: false,
         })
     }
@@ -82,6 +88,11 @@ impl Settings {
     }
 }
 
+/// Bytes of which no operator is refused, of an engine of `limit_bytes`.
+fn little_bytes(limit_bytes: usize) -> usize {
+    (limit_bytes / LITTLE_SHARE).max(LITTLE_BYTES.min(limit_bytes / LITTLE_SHARE_MAX))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,5 +104,12 @@ mod tests {
         let tight = Settings::ample(&engine, 0).tighter(&engine).unwrap();
         assert_eq!((tight.partitions, tight.batch_rows), (2, BATCH_ROWS_TIGHT));
         assert_eq!(tight.tighter(&engine), None);
+    }
+
+    #[test]
+    fn little_is_a_few_batches_and_no_large_part() {
+        assert_eq!(little_bytes(16 << 20), 1 << 20);
+        assert_eq!(little_bytes(128 << 20), 4 << 20);
+        assert_eq!(little_bytes(1 << 30), 8 << 20);
     }
 }
