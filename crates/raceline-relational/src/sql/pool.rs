@@ -41,9 +41,10 @@ impl QueryPool {
 
     /// Bytes in all that are not refused to who has `reservation`.
     fn granted_bytes(&self, reservation: &MemoryReservation) -> usize {
-        match reservation.size() == 0 && reservation.consumer().name().starts_with(SORT) {
-            true => self.little_bytes.max(self.sort_bytes),
-            false => self.little_bytes,
+        if reservation.size() == 0 && reservation.consumer().name().starts_with(SORT) {
+            self.little_bytes.max(self.sort_bytes)
+        } else {
+            self.little_bytes
         }
     }
 }
