@@ -13,6 +13,7 @@ NAMES = (
     "tpch",
     "groupby",
     "sort",
+    "shuffle",
     "join",
     "images",
     "jsonl",

@@ -18,12 +18,21 @@ workload = Workload(
     name="ingest",
     question=(
         "2.5 million rows of 100 32-bit floats, 1 GB of Parquet, to a loop as batches of 256 rows "
-        "of NumPy arrays: time of an epoch, and seconds to the first batch. `python` cuts Arrow's "
-        "own batches; `torch` is a DataLoader with two workers that do so."
+        "of NumPy arrays: time of an epoch, and seconds to the first batch. In the order of the "
+        "files; with a local shuffle of three batches; with the files in random order. `python` "
+        "cuts Arrow's own batches; `torch` is a DataLoader with two workers that do so."
     ),
-    variants=("in order",),
+    variants=("in order", "local shuffle", "files shuffled"),
     data=lambda _variant, scale: features(scale),
     goals=(
+        Goal(
+            "local shuffle, of none",
+            "local shuffle",
+            1 / 0.9,
+            against=("raceline",),
+            other_variant="in order",
+        ),
+        Goal("local shuffle, of Ray Data", "local shuffle", 0.2, against=("ray",)),
         Goal("in order, of Ray Data", "in order", 0.2, against=("ray",)),
         Goal("in order, of a loop over Arrow's batches", "in order", 1.3, against=("python",)),
     ),
@@ -46,22 +55,29 @@ def epoch(task: Task, batches: Iterable[dict[str, Any]]) -> Answer:
     return [(rows, numbers, round(math.fsum(total), 0))]
 
 
+def loop(data: Any, task: Task, **options: Any) -> Any:
+    """The batches, which both of the APIs give alike."""
+    if task.variant == "files shuffled":
+        rows = data.read_parquet(str(task.data), shuffle="files")
+        return rows.iter_batches(batch_size=BATCH_ROWS, **options)
+    if task.variant == "local shuffle":
+        options |= {"local_shuffle_buffer_size": 3 * BATCH_ROWS, "local_shuffle_seed": 1}
+    return data.read_parquet(str(task.data)).iter_batches(batch_size=BATCH_ROWS, **options)
+
+
 @workload.cell("raceline")
 def raceline(task: Task) -> Answer:
     """`iter_batches`."""
-    rl = engines.raceline(task)
-    return epoch(task, rl.read_parquet(str(task.data)).iter_batches(batch_size=BATCH_ROWS))
+    return epoch(task, loop(engines.raceline(task).data, task))
 
 
 @workload.cell("ray")
 def ray(task: Task) -> Answer:
     """`iter_batches`, prefetching four."""
-    module = engines.ray(task)
-    rows = module.data.read_parquet(str(task.data))
-    return epoch(task, rows.iter_batches(batch_size=BATCH_ROWS, prefetch_batches=4))
+    return epoch(task, loop(engines.ray(task).data, task, prefetch_batches=4))
 
 
-@workload.cell("daft")
+@workload.cell("daft", variants=("in order",))
 def daft(task: Task) -> Answer:
     """Partitions as Arrow tables, cut into batches."""
     module = engines.daft(task)
@@ -69,7 +85,7 @@ def daft(task: Task) -> Answer:
     return epoch(task, cut(parts))
 
 
-@workload.cell("python")
+@workload.cell("python", variants=("in order",))
 def python(task: Task) -> Answer:
     """Arrow's dataset scanner, cut into batches."""
     import pyarrow.dataset as files
@@ -77,7 +93,7 @@ def python(task: Task) -> Answer:
     return epoch(task, cut(files.dataset(str(task.data)).to_batches(use_threads=True)))
 
 
-@workload.cell("torch")
+@workload.cell("torch", variants=("in order",))
 def torch(task: Task) -> Answer:
     """A DataLoader of two persistent workers that prefetch four batches each."""
     from torch.utils.data import DataLoader, IterableDataset, get_worker_info
