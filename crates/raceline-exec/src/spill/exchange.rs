@@ -158,7 +158,8 @@ impl Exchange {
             partitions[at].resident_bytes += bytes;
             *resident_bytes += bytes;
         })?;
-        if self.resident_bytes > self.memory_bytes {
+        // What comes next waits in a quarter of it.
+        if self.resident_bytes > self.memory_bytes / 4 * 3 {
             self.spill(self.memory_bytes / 2)?;
         }
         Ok(())
