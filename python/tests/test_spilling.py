@@ -361,40 +361,14 @@ def test_disks_that_take_nothing_are_told(session, tmp_path, options, reason):
 
 # Peaks of a process and its children, which are what it holds alone and its part of the rest.
 PEAKS = """
-    import pathlib, sys, threading, time
+    import sys, time
     import numpy as np
     import raceline
     sys.path.insert(0, sys.argv[2])
+    from process_peak import Peak, tree
     from test_spilling import large
 
     MIB = 1 << 20
-
-    def processes(pid):
-        found = [pid]
-        for task in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
-            try:
-                for child in map(int, task.read_text().split()):
-                    found += processes(child)
-            except OSError:
-                pass
-        return found
-
-    def tree():
-        total = 0
-        for pid in processes("self"):
-            try:
-                lines = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-            except OSError:
-                continue
-            total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) << 10
-        return total
-
-    class Peak(threading.Thread):
-        def run(self):
-            self.bytes, self.over = 0, False
-            while not self.over:
-                self.bytes = max(self.bytes, tree())
-                time.sleep(0.02)
 
     raceline.init(num_cpus=2, memory=64 * MIB, spill_dirs=[sys.argv[1]], progress=False)
     assert sum(len(b["id"]) for b in large(100_000).repartition(3).iter_batches()) == 100_000

@@ -203,38 +203,13 @@ def test_what_a_function_starts_counts(session):
 
 
 STREAMING = """
-    import gc, pathlib, sys, threading, time
+    import sys
     import numpy as np
     import raceline
+    sys.path.insert(0, sys.argv[2])
+    from process_peak import Peak, tree
 
     MIB = 1 << 20
-
-    def processes(pid):
-        found = [pid]
-        for task in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
-            try:
-                for child in map(int, task.read_text().split()):
-                    found += processes(child)
-            except OSError:
-                pass
-        return found
-
-    def tree():
-        total = 0
-        for pid in processes("self"):
-            try:
-                lines = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-            except OSError:
-                continue
-            total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) << 10
-        return total
-
-    class Peak(threading.Thread):
-        def run(self):
-            self.bytes, self.over = 0, False
-            while not self.over:
-                self.bytes = max(self.bytes, tree())
-                time.sleep(0.05)
 
     def pieces(batch):
         for number in range(192):
@@ -269,7 +244,7 @@ def test_one_input_that_becomes_gigabytes_flows(form, expected, tmp_path):
     program = tmp_path / "streaming.py"
     program.write_text(textwrap.dedent(STREAMING))
     done = subprocess.run(
-        [sys.executable, str(program), form],
+        [sys.executable, str(program), form, os.path.dirname(__file__)],
         capture_output=True,
         text=True,
         check=True,

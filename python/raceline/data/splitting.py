@@ -10,6 +10,7 @@ from raceline.data._arguments import whole_number
 from raceline.data.consumption import Consumption
 from raceline.data.expressions import col
 from raceline.data.shaping import ShapingTransforms
+from raceline.data.shuffling import ShufflingTransforms
 from raceline.data.transforms import FunctionTransforms
 from raceline.errors import PlanError
 
@@ -20,12 +21,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Splits"]
 
-# Columns that parts are told from each other by, while they are made.
+# Column that parts are told from each other by, while they are made.
 _PLACE = "__raceline_place"
-_KEY = "__raceline_key"
 
 
-class Splits(FunctionTransforms, ShapingTransforms, Consumption):
+class Splits(FunctionTransforms, ShapingTransforms, ShufflingTransforms, Consumption):
     """The part of a dataset that makes several of it.
 
     All of it runs the dataset once and keeps its rows as ``materialize`` does; the parts share
@@ -150,7 +150,7 @@ class Splits(FunctionTransforms, ShapingTransforms, Consumption):
             if shuffle:
                 raise PlanError("`stratify` excludes `shuffle`")
             return self._stratified(test_size, stratify, is_part=is_part)
-        dataset = self._shuffled(seed) if shuffle else self
+        dataset = self.random_shuffle(seed=seed) if shuffle else self
         kept, rows = dataset._placed()
         _check_test_rows(test_size, rows, is_part=is_part)
         cut = int(rows * (1 - test_size)) if is_part else rows - int(test_size)
@@ -172,17 +172,6 @@ class Splits(FunctionTransforms, ShapingTransforms, Consumption):
             kept.filter(expr=(place >= first) & (place < end)).drop_columns(_PLACE)
             for first, end in itertools.pairwise(cuts)
         ]
-
-    def _shuffled(self, seed: int | None) -> Self:
-        """The rows sorted by random keys."""
-        if seed is not None:
-            whole_number("seed", seed, 0)
-        keyed = self.map_batches(
-            RandomKeys, fn_constructor_args=[seed], batch_format="pyarrow", debug=True
-        )
-        kept = cast("Self", keyed.materialize())
-        # Without rows there is no column of keys.
-        return kept.sort(_KEY).drop_columns(_KEY) if kept.count() else self
 
     def _stratified(self, test_size: float, name: str, *, is_part: bool) -> tuple[Self, Self]:
         """Parts in which each value of a column has its share."""
@@ -216,23 +205,6 @@ class Places:
 
         first, self._next = self._next, self._next + table.num_rows
         return table.append_column(_PLACE, pa.array(np.arange(first, self._next)))
-
-
-class RandomKeys:
-    """Gives each row a random number; made anew for each run."""
-
-    def __init__(self, seed: int | None) -> None:
-        """Starts the stream of numbers."""
-        import numpy as np
-
-        self._numbers = np.random.default_rng(seed)
-
-    def __call__(self, table: pa.Table) -> Any:
-        """The rows with their numbers."""
-        import pyarrow as pa
-
-        keys = self._numbers.integers(2**63, size=table.num_rows)
-        return table.append_column(_KEY, pa.array(keys))
 
 
 class FirstOfEach:

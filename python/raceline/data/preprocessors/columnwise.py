@@ -78,7 +78,15 @@ class ColumnwisePreprocessor(BuiltinPreprocessor):
     def __init__(
         self, columns: str | Sequence[str], output_columns: Sequence[str] | None = None
     ) -> None:
-        """Checks the names."""
+        """Makes it.
+
+        Args:
+            columns: The columns.
+            output_columns: Names of those that are made; None makes them in place.
+
+        Raises:
+            PlanError: The names do not fit.
+        """
         super().__init__()
         self._columns = checked_columns(columns)
         self._output_columns = checked_outputs(self._columns, output_columns)

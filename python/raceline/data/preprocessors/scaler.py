@@ -32,20 +32,6 @@ class StandardScaler(ArithmeticPreprocessor):
         [{'x': -1.0}, {'x': 1.0}, {'x': None}]
     """
 
-    def __init__(
-        self, columns: str | Sequence[str], output_columns: Sequence[str] | None = None
-    ) -> None:
-        """Makes a scaler.
-
-        Args:
-            columns: The columns.
-            output_columns: Names of the scaled ones; None scales them in place.
-
-        Raises:
-            PlanError: The names do not fit.
-        """
-        super().__init__(columns, output_columns)
-
     def _fit(self, ds: Dataset) -> None:
         plan = self.stat_computation_plan
         plan.add_aggregator(aggregator_fn=Mean, columns=self._columns)
@@ -67,20 +53,6 @@ class MinMaxScaler(ArithmeticPreprocessor):
         >>> MinMaxScaler(columns=["id"]).fit_transform(raceline.range(3)).take_all()
         [{'id': 0.0}, {'id': 0.5}, {'id': 1.0}]
     """
-
-    def __init__(
-        self, columns: str | Sequence[str], output_columns: Sequence[str] | None = None
-    ) -> None:
-        """Makes a scaler.
-
-        Args:
-            columns: The columns.
-            output_columns: Names of the scaled ones; None scales them in place.
-
-        Raises:
-            PlanError: The names do not fit.
-        """
-        super().__init__(columns, output_columns)
 
     def _fit(self, ds: Dataset) -> None:
         for aggregate in (Min, Max):
@@ -106,20 +78,6 @@ class MaxAbsScaler(ArithmeticPreprocessor):
         >>> MaxAbsScaler(columns=["x"]).fit_transform(rows).take_all()
         [{'x': -1.0}, {'x': 0.5}]
     """
-
-    def __init__(
-        self, columns: str | Sequence[str], output_columns: Sequence[str] | None = None
-    ) -> None:
-        """Makes a scaler.
-
-        Args:
-            columns: The columns.
-            output_columns: Names of the scaled ones; None scales them in place.
-
-        Raises:
-            PlanError: The names do not fit.
-        """
-        super().__init__(columns, output_columns)
 
     def _fit(self, ds: Dataset) -> None:
         aggregates = [one(name) for name in self._columns for one in (Min, Max)]
