@@ -44,9 +44,10 @@ impl Lowering<'_> {
         query: &Query,
         limit: Option<u64>,
     ) -> Result<Flow, Failure> {
-        let Tables { named, ports } = self.tables(inputs, query).await?;
+        let tables = self.tables(inputs, query).await?;
         let statement = SqlStatement::parse(&query.text)?;
-        let is_known = ports.iter().all(|port| port.table.is_known());
+        let is_known = tables.are_known();
+        let Tables { named, ports } = tables;
         let source = if is_known {
             let planned = PlannedQuery::new(self.session.engine(), &statement, &named).await?;
             QuerySource::Planned(Arc::new(planned))
