@@ -8,7 +8,7 @@ use datafusion::execution::context::SessionContext;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use raceline_types::Failure;
 
-use super::pool::QueryPool;
+use super::pool::{Grants, QueryPool};
 use crate::engine::{Engine, batch_rows};
 use crate::error::failure;
 
@@ -31,14 +31,17 @@ const LITTLE_BYTES: usize = 4 << 20;
 /// Part of the engine's memory that is never little, however small the engine.
 const LITTLE_SHARE_MAX: usize = 16;
 
+/// Part of the engine's memory that merges of sorts are never refused together, when memory is short.
+const MERGES_SHARE: usize = 4;
+
 /// What one attempt at a query runs with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Settings {
     partitions: usize,
     batch_rows: usize,
     sort_merge_bytes: usize,
-    /// Bytes of which no operator is refused.
-    little_bytes: usize,
+    /// What is granted that there is no room for.
+    grants: Grants,
     /// Whether joins hold one side in a hash table, which cannot spill; else both are sorted.
     joins_by_hash: bool,
 }
@@ -50,7 +53,7 @@ impl Settings {
             partitions: engine.partitions(),
             batch_rows: batch_rows(row_bytes).min(BATCH_ROWS_MAX),
             sort_merge_bytes: engine.sort_merge_bytes(),
-            little_bytes: 0,
+            grants: Grants::default(),
             joins_by_hash: true,
         }
     }
@@ -62,7 +65,11 @@ impl Settings {
             partitions: self.partitions.max(2),
             batch_rows: self.batch_rows.min(BATCH_ROWS_TIGHT),
             sort_merge_bytes: self.sort_merge_bytes.min(SORT_BYTES_TIGHT),
-            little_bytes: little_bytes(engine.limit_bytes()),
+            grants: Grants {
+                little_bytes: little_bytes(engine.limit_bytes()),
+                sort_bytes: SORT_BYTES_TIGHT,
+                merges_bytes: engine.limit_bytes() / MERGES_SHARE,
+            },
             joins_by_hash: false,
         })
     }
@@ -76,10 +83,7 @@ impl Settings {
             .with_spill_compression(SpillCompression::Lz4Frame);
         config.options_mut().optimizer.prefer_hash_join = self.joins_by_hash;
         let runtime = engine.runtime();
-        // Of a first attempt nothing is granted that there is no room for.
-        let sort_bytes = if self.joins_by_hash { 0 } else { SORT_BYTES_TIGHT };
-        let account = Arc::clone(&runtime.memory_pool);
-        let pool = QueryPool::new(account, self.little_bytes, sort_bytes);
+        let pool = QueryPool::new(Arc::clone(&runtime.memory_pool), self.grants);
         let runtime = RuntimeEnvBuilder::from_runtime_env(runtime)
             .with_memory_pool(Arc::new(pool))
             .build_arc()
