@@ -24,12 +24,24 @@ if TYPE_CHECKING:
     from raceline.data.dataset import Dataset as Dataset
     from raceline.data.expressions import col as col
     from raceline.data.expressions import lit as lit
+    from raceline.data.from_datasets import from_huggingface as from_huggingface
+    from raceline.data.from_datasets import from_tf as from_tf
+    from raceline.data.from_datasets import from_torch as from_torch
+    from raceline.data.from_frames import from_daft as from_daft
+    from raceline.data.from_frames import from_dask as from_dask
+    from raceline.data.from_frames import from_duckdb as from_duckdb
+    from raceline.data.from_frames import from_mars as from_mars
+    from raceline.data.from_frames import from_modin as from_modin
+    from raceline.data.from_frames import from_polars as from_polars
+    from raceline.data.from_frames import from_spark as from_spark
     from raceline.data.letters import replay as replay
     from raceline.data.memory import from_arrow as from_arrow
+    from raceline.data.memory import from_blocks as from_blocks
     from raceline.data.memory import from_items as from_items
     from raceline.data.memory import from_numpy as from_numpy
     from raceline.data.memory import from_pandas as from_pandas
     from raceline.data.memory import range as range
+    from raceline.data.memory import range_tensor as range_tensor
     from raceline.data.read import read_binary_files as read_binary_files
     from raceline.data.read import read_csv as read_csv
     from raceline.data.read import read_images as read_images
@@ -55,10 +67,22 @@ _HOMES = {
     "col": "raceline.data.expressions",
     "lit": "raceline.data.expressions",
     "from_arrow": "raceline.data.memory",
+    "from_blocks": "raceline.data.memory",
+    "from_daft": "raceline.data.from_frames",
+    "from_dask": "raceline.data.from_frames",
+    "from_duckdb": "raceline.data.from_frames",
+    "from_mars": "raceline.data.from_frames",
+    "from_modin": "raceline.data.from_frames",
+    "from_polars": "raceline.data.from_frames",
+    "from_spark": "raceline.data.from_frames",
+    "from_huggingface": "raceline.data.from_datasets",
+    "from_tf": "raceline.data.from_datasets",
+    "from_torch": "raceline.data.from_datasets",
     "from_items": "raceline.data.memory",
     "from_numpy": "raceline.data.memory",
     "from_pandas": "raceline.data.memory",
     "range": "raceline.data.memory",
+    "range_tensor": "raceline.data.memory",
     "read_binary_files": "raceline.data.read",
     "replay": "raceline.data.letters",
     "read_csv": "raceline.data.read",

@@ -9,7 +9,7 @@ from typing import Any
 
 
 def optional(name: str) -> Any:
-    """The module of a package that is also an extra of ``raceline``.
+    """The module of a package that is also an extra of ``raceline``, or one inside it.
 
     Raises:
         ImportError: It is not installed; says how to install it.
@@ -38,4 +38,5 @@ def is_numpy(value: Any, name: str) -> bool:
 
 
 def _advice(name: str) -> str:
-    return f'{name} is not installed: pip install "raceline[{name}]"'
+    package = name.partition(".")[0]
+    return f'{package} is not installed: pip install "raceline[{package}]"'

@@ -15,8 +15,26 @@ from raceline.data.compute import ActorPoolStrategy, TaskPoolStrategy
 from raceline.data.context import DataContext
 from raceline.data.dataset import Dataset, MaterializedDataset
 from raceline.data.execution import ExecutionOptions, ExecutionResources
+from raceline.data.from_datasets import from_huggingface, from_tf, from_torch
+from raceline.data.from_frames import (
+    from_daft,
+    from_dask,
+    from_duckdb,
+    from_mars,
+    from_modin,
+    from_polars,
+    from_spark,
+)
 from raceline.data.grouped import GroupedData
-from raceline.data.memory import from_arrow, from_items, from_numpy, from_pandas, range
+from raceline.data.memory import (
+    from_arrow,
+    from_blocks,
+    from_items,
+    from_numpy,
+    from_pandas,
+    range,
+    range_tensor,
+)
 from raceline.data.preprocessor import Preprocessor
 from raceline.data.read import (
     read_binary_files,
@@ -53,10 +71,22 @@ __all__ = [
     "Schema",
     "TaskPoolStrategy",
     "from_arrow",
+    "from_blocks",
+    "from_daft",
+    "from_dask",
+    "from_duckdb",
+    "from_huggingface",
     "from_items",
+    "from_mars",
+    "from_modin",
     "from_numpy",
     "from_pandas",
+    "from_polars",
+    "from_spark",
+    "from_tf",
+    "from_torch",
     "range",
+    "range_tensor",
     "read_binary_files",
     "read_csv",
     "read_images",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 
 from raceline.data._arguments import column_names
 from raceline.data.column_transforms import ColumnTransforms
-from raceline.data.consumption import Consumption
+from raceline.data.exports import Exports
 from raceline.data.function import UserFunction
 from raceline.data.grouped import GroupedData
 from raceline.data.identity import Identity
@@ -42,7 +42,7 @@ class Dataset(
     ShufflingTransforms,
     Joins,
     Reductions,
-    Consumption,
+    Exports,
     Writes,
     Identity,
 ):
@@ -61,7 +61,7 @@ class Dataset(
         [{'half': 0}, {'half': 1}, {'half': 2}]
     """
 
-    __slots__ = ()
+    __slots__ = ("_found_schema",)
 
     def groupby(
         self, key: str | Sequence[str] | Callable[[Any], Any] | None, *, debug: bool = False

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+import math
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from raceline._optional import optional
 from raceline._session import session
 from raceline.data._arguments import whole_number
 from raceline.data.blocks import warn_of_blocks
 from raceline.data.dataset import Dataset
+from raceline.data.handle import Handle
+from raceline.data.in_process import Once, pieces_of, read_here
 from raceline.errors import PlanError
 
 if TYPE_CHECKING:
@@ -17,7 +21,21 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-__all__ = ["from_arrow", "from_items", "from_numpy", "from_pandas", "range"]
+__all__ = [
+    "from_arrow",
+    "from_blocks",
+    "from_items",
+    "from_numpy",
+    "from_pandas",
+    "range",
+    "range_tensor",
+]
+
+# Bytes of tensors that `range_tensor` makes at a time, where one alone is not larger.
+_TENSORS_BYTES = 8 << 20
+
+
+_range = range
 
 
 def range(n: int, *, override_num_blocks: int | None = None) -> Dataset:
@@ -38,6 +56,49 @@ def range(n: int, *, override_num_blocks: int | None = None) -> Dataset:
     rows = whole_number("n", n, 0, hint="pass the number of rows, 0 or more")
     warn_of_blocks(override_num_blocks)
     return Dataset(session().range(rows))
+
+
+def range_tensor(
+    n: int,
+    *,
+    shape: Sequence[int] = (1,),
+    concurrency: int | None = None,
+    override_num_blocks: int | None = None,
+) -> Dataset:
+    """A dataset of one column ``data`` of int64 tensors, each filled with the number of its row.
+
+    They are made when they are needed, in the thread that takes the rows.
+
+    Args:
+        n: Number of rows.
+        shape: Shape of each tensor.
+        concurrency: Without effect.
+        override_num_blocks: Without effect but a warning: batches are cut by bytes.
+
+    Raises:
+        PlanError: ``n`` or a number of ``shape`` is no int of at least 0.
+
+    Example:
+        >>> import raceline
+        >>> raceline.range_tensor(3, shape=(2, 2)).take_batch()["data"][2]
+        array([[2, 2],
+               [2, 2]])
+    """
+    rows = whole_number("n", n, 0, hint="pass the number of rows, 0 or more")
+    sizes = tuple(whole_number("shape", one, 0) for one in shape)
+    warn_of_blocks(override_num_blocks)
+    rows_most = max(1, _TENSORS_BYTES // max(1, 8 * math.prod(sizes)))
+
+    def range_tensor(batch: dict[str, np.ndarray[Any, Any]]) -> Iterator[dict[str, Any]]:
+        import numpy as np
+
+        for first in _range(0, len(batch["id"]), rows_most):
+            numbers = batch["id"][first : first + rows_most]
+            tensors = np.empty((len(numbers), *sizes), dtype=np.int64)
+            tensors[...] = numbers.reshape(-1, *(1 for _ in sizes))
+            yield {"data": tensors}
+
+    return Dataset(session().range(rows)).map_batches(range_tensor, debug=True)
 
 
 def from_items(items: Iterable[Any], *, override_num_blocks: int | None = None) -> Dataset:
@@ -128,7 +189,9 @@ def from_arrow(
 
     Args:
         tables: A table, record batch, anything with ``__arrow_c_stream__``, or the bytes of an
-            Arrow IPC stream; or several of them that follow each other.
+            Arrow IPC stream; or several of them that follow each other. A
+            ``pyarrow.RecordBatchReader`` is not read before the dataset is run, and then batch by
+            batch; as it can be read once, so can the dataset.
         override_num_blocks: Without effect but a warning: batches are cut by bytes.
 
     Raises:
@@ -141,8 +204,42 @@ def from_arrow(
         [{'a': 1}, {'a': 2}]
     """
     warn_of_blocks(override_num_blocks)
-    several = list(tables) if isinstance(tables, list | tuple) else [tables]
-    return Dataset(session().from_batches("FromArrow", [_exporter(one) for one in several]))
+    if isinstance(tables, Handle):
+        return Dataset(tables._native)
+    several = [_exporter(one) for one in _listed(tables)]
+    if any(map(_is_reader, several)):
+        return read_here("from_arrow", Once("from_arrow", _read_once(several)))
+    return Dataset(session().from_batches("FromArrow", several))
+
+
+def from_blocks(blocks: Sequence[pa.Table | pd.DataFrame]) -> Dataset:
+    """A dataset of tables and frames that follow each other, as of ``from_arrow``, ``from_pandas``.
+
+    Args:
+        blocks: PyArrow tables and pandas frames.
+
+    Raises:
+        PlanError: Something is neither.
+
+    Example:
+        >>> import pandas, pyarrow, raceline
+        >>> blocks = [pyarrow.table({"a": [1]}), pandas.DataFrame({"a": [2]})]
+        >>> raceline.from_blocks(blocks).take_all()
+        [{'a': 1}, {'a': 2}]
+    """
+    from raceline._frames import columns_of
+    from raceline._native import columns_to_batch
+
+    batches = [
+        columns_to_batch(columns_of(block)) if hasattr(block, "iloc") else _exporter(block)
+        for block in _listed(blocks)
+    ]
+    return Dataset(session().from_batches("FromBlocks", batches))
+
+
+def _listed(things: Any) -> list[Any]:
+    """One thing or several as a list."""
+    return list(things) if isinstance(things, list | tuple) else [things]
 
 
 def _exporter(data: Any) -> Any:
@@ -155,3 +252,15 @@ def _exporter(data: Any) -> Any:
         f"`from_arrow` needs Arrow data, got `{type(data).__name__}`",
         hint="pass a pyarrow table, or the bytes of an IPC stream",
     )
+
+
+def _is_reader(data: Any) -> TypeGuard[pa.RecordBatchReader]:
+    """Whether it is a reader of PyArrow."""
+    arrow = sys.modules.get("pyarrow")
+    return arrow is not None and isinstance(data, arrow.RecordBatchReader)
+
+
+def _read_once(several: list[Any]) -> Iterator[Any]:
+    """The batches of tables and readers."""
+    for one in several:
+        yield from pieces_of(one) if _is_reader(one) else [one]

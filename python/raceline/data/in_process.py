@@ -1,0 +1,181 @@
+"""Datasets that are read from objects of this process, batch by batch, while they are run.
+
+What reads them runs in the thread that takes the rows, and only when it needs the next batch, so
+that no more than a batch is held beside the engine's queues.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from time import monotonic
+from typing import TYPE_CHECKING, Any, cast
+
+from raceline._optional import is_numpy
+from raceline._session import session
+from raceline.data.dataset import Dataset
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["Begin", "Once", "Runs", "chunks", "gone", "pieces_of", "read_here"]
+
+#: Begins one run: an iterator of what a batch function may return.
+Begin = Callable[[], Iterator[Any]]
+
+_CHUNK_ROWS = 256
+_CHUNK_BYTES = 8 << 20
+# A slow source is not waited for any longer than this before what came is handed on.
+_CHUNK_S = 0.1
+# About the bytes of a pixel of a picture that is no array yet.
+_PIXEL_BYTES = 4
+
+
+def read_here(name: str, begin: Begin) -> Dataset:
+    """A dataset of the batches that ``begin`` makes, called anew for each run.
+
+    Args:
+        name: What plans and errors call it.
+        begin: Begins one run.
+    """
+
+    def read(_: Any) -> Iterator[Any]:
+        yield from begin()
+
+    read.__name__ = name
+    return Dataset(session().range(1)).map_batches(read, debug=True)
+
+
+class Once:
+    """Pieces that come once; the first is kept for runs that need no other, such as ``schema``."""
+
+    def __init__(self, name: str, pieces: Iterator[Any]) -> None:
+        """Takes the pieces, and the name of the function that was given them."""
+        self._name = name
+        self._pieces = pieces
+        self._first: list[Any] | None = None
+        self._is_taken = False
+        self._lock = threading.Lock()
+
+    def __call__(self) -> Iterator[Any]:
+        """One run.
+
+        Raises:
+            RuntimeError: An earlier run took more than the first piece.
+        """
+        yield from self._head()
+        yield from self._second()
+        yield from self._pieces
+
+    def _head(self) -> list[Any]:
+        with self._lock:
+            self._check()
+            if self._first is None:
+                self._first = list(itertools.islice(self._pieces, 1))
+            return self._first
+
+    def _second(self) -> list[Any]:
+        """The second piece; there may be none, and then the next run finds the first again."""
+        with self._lock:
+            self._check()
+            second = list(itertools.islice(self._pieces, 1))
+            if second:
+                self._is_taken, self._first = True, None
+            return second
+
+    def _check(self) -> None:
+        if self._is_taken:
+            raise RuntimeError(gone(self._name))
+
+
+class Runs:
+    """Runs over an iterable: each begins anew where that is possible."""
+
+    def __init__(
+        self, name: str, source: Iterable[Any], pieces: Callable[[Iterator[Any]], Iterator[Any]]
+    ) -> None:
+        """Takes the iterable.
+
+        Args:
+            name: The function that was given it.
+            source: The iterable.
+            pieces: Makes pieces of its elements.
+        """
+        self._name = name
+        self._source = source
+        self._pieces = pieces
+        self._once = Once(name, pieces(source)) if isinstance(source, Iterator) else None
+        self._last: Callable[[], object] = lambda: None
+
+    def __call__(self) -> Iterator[Any]:
+        """One run.
+
+        Raises:
+            RuntimeError: The iterable gives the same iterator again, which was read.
+        """
+        if self._once is not None:
+            return self._once()
+        elements = iter(self._source)
+        if elements is self._last():
+            raise RuntimeError(gone(self._name))
+        self._last = _remembered(elements)
+        return self._pieces(elements)
+
+
+def pieces_of(reader: pa.RecordBatchReader) -> Iterator[Any]:
+    """The batches of a reader; where there is none, no rows of its columns."""
+    is_empty = True
+    with reader:
+        for batch in reader:
+            is_empty = False
+            yield batch
+        if is_empty:
+            yield reader.schema.empty_table()
+
+
+def gone(name: str) -> str:
+    """What is wrong with a second run over what comes once."""
+    return (
+        f"`{name}` was given rows that can be read once, and an earlier run has taken them\n"
+        "  hint: keep them: `dataset = dataset.materialize()`"
+    )
+
+
+def chunks(elements: Iterable[Any]) -> Iterator[list[Any]]:
+    """Lists of neighbouring elements, of some megabytes or of what comes in a tenth of a second."""
+    chunk: list[Any] = []
+    held_bytes, end_s = 0, monotonic() + _CHUNK_S
+    for element in elements:
+        chunk.append(element)
+        held_bytes += _weight(element)
+        if len(chunk) == _CHUNK_ROWS or held_bytes >= _CHUNK_BYTES or monotonic() >= end_s:
+            yield chunk
+            chunk, held_bytes, end_s = [], 0, monotonic() + _CHUNK_S
+    if chunk:
+        yield chunk
+
+
+def _weight(value: Any) -> int:
+    """About the bytes of a value."""
+    if isinstance(value, dict):
+        return sum(map(_weight, value.values()))
+    if isinstance(value, list | tuple):
+        return sum(map(_weight, value)) if len(value) <= _CHUNK_ROWS else 8 * len(value)
+    if isinstance(value, str | bytes | bytearray):
+        return len(value)
+    if is_numpy(value, "ndarray") or hasattr(value, "untyped_storage"):
+        return int(value.nbytes)
+    if hasattr(value, "getbands"):  # a picture of Pillow's
+        width, height = value.size
+        return _PIXEL_BYTES * int(width) * int(height)
+    return 8
+
+
+def _remembered(thing: object) -> Callable[[], object]:
+    """Gives the object as long as somebody holds it; holds it itself where it must."""
+    try:
+        return cast("Callable[[], object]", weakref.ref(thing))
+    except TypeError:
+        return lambda: thing
