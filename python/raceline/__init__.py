@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from raceline.data.memory import from_pandas as from_pandas
     from raceline.data.memory import range as range
     from raceline.data.memory import range_tensor as range_tensor
+    from raceline.data.own_sources import read_datasource as read_datasource
     from raceline.data.read import read_binary_files as read_binary_files
     from raceline.data.read import read_csv as read_csv
     from raceline.data.read import read_images as read_images
@@ -86,6 +87,7 @@ _HOMES = {
     "read_binary_files": "raceline.data.read",
     "replay": "raceline.data.letters",
     "read_csv": "raceline.data.read",
+    "read_datasource": "raceline.data.own_sources",
     "read_images": "raceline.data.read",
     "read_json": "raceline.data.read",
     "read_parquet": "raceline.data.read",

@@ -14,6 +14,13 @@ from raceline.data.calls import RateLimit, Retry
 from raceline.data.compute import ActorPoolStrategy, TaskPoolStrategy
 from raceline.data.context import DataContext
 from raceline.data.dataset import Dataset, MaterializedDataset
+from raceline.data.datasource import (
+    BlockBasedFileDatasink,
+    Datasink,
+    Datasource,
+    ReadTask,
+    RowBasedFileDatasink,
+)
 from raceline.data.execution import ExecutionOptions, ExecutionResources
 from raceline.data.from_datasets import from_huggingface, from_tf, from_torch
 from raceline.data.from_frames import (
@@ -35,6 +42,7 @@ from raceline.data.memory import (
     range,
     range_tensor,
 )
+from raceline.data.own_sources import read_datasource
 from raceline.data.preprocessor import Preprocessor
 from raceline.data.read import (
     read_binary_files,
@@ -44,21 +52,24 @@ from raceline.data.read import (
     read_parquet,
     read_text,
 )
+from raceline.data.save_mode import SaveMode
 from raceline.data.schema import Schema
 from raceline.data.shuffling import FileShuffleConfig
 from raceline.data.sql import sql
 from raceline.data.summary import DatasetSummary
-from raceline.data.writing import SaveMode
 
 # Ray's other name of the settings.
 DatasetContext = DataContext
 
 __all__ = [
     "ActorPoolStrategy",
+    "BlockBasedFileDatasink",
     "DataContext",
     "Dataset",
     "DatasetContext",
     "DatasetSummary",
+    "Datasink",
+    "Datasource",
     "ExecutionOptions",
     "ExecutionResources",
     "FileShuffleConfig",
@@ -66,7 +77,9 @@ __all__ = [
     "MaterializedDataset",
     "Preprocessor",
     "RateLimit",
+    "ReadTask",
     "Retry",
+    "RowBasedFileDatasink",
     "SaveMode",
     "Schema",
     "TaskPoolStrategy",
@@ -89,6 +102,7 @@ __all__ = [
     "range_tensor",
     "read_binary_files",
     "read_csv",
+    "read_datasource",
     "read_images",
     "read_json",
     "read_parquet",

@@ -13,6 +13,7 @@ from raceline.data.function import UserFunction
 from raceline.data.grouped import GroupedData
 from raceline.data.identity import Identity
 from raceline.data.joining import Joins
+from raceline.data.own_sinks import SinkWrites
 from raceline.data.reduction import Reductions
 from raceline.data.sampling import Sampling
 from raceline.data.shaping import ShapingTransforms
@@ -35,6 +36,7 @@ _GROUP_KEY = "key"
 class Dataset(
     ColumnTransforms,
     Sampling,
+    SinkWrites,
     Splits,
     Summaries,
     FunctionTransforms,

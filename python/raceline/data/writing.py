@@ -2,38 +2,18 @@
 
 from __future__ import annotations
 
-import enum
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from raceline.data._arguments import column_names, path_text, storage_texts, whole_number
 from raceline.data.handle import Handle
+from raceline.data.save_mode import SaveMode, save_mode
 from raceline.errors import PlanError
 
-__all__ = ["SaveMode", "Writes"]
+__all__ = ["Writes"]
 
 Path = str | os.PathLike[str]
-
-
-class SaveMode(enum.StrEnum):
-    """What a write does when its target exists.
-
-    Example:
-        >>> SaveMode("append")
-        <SaveMode.APPEND: 'append'>
-    """
-
-    #: Fails, as ``ERROR`` does.
-    CREATE = "create"
-    #: Adds files beside what is there.
-    APPEND = "append"
-    #: Replaces what is there.
-    OVERWRITE = "overwrite"
-    #: Does nothing, and does not run the dataset.
-    IGNORE = "ignore"
-    #: Fails.
-    ERROR = "error"
 
 
 class Writes(Handle):
@@ -174,11 +154,7 @@ def _options(
     storage_options: Mapping[str, str] | None,
 ) -> dict[str, Any]:
     """What all formats share, checked, as the engine takes it."""
-    try:
-        checked_mode = SaveMode(mode)
-    except ValueError:
-        names = ", ".join(f'"{one.value}"' for one in SaveMode)
-        raise PlanError(f"there is no save mode `{mode}`", hint=f"pass one of {names}") from None
+    checked_mode = save_mode(mode)
     least = _rows("min_rows_per_file", min_rows_per_file)
     most = _rows("max_rows_per_file", max_rows_per_file)
     if least is not None and most is not None and least > most:
