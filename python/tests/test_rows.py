@@ -246,16 +246,6 @@ def test_materialized_rows_are_not_computed_again():
     assert kept.count() == 3
 
 
-def test_a_dataset_shows_its_columns_and_its_plan():
-    shown = repr(raceline.range(3).limit(2))
-    assert shown == "Dataset(id: int64)\n  Limit(2)\n  +- Range(3)"
-    opaque_map = raceline.range(3).map(opaque(lambda row: row))
-    assert repr(opaque_map) == ("Dataset(unknown until it runs)\n  Map(call)\n  +- Range(3)")
-    missing = repr(raceline.read_csv("/nowhere/x.csv"))
-    assert missing.startswith("Dataset(unknown: ")
-    assert "/nowhere/x.csv" in missing.splitlines()[0]
-
-
 def test_a_dataset_is_true_and_has_no_length_and_no_iterator():
     assert raceline.range(0)
     with pytest.raises(AttributeError, match=r"use `count\(\)`$"):

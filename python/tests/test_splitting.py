@@ -339,14 +339,14 @@ def test_names():
     assert dataset.name is None
     dataset.set_name("three")
     assert dataset.name == "three"
-    assert repr(dataset).startswith("Dataset(three: id: int64)")
+    assert repr(dataset).startswith("name: three\nshape: (3, 1)\n")
     assert dataset.limit(1).name is None
     other = raceline.Dataset.copy(dataset)
     other.set_name("other")
     assert dataset.name == "three"
     assert other.take_all() == dataset.take_all()
     dataset.set_name(None)
-    assert repr(dataset).startswith("Dataset(id: int64)")
+    assert repr(dataset).startswith("shape: (3, 1)\n")
 
 
 def test_sizes():

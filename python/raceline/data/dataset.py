@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 
 from raceline.data._arguments import column_names
 from raceline.data.column_transforms import ColumnTransforms
+from raceline.data.display import Display
 from raceline.data.exports import Exports
 from raceline.data.function import UserFunction
 from raceline.data.grouped import GroupedData
@@ -22,7 +23,7 @@ from raceline.data.splitting import Splits
 from raceline.data.summary import Summaries
 from raceline.data.transforms import FunctionTransforms
 from raceline.data.writing import Writes
-from raceline.errors import PlanError, RacelineError
+from raceline.errors import PlanError
 
 if TYPE_CHECKING:
     from raceline import _native
@@ -44,6 +45,7 @@ class Dataset(
     ShufflingTransforms,
     Joins,
     Reductions,
+    Display,
     Exports,
     Writes,
     Identity,
@@ -114,20 +116,6 @@ class Dataset(
         from raceline.data.sql import run_query
 
         return run_query(query, {**tables, "self": self}, sys._getframe(1))
-
-    def __repr__(self) -> str:
-        """The columns, where they are known without a run, and the plan; never raises."""
-        try:
-            schema = self.schema(fetch_if_missing=False)
-        except RacelineError as error:
-            columns = f"unknown: {str(error).splitlines()[0]}"
-        else:
-            columns = "unknown until it runs"
-            if schema is not None:
-                columns = ", ".join(f"{name}: {kind}" for name, kind in schema.columns())
-        plan = self._native.plan().rstrip().replace("\n", "\n  ")
-        name = "" if self.name is None else f"{self.name}: "
-        return f"Dataset({name}{columns})\n  {plan}"
 
     def __len__(self) -> NoReturn:
         """Refuses, as counting may take a whole run.

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from raceline._optional import optional
+from raceline._session import session
+from raceline.errors import PlanError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from raceline import _native
+    from raceline.data.context import DataContext
 
 __all__ = ["Schema"]
 
@@ -27,9 +30,28 @@ class Schema:
 
     __hash__ = None  # type: ignore[assignment]  # equality looks at types, which have no hash
 
-    def __init__(self, native: _native.Schema) -> None:
-        """Wraps the engine's schema; users call ``Dataset.schema()``."""
-        self._native = native
+    def __init__(
+        self, base_schema: pa.Schema | _native.Schema, *, data_context: DataContext | None = None
+    ) -> None:
+        """Takes a schema of PyArrow's; that of a dataset is what ``Dataset.schema()`` returns.
+
+        Args:
+            base_schema: The columns.
+            data_context: Without effect.
+
+        Raises:
+            PlanError: It is no schema.
+        """
+        from raceline._native import Schema as NativeSchema
+
+        if not isinstance(base_schema, NativeSchema):
+            if not hasattr(base_schema, "empty_table"):
+                raise PlanError(
+                    f"`Schema` needs a `pyarrow.Schema`, got `{type(base_schema).__name__}`"
+                )
+            rows = session().from_batches("FromArrow", [base_schema.empty_table()])
+            base_schema = cast("_native.Schema", rows.schema(True))
+        self._native = base_schema
 
     @property
     def names(self) -> list[str]:
