@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from raceline import data as data
     from raceline import errors as errors
     from raceline import exceptions as exceptions
+    from raceline._objects import ObjectRef as ObjectRef
+    from raceline._objects import get as get
+    from raceline._objects import put as put
     from raceline._session import cluster_resources as cluster_resources
     from raceline._session import init as init
     from raceline._session import is_initialized as is_initialized
@@ -34,6 +37,9 @@ if TYPE_CHECKING:
     from raceline.data.from_frames import from_modin as from_modin
     from raceline.data.from_frames import from_polars as from_polars
     from raceline.data.from_frames import from_spark as from_spark
+    from raceline.data.from_refs import from_arrow_refs as from_arrow_refs
+    from raceline.data.from_refs import from_numpy_refs as from_numpy_refs
+    from raceline.data.from_refs import from_pandas_refs as from_pandas_refs
     from raceline.data.letters import replay as replay
     from raceline.data.memory import from_arrow as from_arrow
     from raceline.data.memory import from_blocks as from_blocks
@@ -59,6 +65,9 @@ _HOMES = {
     "data": "raceline.data",
     "errors": "raceline.errors",
     "exceptions": "raceline.exceptions",
+    "ObjectRef": "raceline._objects",
+    "get": "raceline._objects",
+    "put": "raceline._objects",
     "cluster_resources": "raceline._session",
     "init": "raceline._session",
     "is_initialized": "raceline._session",
@@ -69,6 +78,9 @@ _HOMES = {
     "lit": "raceline.data.expressions",
     "from_arrow": "raceline.data.memory",
     "from_blocks": "raceline.data.memory",
+    "from_arrow_refs": "raceline.data.from_refs",
+    "from_numpy_refs": "raceline.data.from_refs",
+    "from_pandas_refs": "raceline.data.from_refs",
     "from_daft": "raceline.data.from_frames",
     "from_dask": "raceline.data.from_frames",
     "from_duckdb": "raceline.data.from_frames",

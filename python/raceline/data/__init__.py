@@ -32,6 +32,7 @@ from raceline.data.from_frames import (
     from_polars,
     from_spark,
 )
+from raceline.data.from_refs import from_arrow_refs, from_numpy_refs, from_pandas_refs
 from raceline.data.grouped import GroupedData
 from raceline.data.memory import (
     from_arrow,
@@ -84,6 +85,7 @@ __all__ = [
     "Schema",
     "TaskPoolStrategy",
     "from_arrow",
+    "from_arrow_refs",
     "from_blocks",
     "from_daft",
     "from_dask",
@@ -93,7 +95,9 @@ __all__ = [
     "from_mars",
     "from_modin",
     "from_numpy",
+    "from_numpy_refs",
     "from_pandas",
+    "from_pandas_refs",
     "from_polars",
     "from_spark",
     "from_tf",

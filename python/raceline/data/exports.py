@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from raceline import _frames
+from raceline._objects import ObjectRef, put
 from raceline._optional import optional
 from raceline.data.arrow_stream import begun, planned_schema, reader_of
 from raceline.data.consumption import Consumption
 from raceline.data.formats import join, pandas_frame
-from raceline.data.iterator import native_batches_of
+from raceline.data.iterator import cut, native_batches_of
 from raceline.data.plain_columns import nested_tensors, plain_table
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     import polars
     import pyarrow as pa
     import pyspark.sql
+
+    from raceline import _native
+    from raceline._native import Batch
 
 __all__ = ["Exports"]
 
@@ -195,6 +199,52 @@ class Exports(Consumption):
         made: datasets.Dataset = optional("datasets").Dataset(plain_table(self.to_arrow()))
         return made
 
+    def to_arrow_refs(self) -> list[ObjectRef[pa.Table]]:
+        """All rows as references to PyArrow tables, one a batch; ``raceline.get`` gives the tables.
+
+        Raises:
+            ImportError: pyarrow is not installed.
+
+        Example:
+            >>> import raceline as ray
+            >>> sum(table.num_rows for table in ray.get(ray.data.range(10).to_arrow_refs()))
+            10
+        """
+        return [put(_frames.to_arrow(batch)) for batch in _with_rows(self._native)]
+
+    def to_pandas_refs(self) -> list[ObjectRef[pd.DataFrame]]:
+        """All rows as references to frames, one a batch; ``raceline.get`` gives the frames.
+
+        Raises:
+            ImportError: pandas or pyarrow is not installed.
+
+        Example:
+            >>> import raceline as ray
+            >>> sum(len(frame) for frame in ray.get(ray.data.range(10).to_pandas_refs()))
+            10
+        """
+        return [put(_frames.to_pandas(batch)) for batch in _with_rows(self._native)]
+
+    def to_numpy_refs(self, *, column: str | None = None) -> list[ObjectRef[Any]]:
+        """All rows as references to dicts of arrays, one a batch.
+
+        Args:
+            column: A column, of which there are the arrays alone.
+
+        Raises:
+            ColumnNotFoundError: The column does not exist.
+
+        Example:
+            >>> import raceline as ray
+            >>> arrays = ray.get(ray.data.range(10).to_numpy_refs(column="id"))
+            >>> sum(int(array.sum()) for array in arrays)
+            45
+        """
+        if column is None:
+            return [put(batch.numpy()) for batch in _with_rows(self._native)]
+        selected = self._run_for_this(self._native.select([column]))
+        return [put(batch.numpy()[column]) for batch in _with_rows(selected)]
+
     def _reader(self, form: Callable[[pa.Table], pa.Table] | None = None) -> pa.RecordBatchReader:
         """A run of the dataset; it begins with the first read, or now to find the columns."""
         schema = getattr(self, "_found_schema", None) or planned_schema(self._native)
@@ -219,6 +269,11 @@ class Exports(Consumption):
                 parts, held_bytes, is_empty = [], 0, False
         if parts or is_empty:
             yield pandas_frame(parts, None if parts else self._native.schema(True))
+
+
+def _with_rows(native: _native.Dataset) -> Iterator[Batch]:
+    """The batches of a run that have rows."""
+    return cut(native_batches_of(native), None, drop_last=False)
 
 
 class _Plain:

@@ -38,11 +38,19 @@ _TENSORS_BYTES = 8 << 20
 _range = range
 
 
-def range(n: int, *, override_num_blocks: int | None = None) -> Dataset:
+def range(
+    n: int,
+    *,
+    parallelism: int = -1,
+    concurrency: int | None = None,
+    override_num_blocks: int | None = None,
+) -> Dataset:
     """A dataset of one int64 column ``id``: 0, 1, ..., ``n - 1``. Nothing is held in memory.
 
     Args:
         n: Number of rows.
+        parallelism: Ray's older name of ``override_num_blocks``.
+        concurrency: Without effect.
         override_num_blocks: Without effect but a warning: batches are cut by bytes.
 
     Raises:
@@ -54,7 +62,7 @@ def range(n: int, *, override_num_blocks: int | None = None) -> Dataset:
         [{'id': 0}, {'id': 1}, {'id': 2}]
     """
     rows = whole_number("n", n, 0, hint="pass the number of rows, 0 or more")
-    warn_of_blocks(override_num_blocks)
+    warn_of_blocks(override_num_blocks, parallelism)
     return Dataset(session().range(rows))
 
 
@@ -62,6 +70,7 @@ def range_tensor(
     n: int,
     *,
     shape: Sequence[int] = (1,),
+    parallelism: int = -1,
     concurrency: int | None = None,
     override_num_blocks: int | None = None,
 ) -> Dataset:
@@ -72,6 +81,7 @@ def range_tensor(
     Args:
         n: Number of rows.
         shape: Shape of each tensor.
+        parallelism: Ray's older name of ``override_num_blocks``.
         concurrency: Without effect.
         override_num_blocks: Without effect but a warning: batches are cut by bytes.
 
@@ -86,7 +96,7 @@ def range_tensor(
     """
     rows = whole_number("n", n, 0, hint="pass the number of rows, 0 or more")
     sizes = tuple(whole_number("shape", one, 0) for one in shape)
-    warn_of_blocks(override_num_blocks)
+    warn_of_blocks(override_num_blocks, parallelism)
     rows_most = max(1, _TENSORS_BYTES // max(1, 8 * math.prod(sizes)))
 
     def range_tensor(batch: dict[str, np.ndarray[Any, Any]]) -> Iterator[dict[str, Any]]:
@@ -101,12 +111,15 @@ def range_tensor(
     return Dataset(session().range(rows)).map_batches(range_tensor, debug=True)
 
 
-def from_items(items: Iterable[Any], *, override_num_blocks: int | None = None) -> Dataset:
+def from_items(
+    items: Iterable[Any], *, parallelism: int = -1, override_num_blocks: int | None = None
+) -> Dataset:
     """A dataset of Python objects.
 
     Args:
         items: Dicts become rows, in which a key that others have is missing; anything else
             becomes a row of one column ``item``.
+        parallelism: Ray's older name of ``override_num_blocks``.
         override_num_blocks: Without effect but a warning: batches are cut by bytes.
 
     Raises:
@@ -126,7 +139,7 @@ def from_items(items: Iterable[Any], *, override_num_blocks: int | None = None) 
             f"`from_items` needs a list of items, got `{type(items).__name__}`",
             hint="put a single item into a list: `from_items([...])`",
         )
-    warn_of_blocks(override_num_blocks)
+    warn_of_blocks(override_num_blocks, parallelism)
     rows = [item if isinstance(item, Mapping) else {"item": item} for item in items]
     return Dataset(session().from_batches("FromItems", rows_to_batches(rows)))
 
@@ -152,7 +165,7 @@ def from_numpy(ndarrays: np.ndarray[Any, Any] | Sequence[np.ndarray[Any, Any]]) 
 
 
 def from_pandas(
-    dfs: pd.DataFrame | Sequence[pd.DataFrame], *, override_num_blocks: int | None = None
+    dfs: pd.DataFrame | Sequence[pd.DataFrame], override_num_blocks: int | None = None
 ) -> Dataset:
     """A dataset of pandas frames. The index is left out; missing values become None.
 
