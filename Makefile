@@ -18,11 +18,11 @@ CARGO_TARGET_DIR ?= $(CURDIR)/target
 export PYO3_PYTHON := $(BIN)/python
 export LD_LIBRARY_PATH := $(shell $(PYTHON) -c 'import sysconfig; print(sysconfig.get_config_var("LIBDIR") or "")'):$(LD_LIBRARY_PATH)
 
-.PHONY: test demo bench bench-smoke bench-check fuzz check rust-test python-test versions-test \
-	develop release-check deny pins clean
+.PHONY: test demo docs bench bench-smoke bench-check fuzz check rust-test python-test \
+	versions-test develop release-check deny pins clean
 
 # Everything, cheapest first.
-test: check rust-test python-test bench-check versions-test
+test: check docs rust-test python-test bench-check versions-test
 	@echo "make test: all passed"
 
 # Formatting, the house's own rules, lints.
@@ -64,6 +64,10 @@ develop: $(VENV)/.ready
 # One pipeline on real data; see demo/run.py. Results land in ./demo-out.
 demo: develop $(VENV)/.demo
 	$(BIN)/python demo/run.py
+
+# The documentation as a site, in ./site; its examples run with the Python tests.
+docs: .venv-docs/.ready
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet
 
 # Figures against the peers, kept in benches/results, and docs/benchmarks.md made from them;
 # `make bench WORKLOADS="sort join"` measures some. Installs the peers in benches/.venv. Bytecode is
@@ -114,7 +118,7 @@ pins:
 
 clean:
 	cargo clean
-	rm -rf $(VENV) .venv-* benches/.venv dist demo-out
+	rm -rf $(VENV) .venv-* benches/.venv dist demo-out site
 
 $(VENV)/.ready: requirements-dev.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -127,6 +131,11 @@ $(VENV)/.demo: demo/requirements.txt $(VENV)/.ready
 
 $(VENV)/.bench: benches/requirements-check.txt $(VENV)/.ready
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --requirement benches/requirements-check.txt
+	touch $@
+
+.venv-docs/.ready: docs/requirements.txt
+	test -x .venv-docs/bin/python || $(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/pip install --quiet --disable-pip-version-check --requirement docs/requirements.txt
 	touch $@
 
 benches/.venv/.ready: benches/requirements.txt

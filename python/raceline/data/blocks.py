@@ -7,15 +7,16 @@ import warnings
 __all__ = ["warn_of_blocks"]
 
 
-def warn_of_blocks(override_num_blocks: int | None, parallelism: int | None = None) -> None:
-    """Says that a number of blocks changes nothing, by its name or its older one.
+def warn_of_blocks(override_num_blocks: int | None, *, frames: int = 1) -> None:
+    """Says that a number of blocks changes nothing; None says nothing.
 
-    None and -1 say nothing.
+    Args:
+        override_num_blocks: What the user passed.
+        frames: How many calls lie between the user's line and this one.
     """
-    given = {"override_num_blocks": override_num_blocks, "parallelism": parallelism}
-    for name in [name for name, number in given.items() if number not in (None, -1)]:
+    if override_num_blocks is not None:
         warnings.warn(
-            f"`{name}` has no effect: batches are cut by bytes; use "
+            "`override_num_blocks` has no effect: batches are cut by bytes; use "
             "`repartition(n)` where the number of batches matters",
-            stacklevel=3,
+            stacklevel=frames + 2,
         )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 from raceline.data.expressions import Expr, col
+from raceline.data.ray_arguments import FUNCTION_ARGUMENTS, STAGE_ARGUMENTS, accepts
 from raceline.data.transforms import FunctionTransforms
 from raceline.errors import PlanError
 
@@ -23,6 +24,7 @@ class ColumnTransforms(FunctionTransforms):
 
     __slots__ = ()
 
+    @accepts(STAGE_ARGUMENTS)
     def with_columns(
         self, exprs: Mapping[str, Expr] | Expr | Iterable[Expr] | None = None, *more_exprs: Expr
     ) -> Self:
@@ -66,6 +68,7 @@ class ColumnTransforms(FunctionTransforms):
             native = native.with_column(name, col(one)._native)
         return self._derive(native.drop(list(held.values())))
 
+    @accepts(FUNCTION_ARGUMENTS)
     def add_column(
         self,
         col: str,

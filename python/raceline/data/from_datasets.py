@@ -89,7 +89,7 @@ def from_huggingface(
         >>> raceline.from_huggingface(letters).take_all()  # doctest: +SKIP
         [{'letter': 'a'}, {'letter': 'b'}]
     """
-    warn_of_blocks(override_num_blocks, parallelism)
+    warn_of_blocks(override_num_blocks if parallelism == -1 else parallelism)
     hf = optional("datasets")
     given: Any = dataset
     if isinstance(given, hf.DatasetDict | hf.IterableDatasetDict):

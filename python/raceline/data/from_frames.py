@@ -199,7 +199,7 @@ def from_spark(
         [{'id': 0}, {'id': 1}]
     """
     optional("pyspark")
-    warn_of_blocks(override_num_blocks, parallelism)
+    warn_of_blocks(override_num_blocks if parallelism is None else parallelism)
     if not hasattr(df, "toArrow"):
         raise PlanError(f"`from_spark` needs a frame of Spark 4, got `{_name(df)}`")
     return from_arrow(df.toArrow())

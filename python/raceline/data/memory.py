@@ -14,6 +14,7 @@ from raceline.data.blocks import warn_of_blocks
 from raceline.data.dataset import Dataset
 from raceline.data.handle import Handle
 from raceline.data.in_process import Once, pieces_of, read_here
+from raceline.data.ray_arguments import READ_ARGUMENTS, accepts
 from raceline.errors import PlanError
 
 if TYPE_CHECKING:
@@ -38,19 +39,12 @@ _TENSORS_BYTES = 8 << 20
 _range = range
 
 
-def range(
-    n: int,
-    *,
-    parallelism: int = -1,
-    concurrency: int | None = None,
-    override_num_blocks: int | None = None,
-) -> Dataset:
+@accepts(READ_ARGUMENTS)
+def range(n: int, *, override_num_blocks: int | None = None) -> Dataset:
     """A dataset of one int64 column ``id``: 0, 1, ..., ``n - 1``. Nothing is held in memory.
 
     Args:
         n: Number of rows.
-        parallelism: Ray's older name of ``override_num_blocks``.
-        concurrency: Without effect.
         override_num_blocks: Without effect but a warning: batches are cut by bytes.
 
     Raises:
@@ -62,16 +56,15 @@ def range(
         [{'id': 0}, {'id': 1}, {'id': 2}]
     """
     rows = whole_number("n", n, 0, hint="pass the number of rows, 0 or more")
-    warn_of_blocks(override_num_blocks, parallelism)
+    warn_of_blocks(override_num_blocks, frames=2)
     return Dataset(session().range(rows))
 
 
+@accepts(READ_ARGUMENTS)
 def range_tensor(
     n: int,
     *,
     shape: Sequence[int] = (1,),
-    parallelism: int = -1,
-    concurrency: int | None = None,
     override_num_blocks: int | None = None,
 ) -> Dataset:
     """A dataset of one column ``data`` of int64 tensors, each filled with the number of its row.
@@ -81,8 +74,6 @@ def range_tensor(
     Args:
         n: Number of rows.
         shape: Shape of each tensor.
-        parallelism: Ray's older name of ``override_num_blocks``.
-        concurrency: Without effect.
         override_num_blocks: Without effect but a warning: batches are cut by bytes.
 
     Raises:
@@ -96,7 +87,7 @@ def range_tensor(
     """
     rows = whole_number("n", n, 0, hint="pass the number of rows, 0 or more")
     sizes = tuple(whole_number("shape", one, 0) for one in shape)
-    warn_of_blocks(override_num_blocks, parallelism)
+    warn_of_blocks(override_num_blocks, frames=2)
     rows_most = max(1, _TENSORS_BYTES // max(1, 8 * math.prod(sizes)))
 
     def range_tensor(batch: dict[str, np.ndarray[Any, Any]]) -> Iterator[dict[str, Any]]:
@@ -111,15 +102,13 @@ def range_tensor(
     return Dataset(session().range(rows)).map_batches(range_tensor, debug=True)
 
 
-def from_items(
-    items: Iterable[Any], *, parallelism: int = -1, override_num_blocks: int | None = None
-) -> Dataset:
+@accepts(READ_ARGUMENTS)
+def from_items(items: Iterable[Any], *, override_num_blocks: int | None = None) -> Dataset:
     """A dataset of Python objects.
 
     Args:
         items: Dicts become rows, in which a key that others have is missing; anything else
             becomes a row of one column ``item``.
-        parallelism: Ray's older name of ``override_num_blocks``.
         override_num_blocks: Without effect but a warning: batches are cut by bytes.
 
     Raises:
@@ -139,7 +128,7 @@ def from_items(
             f"`from_items` needs a list of items, got `{type(items).__name__}`",
             hint="put a single item into a list: `from_items([...])`",
         )
-    warn_of_blocks(override_num_blocks, parallelism)
+    warn_of_blocks(override_num_blocks, frames=2)
     rows = [item if isinstance(item, Mapping) else {"item": item} for item in items]
     return Dataset(session().from_batches("FromItems", rows_to_batches(rows)))
 

@@ -33,6 +33,7 @@ from raceline._session import session
 from raceline.data._arguments import column_names, path_text, several, storage_texts
 from raceline.data.blocks import warn_of_blocks
 from raceline.data.dataset import Dataset
+from raceline.data.ray_arguments import READ_ARGUMENTS, accepts
 from raceline.data.shuffling import FileShuffle, file_shuffle
 from raceline.errors import PlanError
 
@@ -100,6 +101,7 @@ class _Files:
         return Dataset(session().read_files(shared | options))
 
 
+@accepts(READ_ARGUMENTS)
 def read_parquet(
     paths: Paths,
     *,
@@ -133,11 +135,12 @@ def read_parquet(
         ...     raceline.read_parquet(folder).take_all()
         [{'id': 0}, {'id': 1}, {'id': 2}]
     """
-    warn_of_blocks(override_num_blocks)
+    warn_of_blocks(override_num_blocks, frames=2)
     files = _Files(paths, storage_options, partitioning, include_paths, file_extensions, shuffle)
     return files.read("parquet", columns=None if columns is None else column_names(columns))
 
 
+@accepts(READ_ARGUMENTS)
 def read_csv(
     paths: Paths,
     *,
@@ -182,11 +185,12 @@ def read_csv(
     for name, value in (("delimiter", delimiter), ("quote", quote)):
         if not isinstance(value, str) or len(value) != 1 or not value.isascii():
             raise PlanError(f"`{name}` must be one ASCII character, got `{value!r}`")
-    warn_of_blocks(override_num_blocks)
+    warn_of_blocks(override_num_blocks, frames=2)
     files = _Files(paths, storage_options, partitioning, include_paths, file_extensions, shuffle)
     return files.read("csv", delimiter=delimiter, quote=quote, has_header=has_header)
 
 
+@accepts(READ_ARGUMENTS)
 def read_json(
     paths: Paths,
     *,
@@ -224,11 +228,12 @@ def read_json(
     """
     if not isinstance(lines, bool):
         raise PlanError(f"`lines` must be True or False, got `{lines!r}`")
-    warn_of_blocks(override_num_blocks)
+    warn_of_blocks(override_num_blocks, frames=2)
     files = _Files(paths, storage_options, partitioning, include_paths, file_extensions, shuffle)
     return files.read("json")
 
 
+@accepts(READ_ARGUMENTS)
 def read_text(
     paths: Paths,
     *,
@@ -259,11 +264,12 @@ def read_text(
         ...     raceline.read_text(folder).take_all()
         [{'text': 'one'}, {'text': 'two'}]
     """
-    warn_of_blocks(override_num_blocks)
+    warn_of_blocks(override_num_blocks, frames=2)
     files = _Files(paths, storage_options, partitioning, include_paths, file_extensions, shuffle)
     return files.read("text", drop_empty_lines=drop_empty_lines)
 
 
+@accepts(READ_ARGUMENTS)
 def read_binary_files(
     paths: Paths,
     *,
@@ -292,11 +298,12 @@ def read_binary_files(
         ...     raceline.read_binary_files(folder).take_all()
         [{'bytes': b'\x00\x01'}]
     """
-    warn_of_blocks(override_num_blocks)
+    warn_of_blocks(override_num_blocks, frames=2)
     files = _Files(paths, storage_options, partitioning, include_paths, file_extensions, shuffle)
     return files.read("binary")
 
 
+@accepts(READ_ARGUMENTS)
 def read_images(
     paths: Paths,
     *,
@@ -339,6 +346,6 @@ def read_images(
             raise PlanError(f"`size` must be height and width in pixels, got `{size!r}`")
     if mode not in (None, "RGB", "RGBA", "L"):
         raise PlanError(f"there is no image mode `{mode!r}`", hint='pass "RGB", "RGBA" or "L"')
-    warn_of_blocks(override_num_blocks)
+    warn_of_blocks(override_num_blocks, frames=2)
     files = _Files(paths, storage_options, partitioning, include_paths, file_extensions, shuffle)
     return files.read("image", size=None if size is None else tuple(size), mode=mode)

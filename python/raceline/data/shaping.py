@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 from raceline.data._arguments import column_names, whole_number
 from raceline.data.expressions import Expr
 from raceline.data.handle import Handle
+from raceline.data.ray_arguments import STAGE_ARGUMENTS, accepts
 from raceline.errors import PlanError
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class ShapingTransforms(Handle):
 
     __slots__ = ()
 
+    @accepts(STAGE_ARGUMENTS)
     def select_columns(self, cols: str | Sequence[str]) -> Self:
         """Keeps these columns, in this order.
 
@@ -43,6 +45,7 @@ class ShapingTransforms(Handle):
         """
         return self._derive(self._native.select(_distinct(cols)))
 
+    @accepts(STAGE_ARGUMENTS)
     def drop_columns(self, cols: str | Sequence[str]) -> Self:
         """Leaves these columns out.
 
@@ -60,6 +63,7 @@ class ShapingTransforms(Handle):
         names = _distinct(cols)
         return self._derive(self._native.drop(names)) if names else self
 
+    @accepts(STAGE_ARGUMENTS)
     def rename_columns(self, names: Mapping[str, str] | Sequence[str]) -> Self:
         """Gives columns new names; their positions stay.
 
@@ -87,6 +91,7 @@ class ShapingTransforms(Handle):
             raise PlanError("a column's new name must not be empty")
         return self._derive(self._native.rename(pairs))
 
+    @accepts(STAGE_ARGUMENTS)
     def with_column(self, column_name: str, expr: Expr) -> Self:
         """Adds a column, or replaces one, which keeps its position.
 

@@ -20,9 +20,15 @@ from raceline.data.function import (
 )
 from raceline.data.handle import Handle
 from raceline.data.predicate import parse_predicate
+from raceline.data.ray_arguments import FUNCTION_ARGUMENTS, accepts
 from raceline.errors import PlanError
 
 __all__ = ["FunctionTransforms"]
+
+
+_BATCH_ARGUMENTS = FUNCTION_ARGUMENTS | {
+    "udf_modifying_row_count": "a function may return any number of rows",
+}
 
 
 class FunctionTransforms(Handle):
@@ -87,6 +93,7 @@ class FunctionTransforms(Handle):
 
     __slots__ = ()
 
+    @accepts(FUNCTION_ARGUMENTS)
     def map(
         self,
         fn: Callable[..., Any],
@@ -155,6 +162,7 @@ class FunctionTransforms(Handle):
             UserFunction("map", fn, arguments, demand, timing, faults, calls, debug, reads)
         )
 
+    @accepts(FUNCTION_ARGUMENTS)
     def flat_map(
         self,
         fn: Callable[..., Any],
@@ -219,6 +227,7 @@ class FunctionTransforms(Handle):
             UserFunction("flat_map", fn, arguments, demand, timing, faults, calls, debug, reads)
         )
 
+    @accepts(FUNCTION_ARGUMENTS)
     def filter(
         self,
         fn: Callable[..., Any] | None = None,
@@ -306,6 +315,7 @@ class FunctionTransforms(Handle):
             )
         return self._derive(self._native.filter_expr(expr._native))
 
+    @accepts(_BATCH_ARGUMENTS)
     def map_batches(
         self,
         fn: Callable[..., Any],

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from raceline.data._arguments import column_names, path_text, storage_texts, whole_number
 from raceline.data.handle import Handle
+from raceline.data.ray_arguments import WRITE_ARGUMENTS, accepts
 from raceline.data.save_mode import SaveMode, save_mode
 from raceline.errors import PlanError
 
@@ -28,6 +29,7 @@ class Writes(Handle):
 
     __slots__ = ()
 
+    @accepts(WRITE_ARGUMENTS)
     def write_parquet(
         self,
         path: Path,
@@ -75,6 +77,7 @@ class Writes(Handle):
             }
         )
 
+    @accepts(WRITE_ARGUMENTS)
     def write_csv(
         self,
         path: Path,
@@ -110,6 +113,7 @@ class Writes(Handle):
         partitions = column_names(partition_cols or [], "partition_cols")
         self._native.write(options | {"format": "csv", "partition_cols": partitions})
 
+    @accepts(WRITE_ARGUMENTS)
     def write_json(
         self,
         path: Path,
