@@ -5,6 +5,7 @@ pandas and PyArrow are optional: each function imports what it needs when it is 
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, Protocol
 
 from raceline._optional import optional
@@ -68,6 +69,30 @@ def _is_object(field: pa.Field, pa: Any) -> bool:
     if isinstance(field.type, pa.FixedShapeTensorType):
         return True
     return (field.metadata or {}).get(_EXTENSION_NAME) in _OBJECT_EXTENSIONS
+
+
+def exported(data: Any) -> Any:
+    """What exports Arrow data of something: a Polars frame may export what others cannot read.
+
+    Raises:
+        ImportError: PyArrow is not installed, which a Polars column of nulls needs.
+        PlanError: A column of a Polars frame has a type that Arrow lacks.
+    """
+    pl = sys.modules.get("polars")
+    if pl is None or not isinstance(data, pl.DataFrame):
+        return data
+    for name, kind in data.schema.items():
+        if kind in (pl.Object, pl.Int128, getattr(pl, "UInt128", pl.Int128)):
+            raise PlanError(
+                f"column `{name}` is `{kind}`, for which Arrow has no type",
+                column=name,
+                hint="cast it to one that Arrow has, or drop it",
+            )
+    # Polars gives columns of nulls a buffer, which Arrow says they have not.
+    if pl.Null in data.schema.values():
+        optional("pyarrow")
+        return data.to_arrow(compat_level=pl.CompatLevel.newest())
+    return data
 
 
 def columns_of(frame: pd.DataFrame) -> dict[str, Any]:

@@ -347,6 +347,19 @@ def test_lazy_frames_and_several():
         raceline.from_polars(pd.DataFrame({"a": [1]}))
 
 
+def test_types_of_polars_that_arrow_lacks():
+    nulls = pl.DataFrame({"x": [None, None], "y": ["a", "b" * 20]})
+    assert raceline.from_polars(nulls).to_polars().equals(nulls)
+    assert raceline.sql("select y from nulls").take(1) == [{"y": "a"}]
+    for dtype, value in ((pl.Object, object()), (pl.Int128, 1)):
+        with pytest.raises(PlanError) as caught:
+            raceline.from_arrow(pl.DataFrame({"x": pl.Series([value], dtype=dtype)}))
+        assert str(caught.value) == (
+            f"column `x` is `{dtype}`, for which Arrow has no type\n"
+            "  hint: cast it to one that Arrow has, or drop it"
+        )
+
+
 def test_tensors_become_arrays_of_polars():
     arrays = np.arange(24.0).reshape(4, 2, 3)
     frame = raceline.from_numpy(arrays).to_polars()

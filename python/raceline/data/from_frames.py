@@ -42,7 +42,7 @@ def from_polars(
 
     Raises:
         ImportError: polars is not installed.
-        PlanError: Something is no frame.
+        PlanError: Something is no frame, or a column has a type that Arrow lacks.
 
     Example:
         >>> import polars, raceline
@@ -54,9 +54,8 @@ def from_polars(
     for frame in given:
         if not isinstance(frame, pl.DataFrame | pl.LazyFrame):
             raise PlanError(f"`from_polars` needs a frame of Polars, got `{_name(frame)}`")
-    return from_arrow(
-        [frame.collect() if isinstance(frame, pl.LazyFrame) else frame for frame in given]
-    )
+    collected = [frame.collect() if isinstance(frame, pl.LazyFrame) else frame for frame in given]
+    return from_arrow(collected)
 
 
 def from_duckdb(relation: duckdb.DuckDBPyRelation) -> Dataset:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeGuard
 
+from raceline._frames import columns_of, exported
 from raceline._optional import optional
 from raceline._session import session
 from raceline.data._arguments import whole_number
@@ -170,7 +171,6 @@ def from_pandas(
         >>> raceline.from_pandas(pandas.DataFrame({"a": [1, 2]})).take_all()
         [{'a': 1}, {'a': 2}]
     """
-    from raceline._frames import columns_of
     from raceline._native import columns_to_batch
 
     warn_of_blocks(override_num_blocks)
@@ -229,7 +229,6 @@ def from_blocks(blocks: Sequence[pa.Table | pd.DataFrame]) -> Dataset:
         >>> raceline.from_blocks(blocks).take_all()
         [{'a': 1}, {'a': 2}]
     """
-    from raceline._frames import columns_of
     from raceline._native import columns_to_batch
 
     batches = [
@@ -249,7 +248,7 @@ def _exporter(data: Any) -> Any:
     if isinstance(data, bytes):
         return optional("pyarrow").ipc.open_stream(data).read_all()
     if hasattr(data, "__arrow_c_stream__") or hasattr(data, "__arrow_c_array__"):
-        return data
+        return exported(data)
     raise PlanError(
         f"`from_arrow` needs Arrow data, got `{type(data).__name__}`",
         hint="pass a pyarrow table, or the bytes of an IPC stream",
