@@ -310,6 +310,19 @@ def test_arrays_of_different_shapes_make_a_variable_tensor() -> None:
     assert batch.slice(3, 1).numpy()["t"][0].tolist() == [[7.0]]
 
 
+def test_a_batch_of_a_variable_tensor_with_one_shape_is_one_array() -> None:
+    tensors = [np.full((2, 2), at, "u1") for at in range(4)]
+    batch = batch_of({"t": [*tensors, np.zeros((1, 2), "u1"), None]})
+    assert batch.numpy()["t"].dtype == object
+    for first, rows in ((0, 4), (1, 3), (3, 1)):
+        whole = batch.slice(first, rows).numpy()["t"]
+        assert whole.shape == (rows, 2, 2) and whole.dtype == np.uint8
+        assert whole[:, 0, 0].tolist() == list(range(first, first + rows))
+        assert not whole.flags.writeable
+    assert batch.slice(3, 2).numpy()["t"].dtype == object
+    assert batch.slice(4, 2).numpy()["t"].tolist()[1] is None
+
+
 def test_a_null_tensor_is_none() -> None:
     batch = batch_of({"t": [np.ones(2), None]})
     cells = batch.numpy()["t"]

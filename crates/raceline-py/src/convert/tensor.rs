@@ -1,7 +1,9 @@
 //! Tensor columns as NumPy arrays and back.
 //!
 //! Rows of one shape make a `arrow.fixed_shape_tensor` column, rows of one element type and
-//! number of dimensions but different shapes an `arrow.variable_shape_tensor` column.
+//! number of dimensions but different shapes an `arrow.variable_shape_tensor` column. A batch of
+//! the latter whose rows happen to have one shape is one array as well, as in Ray Data, whose
+//! blocks have a type each.
 
 use std::sync::Arc;
 
@@ -29,6 +31,7 @@ pub(crate) fn tensors_to_numpy<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     match tensor {
         TensorType::Fixed { shape, .. } if array.null_count() == 0 => stacked(py, array, shape),
+        TensorType::Variable { .. } if let Some(rows) = one_shape(py, array)? => Ok(rows),
         _ => object_array(py, PyList::new(py, tensor_cells(py, array, tensor)?)?.as_any()),
     }
 }
@@ -67,6 +70,42 @@ fn stacked<'py>(py: Python<'py>, array: &ArrayRef, shape: &[usize]) -> PyResult<
     let whole = std::iter::once(list.len()).chain(shape.iter().copied());
     column_to_numpy(py, &values, item)?
         .call_method1("reshape", (PyTuple::new(py, whole.collect::<Vec<_>>())?,))
+}
+
+/// The rows of a variable-shape column as one array, when all have one shape, none is null, and they
+/// lie one behind the other.
+fn one_shape<'py>(py: Python<'py>, array: &ArrayRef) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let parts = array.as_struct();
+    let shapes = parts.column(1).as_fixed_size_list();
+    if array.is_empty() || array.null_count() > 0 || shapes.null_count() > 0 {
+        return Ok(None);
+    }
+    let dimensions = usize::try_from(shapes.value_length())?;
+    let first = usize::try_from(shapes.value_offset(0))?;
+    let sizes = shapes.values().slice(first, array.len() * dimensions);
+    let sizes = sizes.as_primitive::<Int32Type>().values();
+    let Some((shape, others)) = sizes.split_at_checked(dimensions) else { return Ok(None) };
+    if dimensions == 0 || others.chunks_exact(dimensions).any(|other| other != shape) {
+        return Ok(None);
+    }
+    let ListRows { values, item, rows } =
+        list_rows(parts.column(0)).expect("checked by `TensorType::of`");
+    let mut next = None;
+    for row in rows {
+        let Some((first, length)) = row else { return Ok(None) };
+        if next.is_some_and(|next| next != first) {
+            return Ok(None);
+        }
+        next = Some(first + length);
+    }
+    let shape: Vec<usize> =
+        shape.iter().map(|&size| usize::try_from(size)).collect::<Result<_, _>>()?;
+    let elements = array.len() * shape.iter().product::<usize>();
+    let Some(first) = next.and_then(|end| end.checked_sub(elements)) else { return Ok(None) };
+    let whole = PyTuple::new(py, std::iter::once(array.len()).chain(shape).collect::<Vec<_>>())?;
+    column_to_numpy(py, &values.slice(first, elements), item)?
+        .call_method1("reshape", (whole,))
+        .map(Some)
 }
 
 fn variable_cells<'py>(py: Python<'py>, array: &ArrayRef) -> PyResult<Vec<Bound<'py, PyAny>>> {
