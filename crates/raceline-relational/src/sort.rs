@@ -14,12 +14,12 @@ use raceline_types::{Batch, Failure, InternalError};
 
 use crate::engine::Engine;
 use crate::error::{RelationalError, check_comparable, failure};
-use crate::missing::nan_to_null;
+use crate::missing::canonical_key;
 use crate::port::OpenPort;
 
 /// Sorts its input by keys, most significant first; not stable.
 ///
-/// Missing values (null and NaN) come last in either direction. Strings sort by their UTF-8
+/// Missing values (null and NaN) come last in either direction; -0.0 and 0.0 are equal. Strings sort by their UTF-8
 /// bytes. Memory is the engine's; what does not fit is spilled. The output has the columns and
 /// types of the input, every field nullable, and no origin.
 #[derive(Debug)]
@@ -77,7 +77,7 @@ impl SortRegion {
             order.push(ident(name).sort(!key.descending, false));
         }
         let prepare = move |batch: &RecordBatch| {
-            let keys = float_keys.iter().map(|&at| nan_to_null(batch.column(at)));
+            let keys = float_keys.iter().map(|&at| canonical_key(batch.column(at)));
             Ok(batch.columns().iter().map(Arc::clone).chain(keys).collect::<Vec<ArrayRef>>())
         };
         let port = port.cut(self.engine.piece_size());
