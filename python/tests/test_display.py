@@ -1,12 +1,13 @@
 """How datasets and schemas look."""
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 from opaque import opaque
 
 import raceline
-from raceline.data import Schema
+from raceline.data import MaterializedDataset, Schema
 from raceline.errors import PlanError
 
 
@@ -128,3 +129,27 @@ def test_a_schema_of_pyarrow():
     assert schema != columns
     with pytest.raises(PlanError, match=r"^`Schema` needs a `pyarrow.Schema`, got `int`$"):
         Schema(3)
+
+
+def test_rows_in_memory_are_materialized():
+    frame = pd.DataFrame({"a": [1, 2]})
+    for made in (
+        raceline.from_items([1, 2]),
+        raceline.from_pandas(frame),
+        raceline.from_numpy(np.zeros(2, dtype=np.int64)),
+        raceline.from_arrow(pa.table(frame)),
+        raceline.from_blocks([frame]),
+    ):
+        assert type(made) is MaterializedDataset
+        assert 1 <= made.num_blocks() <= 2
+        assert made.size_bytes() == 16
+        assert type(made.limit(1)) is raceline.Dataset
+    lazy = raceline.range(10)
+    assert type(lazy) is raceline.Dataset
+    with pytest.raises(NotImplementedError) as caught:
+        lazy.num_blocks()
+    assert str(caught.value) == (
+        "how many batches there are is known when the dataset was run: use "
+        "`materialize().num_blocks()`"
+    )
+    assert lazy.repartition(5).materialize().num_blocks() == 5

@@ -420,6 +420,15 @@ def test_a_dataset_as_a_relation_is_run_with_each_query():
     assert len(taken) > before
 
 
+def test_a_query_that_needs_few_rows_ends_an_endless_run():
+    taken = []
+    relation = noted(10**12, 100_000, taken).to_duckdb()
+    assert relation.limit(3).fetchall() == [(0,), (1,), (2,)]
+    ended = len(taken)
+    assert raceline.range(3).count() == 3
+    assert len(taken) == ended < 1000
+
+
 def test_a_relation_of_another_connection_and_of_tensors():
     connection = duckdb.connect()
     relation = raceline.from_numpy(np.arange(4).reshape(1, 2, 2)).to_duckdb(connection)

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import types
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -109,12 +110,13 @@ class Stream:
 
 
 @pytest.mark.parametrize("local_read", [False, True])
+@pytest.mark.filterwarnings("ignore:column `item` holds values")
 def test_elements_by_number(local_read):
     ds = raceline.from_torch(Squares(), local_read=local_read)
     assert ds.count() == ds.count() == 100
     items = [row["item"] for row in ds.take_all()]
     assert [item["y"] for item in items] == [number**2 for number in range(100)]
-    assert items[3]["x"] == [[3, 3], [3, 3]]
+    assert items[3]["x"].tolist() == [[3, 3], [3, 3]]
 
 
 def test_only_the_elements_that_are_needed_are_read():
@@ -131,6 +133,42 @@ def test_only_the_elements_that_are_needed_are_read():
         {"item": 2},
     ]
     assert Counted.read <= 16
+
+
+class Pair(NamedTuple):
+    image: np.ndarray
+    label: int
+
+
+@pytest.mark.parametrize(
+    "element",
+    [
+        {"x": np.arange(3), "y": [np.zeros((2, 2)), 1]},
+        (np.arange(3), 5),
+        [np.arange(3), np.arange(3)],
+        Pair(np.arange(3), 5),
+    ],
+    ids=["dict", "tuple", "list", "named tuple"],
+)
+@pytest.mark.parametrize("by_number", [True, False])
+def test_elements_that_hold_arrays_stay_what_they_are(element, by_number):
+    given = [element] * 3 if by_number else Stream([element] * 3)
+    with pytest.warns(UserWarning, match=rf"{type(element).__name__}`\): they are pickled"):
+        back = raceline.from_torch(given, local_read=True).take_all()
+    [_, _, row] = back
+    assert type(row["item"]) is type(element)
+    assert repr(row["item"]) == repr(element)
+    labels = raceline.from_torch(given).map(lambda row: {"kind": type(row["item"]).__name__})
+    assert labels.take(1) == [{"kind": type(element).__name__}]
+
+
+def test_plain_elements_and_arrays_become_columns():
+    assert raceline.from_torch([(1, 2), (3, 4)]).take_all() == [{"item": [1, 2]}, {"item": [3, 4]}]
+    assert raceline.from_torch([{"a": 1}]).schema().base_schema.field("item").type == pa.struct(
+        [("a", pa.int64())]
+    )
+    batch = raceline.from_torch([np.zeros((2, 2)), np.ones((2, 2))]).take_batch()
+    assert batch["item"].shape == (2, 2, 2)
 
 
 @pytest.mark.parametrize("local_read", [False, True])
@@ -207,7 +245,7 @@ def test_an_element_that_fails_is_named():
 
     with pytest.raises(ZeroDivisionError) as caught:
         raceline.from_torch(Broken()).take_all()
-    assert caught.value.rows == (5, 5)
+    assert "It is element 5 of the dataset." in str(caught.value)
 
 
 @pytest.mark.filterwarnings("ignore:column `item` holds values")
@@ -227,6 +265,10 @@ def test_datasets_of_torch():
     pairs = data.TensorDataset(torch.arange(10), torch.arange(10) * 2)
     found = raceline.from_torch(pairs).take_all()
     assert [tuple(map(int, row["item"])) for row in found] == [(n, 2 * n) for n in range(10)]
+    # Elements that are parts of one large tensor do not travel with all of it.
+    parts = data.TensorDataset(torch.zeros(1000, 3), torch.arange(1000))
+    [part] = raceline.from_torch(parts).take(1)
+    assert part["item"][0].untyped_storage().nbytes() == part["item"][0].nbytes == 12
     images = data.Subset([torch.full((3, 4), float(n)) for n in range(10)], [7, 2])
     batch = raceline.from_torch(images).take_batch()["item"]
     assert batch.shape == (2, 3, 4)

@@ -61,6 +61,11 @@ def test_the_data_namespace_is_what_it_says():
         assert getattr(raceline.data, name) is not None
 
 
+def test_other_names_of_ray_data_for_the_same():
+    assert raceline.data.DatasetContext is raceline.data.DataContext
+    assert raceline.data.NodeIdStr is str
+
+
 def test_an_unknown_name_of_the_data_namespace_is_an_attribute_error():
     with pytest.raises(AttributeError, match=r"^module `raceline.data` has no attribute `reed`$"):
         _ = raceline.data.reed

@@ -61,6 +61,8 @@ from raceline.data.summary import DatasetSummary
 
 # Ray's other name of the settings.
 DatasetContext = DataContext
+# Ray's name of the type of a node's id.
+NodeIdStr = str
 
 __all__ = [
     "ActorPoolStrategy",
@@ -76,6 +78,7 @@ __all__ = [
     "FileShuffleConfig",
     "GroupedData",
     "MaterializedDataset",
+    "NodeIdStr",
     "Preprocessor",
     "RateLimit",
     "ReadTask",

@@ -13,6 +13,7 @@ from raceline.data.exports import Exports
 from raceline.data.function import UserFunction
 from raceline.data.grouped import GroupedData
 from raceline.data.identity import Identity
+from raceline.data.iterator import native_batches_of
 from raceline.data.joining import Joins
 from raceline.data.own_sinks import SinkWrites
 from raceline.data.reduction import Reductions
@@ -117,6 +118,22 @@ class Dataset(
 
         return run_query(query, {**tables, "self": self}, sys._getframe(1))
 
+    def num_blocks(self) -> int:
+        """Number of batches of a ``MaterializedDataset``; others have none before they are run.
+
+        Raises:
+            NotImplementedError: The rows are not there yet.
+
+        Example:
+            >>> import raceline
+            >>> raceline.range(10).repartition(5).materialize().num_blocks()
+            5
+        """
+        raise NotImplementedError(
+            "how many batches there are is known when the dataset was run: use "
+            "`materialize().num_blocks()`"
+        )
+
     def __len__(self) -> NoReturn:
         """Refuses, as counting may take a whole run.
 
@@ -139,9 +156,10 @@ class Dataset(
 
 
 class MaterializedDataset(Dataset):
-    """A dataset whose rows are kept, so that nothing is computed again when they are read.
+    """A dataset whose rows are there, so that nothing is computed again when they are read.
 
-    What is made of it by a transform is a lazy ``Dataset`` again.
+    ``materialize`` keeps rows, and those of ``from_items``, ``from_pandas`` and others are in
+    memory. What is made of it by a transform is a lazy ``Dataset`` again.
 
     Example:
         >>> import raceline
@@ -150,36 +168,36 @@ class MaterializedDataset(Dataset):
         8000
         >>> type(kept.limit(3)).__name__
         'Dataset'
+        >>> isinstance(raceline.from_items([1, 2]), raceline.data.MaterializedDataset)
+        True
     """
 
     __slots__ = ()
 
     def num_blocks(self) -> int:
-        """Number of batches in which the rows came when they were kept.
+        """Number of batches in which the rows come, or came when they were kept.
 
         Example:
             >>> import raceline
             >>> raceline.range(10).repartition(5).materialize().num_blocks()
             5
         """
-        return self._kept()[0]
+        kept = self._native.kept_size()
+        return sum(1 for _ in native_batches_of(self._native)) if kept is None else kept[0]
 
     def size_bytes(self) -> int:
-        """Bytes of all rows in memory, wherever they are.
+        """Bytes of all rows, wherever they are.
+
+        Raises:
+            ImportError: The rows were in memory already, and pyarrow is not installed.
 
         Example:
             >>> import raceline
             >>> raceline.range(10).materialize().size_bytes()
             80
         """
-        return self._kept()[1]
-
-    def _kept(self) -> tuple[int, int]:
-        """Number of batches and bytes."""
         kept = self._native.kept_size()
-        if kept is None:
-            raise RuntimeError("a dataset that was not materialized")
-        return kept
+        return super().size_bytes() if kept is None else kept[1]
 
     def _derive(self, native: _native.Dataset) -> Self:
         """A lazy dataset: nothing keeps the rows of another plan."""

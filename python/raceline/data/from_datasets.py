@@ -11,6 +11,7 @@ from raceline.data.blocks import warn_of_blocks
 from raceline.data.dataset import Dataset
 from raceline.data.in_process import Runs, chunks, read_here
 from raceline.data.memory import from_arrow
+from raceline.data.whole_values import whole
 from raceline.errors import PlanError
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ def from_torch(
     """A dataset of one column ``item``: the elements of a PyTorch dataset.
 
     Elements are read when the dataset is run: those of one with ``len()`` by its numbers and by
-    several workers, those of an iterable one by one worker. Tensors become tensor columns, dicts
-    structs; a tuple of tensors stays what it is.
+    several workers, those of an iterable one by one worker. Arrays and tensors become a tensor
+    column; a tuple or dict that holds some stays what it is, and is pickled.
 
     Args:
         dataset: The dataset, or anything to iterate over.
@@ -51,7 +52,9 @@ def from_torch(
     source: Any = dataset
     if _has_numbers(source):
         return _in_workers(
-            lambda: Dataset(session().range(len(source))).map(_Element(source), debug=local_read)
+            lambda: Dataset(session().range(len(source))).map_batches(
+                _Numbered(source), debug=local_read
+            )
         )
     if local_read:
         return read_here("from_torch", Runs("from_torch", source, _items))
@@ -108,8 +111,8 @@ def from_huggingface(
         raise PlanError(
             f"`from_huggingface` needs a `datasets.Dataset`, got `{type(given).__name__}`"
         )
-    rows = given.with_format("arrow", columns=given._format_columns)
-    if given._indices is None:
+    rows = given.with_format("arrow", columns=given.format["columns"])
+    if getattr(given, "_indices", None) is None:
         return from_arrow(rows[:].replace_schema_metadata(None))
     return read_here("from_huggingface", lambda: _tables(rows))
 
@@ -136,16 +139,25 @@ def from_tf(dataset: tensorflow.data.Dataset) -> Dataset:
     return read_here("from_tf", lambda: _columns(dataset.as_numpy_iterator()))
 
 
-class _Element:
-    """Reads the element of a number."""
+class _Numbered:
+    """Reads the elements of some numbers."""
 
     __name__ = "from_torch"
 
     def __init__(self, dataset: Any) -> None:
         self._dataset = dataset
 
-    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        return {"item": self._dataset[row["id"]]}
+    def __call__(self, batch: dict[str, Any]) -> Iterator[Any]:
+        yield from _items(self._read(batch["id"].tolist()))
+
+    def _read(self, numbers: list[int]) -> Iterator[Any]:
+        for number in numbers:
+            try:
+                element = self._dataset[number]
+            except Exception as error:
+                error.add_note(f"It is element {number} of the dataset.")
+                raise
+            yield element
 
 
 class _Elements:
@@ -207,7 +219,7 @@ def _in_workers(make: Any) -> Dataset:
 
 
 def _items(elements: Iterable[Any]) -> Iterator[dict[str, list[Any]]]:
-    for chunk in chunks(elements):
+    for chunk in chunks(map(whole, elements)):
         yield {"item": chunk}
 
 
@@ -217,7 +229,7 @@ def _columns(elements: Iterable[Any]) -> Iterator[dict[str, list[Any]]]:
         if isinstance(chunk[0], Mapping):
             yield {name: [row[name] for row in chunk] for name in chunk[0]}
         else:
-            yield {"item": chunk}
+            yield {"item": list(map(whole, chunk))}
 
 
 def _tables(rows: Any) -> Iterator[Any]:

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable, Iterator
 from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
-from raceline._optional import is_numpy
 from raceline._session import session
 from raceline.data.dataset import Dataset
+from raceline.data.whole_values import weight
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,12 +25,12 @@ __all__ = ["Begin", "Once", "Runs", "chunks", "gone", "pieces_of", "read_here"]
 #: Begins one run: an iterator of what a batch function may return.
 Begin = Callable[[], Iterator[Any]]
 
+# Elements of the first list, and of later ones, each of which may have twice as many.
+_CHUNK_ROWS_FIRST = 16
 _CHUNK_ROWS = 256
 _CHUNK_BYTES = 8 << 20
 # A slow source is not waited for any longer than this before what came is handed on.
 _CHUNK_S = 0.1
-# About the bytes of a pixel of a picture that is no array yet.
-_PIXEL_BYTES = 4
 
 
 def read_here(name: str, begin: Begin) -> Dataset:
@@ -146,31 +146,16 @@ def gone(name: str) -> str:
 def chunks(elements: Iterable[Any]) -> Iterator[list[Any]]:
     """Lists of neighbouring elements, of some megabytes or of what comes in a tenth of a second."""
     chunk: list[Any] = []
-    held_bytes, end_s = 0, monotonic() + _CHUNK_S
+    rows, held_bytes, end_s = _CHUNK_ROWS_FIRST, 0, monotonic() + _CHUNK_S
     for element in elements:
         chunk.append(element)
-        held_bytes += _weight(element)
-        if len(chunk) == _CHUNK_ROWS or held_bytes >= _CHUNK_BYTES or monotonic() >= end_s:
+        held_bytes += weight(element)
+        if len(chunk) == rows or held_bytes >= _CHUNK_BYTES or monotonic() >= end_s:
             yield chunk
-            chunk, held_bytes, end_s = [], 0, monotonic() + _CHUNK_S
+            chunk, rows = [], min(2 * rows, _CHUNK_ROWS)
+            held_bytes, end_s = 0, monotonic() + _CHUNK_S
     if chunk:
         yield chunk
-
-
-def _weight(value: Any) -> int:
-    """About the bytes of a value."""
-    if isinstance(value, dict):
-        return sum(map(_weight, value.values()))
-    if isinstance(value, list | tuple):
-        return sum(map(_weight, value)) if len(value) <= _CHUNK_ROWS else 8 * len(value)
-    if isinstance(value, str | bytes | bytearray):
-        return len(value)
-    if is_numpy(value, "ndarray") or hasattr(value, "untyped_storage"):
-        return int(value.nbytes)
-    if hasattr(value, "getbands"):  # a picture of Pillow's
-        width, height = value.size
-        return _PIXEL_BYTES * int(width) * int(height)
-    return 8
 
 
 def _remembered(thing: object) -> Callable[[], object]:

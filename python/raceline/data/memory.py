@@ -12,7 +12,7 @@ from raceline._optional import optional
 from raceline._session import session
 from raceline.data._arguments import whole_number
 from raceline.data.blocks import warn_of_blocks
-from raceline.data.dataset import Dataset
+from raceline.data.dataset import Dataset, MaterializedDataset
 from raceline.data.handle import Handle
 from raceline.data.in_process import Once, pieces_of, read_here
 from raceline.data.ray_arguments import READ_ARGUMENTS, accepts
@@ -104,7 +104,9 @@ def range_tensor(
 
 
 @accepts(READ_ARGUMENTS)
-def from_items(items: Iterable[Any], *, override_num_blocks: int | None = None) -> Dataset:
+def from_items(
+    items: Iterable[Any], *, override_num_blocks: int | None = None
+) -> MaterializedDataset:
     """A dataset of Python objects.
 
     Args:
@@ -131,10 +133,12 @@ def from_items(items: Iterable[Any], *, override_num_blocks: int | None = None) 
         )
     warn_of_blocks(override_num_blocks, frames=2)
     rows = [item if isinstance(item, Mapping) else {"item": item} for item in items]
-    return Dataset(session().from_batches("FromItems", rows_to_batches(rows)))
+    return MaterializedDataset(session().from_batches("FromItems", rows_to_batches(rows)))
 
 
-def from_numpy(ndarrays: np.ndarray[Any, Any] | Sequence[np.ndarray[Any, Any]]) -> Dataset:
+def from_numpy(
+    ndarrays: np.ndarray[Any, Any] | Sequence[np.ndarray[Any, Any]],
+) -> MaterializedDataset:
     """A dataset of one column ``data``; of arrays of more than one dimension a tensor column.
 
     Args:
@@ -149,14 +153,14 @@ def from_numpy(ndarrays: np.ndarray[Any, Any] | Sequence[np.ndarray[Any, Any]]) 
     from raceline._native import columns_to_batch
 
     arrays = ndarrays if isinstance(ndarrays, list | tuple) else [ndarrays]
-    return Dataset(
+    return MaterializedDataset(
         session().from_batches("FromNumpy", [columns_to_batch({"data": one}) for one in arrays])
     )
 
 
 def from_pandas(
     dfs: pd.DataFrame | Sequence[pd.DataFrame], override_num_blocks: int | None = None
-) -> Dataset:
+) -> MaterializedDataset:
     """A dataset of pandas frames. The index is left out; missing values become None.
 
     Args:
@@ -179,7 +183,7 @@ def from_pandas(
         if not hasattr(frame, "iloc"):
             raise PlanError(f"`from_pandas` needs a DataFrame, got `{type(frame).__name__}`")
     batches = [columns_to_batch(columns_of(frame)) for frame in frames]
-    return Dataset(session().from_batches("FromPandas", batches))
+    return MaterializedDataset(session().from_batches("FromPandas", batches))
 
 
 def from_arrow(
@@ -211,10 +215,10 @@ def from_arrow(
     several = [_exporter(one) for one in _listed(tables)]
     if any(map(_is_reader, several)):
         return read_here("from_arrow", Once("from_arrow", _read_once(several)))
-    return Dataset(session().from_batches("FromArrow", several))
+    return MaterializedDataset(session().from_batches("FromArrow", several))
 
 
-def from_blocks(blocks: Sequence[pa.Table | pd.DataFrame]) -> Dataset:
+def from_blocks(blocks: Sequence[pa.Table | pd.DataFrame]) -> MaterializedDataset:
     """A dataset of tables and frames that follow each other, as of ``from_arrow``, ``from_pandas``.
 
     Args:
@@ -235,7 +239,7 @@ def from_blocks(blocks: Sequence[pa.Table | pd.DataFrame]) -> Dataset:
         columns_to_batch(columns_of(block)) if hasattr(block, "iloc") else _exporter(block)
         for block in _listed(blocks)
     ]
-    return Dataset(session().from_batches("FromBlocks", batches))
+    return MaterializedDataset(session().from_batches("FromBlocks", batches))
 
 
 def _listed(things: Any) -> list[Any]:

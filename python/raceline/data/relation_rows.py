@@ -52,7 +52,8 @@ class _Result:
         self._reader: pa.RecordBatchReader | None = reader
         self._held: deque[pa.RecordBatch] = deque()
         self._lock = threading.Lock()
-        _OPEN.add(self)
+        with _OPEN_LOCK:
+            _OPEN.add(self)
 
     def next(self) -> pa.RecordBatch | None:
         """The next batch; None after the last one."""
@@ -88,9 +89,12 @@ class _Result:
 
 
 _OPEN: weakref.WeakSet[_Result] = weakref.WeakSet()
+_OPEN_LOCK = threading.Lock()
 
 
 def _hold_open_results() -> bool:
     """Frees the connections of all relations that are being read; whether there was one."""
-    were_busy = [result.hold() for result in list(_OPEN)]
+    with _OPEN_LOCK:
+        results = list(_OPEN)
+    were_busy = [result.hold() for result in results]
     return any(were_busy)
