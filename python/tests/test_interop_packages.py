@@ -314,6 +314,32 @@ def test_datasets_that_were_changed(hf):
     assert raceline.from_huggingface(hf.Dataset.from_dict({"a": []})).take_all() == []
 
 
+def test_arrays_of_one_shape_are_tensors(hf):
+    from test_interop import is_part_of
+
+    features = hf.Features(
+        {"m": hf.Array2D((2, 3), "float32"), "v": hf.Array2D((None, 3), "float32")}
+    )
+    arrays = np.arange(30, dtype=np.float32).reshape(5, 2, 3)
+    columns = {"m": arrays.tolist(), "v": [np.zeros((at, 3)).tolist() for at in range(1, 6)]}
+    given = hf.Dataset.from_dict(columns, features=features)
+    ds = raceline.from_huggingface(given)
+    assert (ds.take_batch()["m"] == arrays).all()
+    storage = pa.table({"m": given.data.table["m"].chunk(0).storage})
+    assert is_part_of(ds.select_columns(["m"]).to_arrow(), storage)
+    assert ds.take(2)[1]["v"] == [[0, 0, 0]] * 2
+    for changed in (given.select([3, 1]), given.to_iterable_dataset().skip(1).take(2)):
+        batch = raceline.from_huggingface(changed).take_batch()["m"]
+        assert batch.shape == (2, 2, 3)
+    assert (
+        raceline.from_huggingface(given.select([3, 1])).take_batch()["m"] == arrays[[3, 1]]
+    ).all()
+    missing = hf.Dataset.from_dict(
+        {"m": [arrays[0].tolist(), None]}, features=hf.Features({"m": features["m"]})
+    )
+    assert raceline.from_huggingface(missing).take_all()[1]["m"] is None
+
+
 def test_iterable_datasets(hf):
     started = []
 

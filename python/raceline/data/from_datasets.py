@@ -11,6 +11,7 @@ from raceline.data.blocks import warn_of_blocks
 from raceline.data.dataset import Dataset
 from raceline.data.in_process import Runs, chunks, read_here
 from raceline.data.memory import from_arrow
+from raceline.data.plain_columns import array_tensors
 from raceline.data.whole_values import whole
 from raceline.errors import PlanError
 
@@ -72,9 +73,10 @@ def from_huggingface(
     """A dataset of the rows of a Hugging Face dataset.
 
     The Arrow data of a ``datasets.Dataset`` is used as it is, without a copy: what lies in files is
-    not read before it is needed. One that was shuffled, filtered or sorted is gathered batch by
-    batch. A ``datasets.IterableDataset`` is read by one worker whenever the dataset is run, or in
-    the thread that takes the rows, where it cannot be pickled.
+    not read before it is needed. Arrays of one shape, as of ``Array2D``, are tensors. A dataset
+    that was shuffled, filtered or sorted is gathered batch by batch. A ``datasets.IterableDataset``
+    is read by one worker whenever the dataset is run, or in the thread that takes the rows, where
+    it cannot be pickled.
 
     Args:
         dataset: The dataset, with one split.
@@ -113,7 +115,7 @@ def from_huggingface(
         )
     rows = given.with_format("arrow", columns=given.format["columns"])
     if getattr(given, "_indices", None) is None:
-        return from_arrow(rows[:].replace_schema_metadata(None))
+        return from_arrow(array_tensors(rows[:]).replace_schema_metadata(None))
     return read_here("from_huggingface", lambda: _tables(rows))
 
 
@@ -235,4 +237,4 @@ def _columns(elements: Iterable[Any]) -> Iterator[dict[str, list[Any]]]:
 def _tables(rows: Any) -> Iterator[Any]:
     """The rows of a dataset of Hugging Face's that gives Arrow tables."""
     for table in rows.iter(batch_size=_ARROW_ROWS):
-        yield table.replace_schema_metadata(None)
+        yield array_tensors(table).replace_schema_metadata(None)

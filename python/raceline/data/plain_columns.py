@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from raceline._optional import optional
@@ -10,7 +11,7 @@ from raceline.errors import PlanError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["nested_tensors", "plain_table", "refuse_objects"]
+__all__ = ["array_tensors", "nested_tensors", "plain_table", "refuse_objects"]
 
 _EXTENSION_NAME = b"ARROW:extension:name"
 _OBJECT = b"raceline.object"
@@ -63,6 +64,42 @@ def plain_table(table: pa.Table) -> pa.Table:
         if (kind := forms.get(field.type)) is not None:
             table = table.set_column(at, arrow.field(field.name, kind), table.column(at).cast(kind))
     return table
+
+
+def array_tensors(table: pa.Table) -> pa.Table:
+    """The table with arrays of one shape of Hugging Face's as tensors, without a copy.
+
+    Columns of other shapes, or with missing arrays, are lists of lists.
+
+    Raises:
+        ImportError: pyarrow is not installed.
+    """
+    arrow = optional("pyarrow")
+    for at, field in enumerate(table.schema):
+        shape: Any = getattr(field.type, "shape", None)
+        is_array = isinstance(field.type, arrow.ExtensionType) and isinstance(shape, tuple)
+        if not is_array or None in shape or table.column(at).null_count:
+            continue
+        chunks = [
+            _tensor_of_lists(chunk.storage, shape, arrow) for chunk in table.column(at).chunks
+        ]
+        if chunks and None not in chunks:
+            column = arrow.chunked_array(chunks)
+            table = table.set_column(at, arrow.field(field.name, column.type), column)
+    return table
+
+
+def _tensor_of_lists(lists: Any, shape: tuple[int, ...], arrow: Any) -> pa.Array | None:
+    """Lists of lists as tensors; None where they have not all that shape."""
+    values = lists
+    for size in shape:
+        rows = len(values)
+        values = values.flatten()
+        if len(values) != rows * size:
+            return None
+    storage = arrow.FixedSizeListArray.from_arrays(values, math.prod(shape))
+    kind = arrow.fixed_shape_tensor(values.type, shape)
+    return arrow.ExtensionArray.from_storage(kind, storage)
 
 
 def _nested_type(kind: Any, arrow: Any) -> pa.DataType:
