@@ -25,6 +25,7 @@ __all__ = [
     "SourceError",
     "SourceNotFoundError",
     "SourcePermissionError",
+    "TensorError",
     "UdfError",
     "udf_error_class",
 ]
@@ -96,6 +97,10 @@ class SourceNotFoundError(SourceError, FileNotFoundError):
 
 class SourcePermissionError(SourceError, PermissionError):
     """Access to a path was refused."""
+
+
+class TensorError(RacelineError, TypeError, RuntimeError):
+    """A column of a batch cannot become a tensor."""
 
 
 class UdfError(RacelineError, rays.RayDataUserCodeException, rays.RayTaskError):

@@ -87,3 +87,36 @@ def test_batches_that_come_faster_than_signals_are_looked_for(tmp_path, consume)
             print("KeyboardInterrupt")
     """
     assert interrupted(program, tmp_path / "out") < 2
+
+
+LOOP = """
+    import threading, time, raceline
+    raceline.init(progress=False)
+
+    def rest(at):
+        for batch in shares[at].iter_batches(batch_size=10, prefetch_batches=0):
+            time.sleep(0.01)
+
+    rows = raceline.range(10**9).map(lambda row: {{"x": abs(row["id"])}})
+    shares = rows.streaming_split(2)
+    threading.Thread(target=rest, args=(1,), daemon=True).start()
+    print("begin", flush=True)
+    try:
+        {loop}
+    except KeyboardInterrupt:
+        print("KeyboardInterrupt")
+    names = [one.name for one in threading.enumerate()]
+    assert "raceline-ahead" not in names, names
+"""
+
+
+@pytest.mark.parametrize(
+    "loop",
+    [
+        "for batch in shares[0].iter_batches(batch_size=10): pass",
+        "for batch in shares[0].iter_batches(batch_size=10, prefetch_batches=0): pass",
+        "raceline.range(3).streaming_split(2)[0].materialize()",
+    ],
+)
+def test_loops_over_shares_of_a_run(loop):
+    assert interrupted(LOOP.format(loop=loop)) < 5

@@ -147,6 +147,13 @@ pub enum Node {
         /// Number of rows.
         rows: u64,
     },
+    /// All but the first `rows` rows.
+    Skip {
+        /// Input.
+        input: Arc<Self>,
+        /// Number of rows.
+        rows: u64,
+    },
     /// Sorts by keys, most significant first; not stable.
     Sort {
         /// Input.
@@ -225,6 +232,7 @@ impl Node {
             | Self::Project { input, .. }
             | Self::Udf { input, .. }
             | Self::Limit { input, .. }
+            | Self::Skip { input, .. }
             | Self::Sort { input, .. }
             | Self::Aggregate { input, .. }
             | Self::Repartition { input, .. }
@@ -237,6 +245,23 @@ impl Node {
         }
     }
 
+    /// The node nearest to the output whose rows come in another order each time that the plan is
+    /// run; `None` where all of them come in the same. Rows that are equal by the keys of a sort
+    /// count as being in the same.
+    #[must_use]
+    pub fn unordered(&self) -> Option<&Self> {
+        match self {
+            Self::Sort { .. } => None,
+            Self::Aggregate { keys, .. } if keys.is_empty() => None,
+            Self::Aggregate { .. }
+            | Self::Join { .. }
+            | Self::Relational { .. }
+            // How batches are cut is decided as they come.
+            | Self::Shuffle { scope: ShuffleScope::Batches, .. } => Some(self),
+            _ => self.inputs().into_iter().find_map(|input| input.unordered()),
+        }
+    }
+
     /// The node itself, without its inputs: `Filter(price > 3)`.
     #[must_use]
     pub fn label(&self) -> String {
@@ -246,6 +271,7 @@ impl Node {
             Self::Project { projection, .. } => projection.to_string(),
             Self::Udf { udf, .. } => udf.label(),
             Self::Limit { rows, .. } => format!("Limit({rows})"),
+            Self::Skip { rows, .. } => format!("Skip({rows})"),
             Self::Sort { keys, .. } => format!("Sort({})", join(keys)),
             Self::Aggregate { keys, aggregates, .. } => {
                 let names: Vec<_> = aggregates.iter().map(|one| one.name.as_str()).collect();

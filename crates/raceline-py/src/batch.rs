@@ -4,16 +4,18 @@ use std::sync::Arc;
 
 use arrow::array::AsArray;
 use arrow::compute::{cast, concat_batches};
-use arrow::datatypes::Schema;
+use arrow::datatypes::Schema as ArrowSchema;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyCapsule, PyDict, PyList, PyMapping, PyTuple};
-use raceline_types::without_objects;
+use pyo3::types::{PyBytes, PyCapsule, PyDict, PyList, PyMapping, PyTuple};
+use raceline_types::{InternalError, without_objects};
 
 use crate::capsule::batch_capsules;
 use crate::convert;
+use crate::ipc;
 use crate::numpy::Memory;
+use crate::schema::Schema;
 
 /// Rows of a dataset in memory; any Arrow library takes it by `__arrow_c_array__`.
 #[pyclass(frozen, module = "raceline._native")]
@@ -75,6 +77,30 @@ impl Batch {
         batch_capsules(py, &self.inner, requested_schema)
     }
 
+    /// Names and types of the columns.
+    fn schema(&self) -> Schema {
+        Schema::new(self.inner.schema())
+    }
+
+    /// The batch as bytes of an Arrow IPC stream.
+    fn to_ipc<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let bytes = crate::gil::detached(py, || {
+            ipc::written(&self.inner)
+                .map_err(|error| InternalError::caused_by("a batch as a stream", error).into())
+        })?;
+        Ok(PyBytes::new(py, &bytes))
+    }
+
+    /// The batch of such bytes, which this program wrote.
+    #[staticmethod]
+    fn from_ipc(py: Python<'_>, bytes: &[u8]) -> PyResult<Self> {
+        crate::gil::detached(py, || {
+            ipc::read(bytes)
+                .map_err(|error| InternalError::caused_by("a stream of a batch", error).into())
+        })
+        .map(Self::new)
+    }
+
     /// One batch of all rows; columns are united as in [`raceline::unite_batches`].
     #[staticmethod]
     #[expect(clippy::needless_pass_by_value, reason = "extracted from Python by value")]
@@ -109,7 +135,8 @@ pub(crate) fn batches_from_py(objects: &[Bound<'_, PyAny>]) -> PyResult<Vec<Reco
 fn from_outside(batch: &RecordBatch) -> PyResult<RecordBatch> {
     let schema = batch.schema_ref();
     let fields = schema.fields().iter().map(|field| without_objects(field));
-    let schema = Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone());
+    let schema =
+        ArrowSchema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone());
     let columns = schema.fields().iter().zip(batch.columns()).map(|(field, column)| {
         if column.data_type() == field.data_type() {
             Ok(Arc::clone(column))

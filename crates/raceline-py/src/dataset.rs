@@ -6,7 +6,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use raceline::{
-    Aggregate, AggregateKind, Cut, JoinKind, JoinSpec, Projection, RunTimeouts, SortKey,
+    Aggregate, AggregateKind, Cut, JoinKind, JoinSpec, Projection, RunOrder, RunTimeouts, SortKey,
     StageSnapshot, WorkTimes, written_files,
 };
 
@@ -77,6 +77,37 @@ impl Dataset {
 
     fn limit(&self, n: u64) -> Self {
         Self::new(self.inner.limit(n))
+    }
+
+    fn skip(&self, rows: u64) -> Self {
+        Self::new(self.inner.skip(rows))
+    }
+
+    /// The numbers that random choices of the next run are made of, which counts from now on.
+    fn next_order(&self) -> (u64, u64) {
+        let RunOrder { execution, new_seed } = self.inner.next_order();
+        (execution, new_seed)
+    }
+
+    /// The same plan, whose runs make these random choices.
+    fn in_order(&self, execution: u64, new_seed: u64) -> Self {
+        Self::new(self.inner.in_order(RunOrder { execution, new_seed }))
+    }
+
+    /// URI and bytes of each file that the plan reads.
+    fn files(&self, py: Python<'_>) -> PyResult<Vec<(String, u64)>> {
+        let files = wait(py, self.inner.begin_files())?;
+        Ok(files.into_iter().map(|file| (file.uri.to_string(), file.size_bytes)).collect())
+    }
+
+    /// The part of the plan for which rows come in another order each time.
+    fn unordered(&self) -> Option<String> {
+        self.inner.plan().unordered().map(raceline::Node::label)
+    }
+
+    /// Whether a function of the plan runs in the thread that waits for its batches.
+    fn is_debugged(&self) -> bool {
+        is_debugged(self.inner.plan())
     }
 
     fn sort(&self, columns: Vec<String>, descending: Vec<bool>) -> PyResult<Self> {
@@ -228,6 +259,14 @@ impl Dataset {
     fn plan(&self) -> String {
         self.inner.plan().to_string()
     }
+}
+
+fn is_debugged(plan: &raceline::Node) -> bool {
+    let is_here = match plan {
+        raceline::Node::Udf { udf, .. } => matches!(udf.body, raceline::UdfBody::Caller(_)),
+        _ => false,
+    };
+    is_here || plan.inputs().into_iter().any(|input| is_debugged(input))
 }
 
 /// A stage, as the arguments of `raceline.data.profile.StageProfile`.

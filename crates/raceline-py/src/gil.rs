@@ -1,5 +1,6 @@
 //! The one door to and from the interpreter: release it, wait, hear signals, map errors.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use pyo3::prelude::*;
@@ -40,7 +41,21 @@ pub(crate) fn next_batch(
     py: Python<'_>,
     run: &mut Option<Run>,
 ) -> PyResult<Option<arrow::record_batch::RecordBatch>> {
+    next_batch_unless(py, run, &AtomicBool::new(false))
+}
+
+/// The next batch of `run`, as of [`next_batch`]; when another thread sets `cancelled`, the run
+/// ends without one.
+pub(crate) fn next_batch_unless(
+    py: Python<'_>,
+    run: &mut Option<Run>,
+    cancelled: &AtomicBool,
+) -> PyResult<Option<arrow::record_batch::RecordBatch>> {
     loop {
+        if cancelled.load(Ordering::Relaxed) {
+            end(py, run)?;
+            return Ok(None);
+        }
         // Here, and not only after a wait in vain: batches may come faster than that.
         if let Err(signal) = py.check_signals() {
             end(py, run)?;

@@ -12,6 +12,7 @@ mod dataset;
 mod error;
 mod expr;
 mod gil;
+mod ipc;
 mod lambda;
 mod numpy;
 mod options;

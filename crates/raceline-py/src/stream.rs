@@ -1,5 +1,6 @@
 //! A running dataset, batch by batch.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use pyo3::exceptions::PyRuntimeError;
@@ -7,12 +8,13 @@ use pyo3::prelude::*;
 use raceline::Run;
 
 use crate::batch::Batch;
-use crate::gil::{end, next_batch};
+use crate::gil::{end, next_batch_unless};
 
 /// The ordered batches of one run. Closing or dropping it cancels what still runs.
 #[pyclass(frozen, module = "raceline._native")]
 pub(crate) struct Stream {
     state: Mutex<State>,
+    cancelled: AtomicBool,
 }
 
 #[expect(clippy::large_enum_variant, reason = "one a run; a box would be made for each batch")]
@@ -25,7 +27,8 @@ enum State {
 
 impl Stream {
     pub(crate) fn new(run: Run) -> Self {
-        Self { state: Mutex::new(State::Idle(Some(run))) }
+        let state = Mutex::new(State::Idle(Some(run)));
+        Self { state, cancelled: AtomicBool::new(false) }
     }
 
     /// Takes the run out for one call, so that no lock is held while the interpreter's is
@@ -49,9 +52,14 @@ impl Stream {
 impl Stream {
     fn next_batch(&self, py: Python<'_>) -> PyResult<Option<Batch>> {
         let mut run = self.take()?;
-        let batch = next_batch(py, &mut run);
+        let batch = next_batch_unless(py, &mut run, &self.cancelled);
         self.put_back(run);
         Ok(batch?.map(Batch::new))
+    }
+
+    /// Ends the run from another thread: one that waits for a batch, or comes to, gets none.
+    fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
     }
 
     fn close(&self, py: Python<'_>) -> PyResult<()> {

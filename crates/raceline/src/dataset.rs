@@ -9,7 +9,7 @@ use arrow::array::{Array, Int64Array};
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use raceline_exec::Snapshot;
-use raceline_plan::{Aggregate, AggregateKind, Node, Source, WriteSpec};
+use raceline_plan::{Aggregate, AggregateKind, FileSplit, Node, Source, WriteSpec};
 use raceline_types::{Failure, InternalError, unite_batches};
 
 use crate::explain;
@@ -18,6 +18,7 @@ use crate::letters::{LetterFile, NoLettersError, letter_schema};
 use crate::pending::{LastStep, Pending};
 use crate::planner;
 use crate::run::{Run, RunRecord, Runs};
+use crate::run_order::RunOrder;
 use crate::session::Session;
 use crate::stats::stats_text;
 use crate::timeouts::RunTimeouts;
@@ -35,6 +36,8 @@ pub struct Dataset {
     /// Runs so far, of this dataset and those that it was made of or that were made of it.
     executions: Arc<AtomicU64>,
     timeouts: RunTimeouts,
+    /// That of its runs, where somebody said it.
+    order: Option<RunOrder>,
 }
 
 /// A file that a write made.
@@ -57,6 +60,7 @@ impl Dataset {
             errored_batches_max: 0,
             timeouts: RunTimeouts::default(),
             executions: Arc::default(),
+            order: None,
         }
     }
 
@@ -111,6 +115,20 @@ impl Dataset {
         Self { timeouts, ..self.clone() }
     }
 
+    /// The random order of the next run, which counts as one from now on.
+    #[must_use]
+    pub fn next_order(&self) -> RunOrder {
+        RunOrder::of(self.executions.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// The same plan, whose runs are in the random order `order`. Runs of the dataset count on from
+    /// there.
+    #[must_use]
+    pub fn in_order(&self, order: RunOrder) -> Self {
+        self.executions.fetch_max(order.execution.saturating_add(1), Ordering::Relaxed);
+        Self { order: Some(order), ..self.clone() }
+    }
+
     /// Begins what comes before running: lists the files that the plan reads first.
     ///
     /// # Errors
@@ -118,11 +136,11 @@ impl Dataset {
     pub fn begin_run(&self) -> Result<Pending<Run>, Failure> {
         let (session, runs) = (self.session.clone(), Arc::clone(&self.runs));
         let (plan, most) = (Arc::clone(&self.plan), self.errored_batches_max);
-        let execution = self.executions.fetch_add(1, Ordering::Relaxed);
+        let order = self.order.unwrap_or_else(|| self.next_order());
         let timeouts = self.timeouts;
         Pending::begin(&self.session, async move {
             let plan = planner::optimize(&plan, most > 0);
-            let lowered = planner::lower(&session, &plan, most, execution).await?;
+            let lowered = planner::lower(&session, &plan, most, order).await?;
             let start: LastStep<Run> =
                 Box::new(move || Run::start(session, lowered, runs, timeouts));
             Ok(start)
@@ -183,6 +201,15 @@ impl Dataset {
             let done: LastStep<T> = Box::new(move || Ok(value));
             Ok(done)
         })
+    }
+
+    /// Begins to list the files that the plan reads, whole, in the order of their paths, those of
+    /// the first scan first.
+    ///
+    /// # Errors
+    /// When they cannot be listed, then or from the [`Pending`].
+    pub fn begin_files(&self) -> Result<Pending<Vec<FileSplit>>, Failure> {
+        self.begin(|session, plan| async move { planner::files_of(&session, &plan).await })
     }
 
     /// The schema, when it is known without running: `None` behind an opaque function. Files

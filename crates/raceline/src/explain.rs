@@ -6,6 +6,7 @@ use raceline_plan::Node;
 use raceline_types::Failure;
 
 use crate::planner;
+use crate::run_order::RunOrder;
 use crate::session::Session;
 
 /// The logical plan, the plan after our rules, the stages, the plans of queries, and the lane of each function.
@@ -15,7 +16,7 @@ pub(crate) async fn explain(
     errored_batches_max: u64,
 ) -> Result<String, Failure> {
     let optimized = planner::optimize(plan, errored_batches_max > 0);
-    let lowered = planner::lower(session, &optimized, errored_batches_max, 0).await?;
+    let lowered = planner::lower(session, &optimized, errored_batches_max, RunOrder::of(0)).await?;
     let mut sections = vec![
         section("Logical Plan", &plan.to_string()),
         section("Logical Plan (Optimized)", &optimized.to_string()),

@@ -29,6 +29,7 @@ mod planner;
 mod progress;
 mod region;
 mod run;
+mod run_order;
 mod session;
 mod source;
 mod sql;
@@ -49,9 +50,9 @@ pub use raceline_exec::{
 };
 pub use raceline_plan::{
     Aggregate, AggregateKind, BatchFormat, BatchLimits, CostLimit, CsvReadOptions, Cut, FileFormat,
-    FileScan, FileShuffle, ImageReadOptions, JoinKind, JoinSpec, JsonReadOptions, Node, OnError,
-    PartitionStyle, Passed, Projection, Query, SaveMode, ScanRequest, SortKey, TextReadOptions,
-    UdfBody, UdfColumns, UdfKind, UdfSpec, UdfWorkers, WriteFormat, WriteSpec,
+    FileScan, FileShuffle, FileSplit, ImageReadOptions, JoinKind, JoinSpec, JsonReadOptions, Node,
+    OnError, PartitionStyle, Passed, Projection, Query, SaveMode, ScanRequest, SortKey,
+    TextReadOptions, UdfBody, UdfColumns, UdfKind, UdfSpec, UdfWorkers, WriteFormat, WriteSpec,
 };
 pub use raceline_relational::SqlError;
 pub use raceline_types::{
@@ -59,6 +60,7 @@ pub use raceline_types::{
 };
 pub use raceline_worker::{CallerLoader, Errand, Interruption, Launcher};
 pub use run::{Run, Waited};
+pub use run_order::RunOrder;
 pub use session::{Session, SessionOptions};
 pub use sql::sql_tables;
 pub use timeouts::RunTimeouts;

@@ -13,6 +13,7 @@ from raceline.data import expressions as expressions
 from raceline.data.calls import RateLimit, Retry
 from raceline.data.compute import ActorPoolStrategy, TaskPoolStrategy
 from raceline.data.context import DataContext
+from raceline.data.data_iterator import DataIterator
 from raceline.data.dataset import Dataset, MaterializedDataset
 from raceline.data.datasource import (
     BlockBasedFileDatasink,
@@ -63,13 +64,17 @@ from raceline.data.summary import DatasetSummary
 DatasetContext = DataContext
 # Ray's name of the type of a node's id.
 NodeIdStr = str
+# And of the iterators.
+DatasetIterator = DataIterator
 
 __all__ = [
     "ActorPoolStrategy",
     "BlockBasedFileDatasink",
     "DataContext",
+    "DataIterator",
     "Dataset",
     "DatasetContext",
+    "DatasetIterator",
     "DatasetSummary",
     "Datasink",
     "Datasource",
@@ -119,7 +124,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Loads ``raceline.data.preprocessors`` at its first use."""
-    if name == "preprocessors":
-        return importlib.import_module("raceline.data.preprocessors")
+    """Loads ``preprocessors`` and ``collate_fn`` at their first use."""
+    if name in ("preprocessors", "collate_fn"):
+        return importlib.import_module(f"raceline.data.{name}")
     raise AttributeError(f"module `{__name__}` has no attribute `{name}`")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
 from raceline.data._arguments import whole_number
+from raceline.data.data_iterator import DataIterator
 from raceline.data.formats import (
     BatchFormat,
     arrow_table,
@@ -15,31 +15,24 @@ from raceline.data.formats import (
     pandas_frame,
 )
 from raceline.data.handle import Handle
-from raceline.data.iterator import (
-    Repeatable,
-    TorchConversion,
-    all_rows_of,
-    batches_of,
-    native_batches_of,
-    rows_of,
-    torch_batches_of,
-)
+from raceline.data.iteration import Iteration
+from raceline.data.iterator import all_rows_of, native_batches_of
 from raceline.data.profile import Profile, StageProfile
 from raceline.data.schema import Schema
-from raceline.data.shuffling import LocalShuffle
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
-    import torch
 
     from raceline import _native
+    from raceline._native import Batch
     from raceline.data.dataset import MaterializedDataset
+    from raceline.data.epochs import Epochs
 
 __all__ = ["Consumption"]
 
 
-class Consumption(Handle):
+class Consumption(Iteration, Handle):
     """The part of a dataset that runs it. Rows come in the order of the input.
 
     Each call runs the dataset anew, unless it was materialized. Any of them may raise what the
@@ -163,103 +156,36 @@ class Consumption(Handle):
         schema = self.schema(fetch_if_missing)
         return None if schema is None else schema.names
 
-    def iter_rows(self) -> Repeatable[Any]:
-        """The rows, one after the other, while the dataset runs.
+    def iterator(self) -> DataIterator:
+        """An iterator over this dataset, for a training loop; its epochs are counted.
 
         Example:
             >>> import raceline
-            >>> [row["id"] for row in raceline.range(3).iter_rows()]
-            [0, 1, 2]
+            >>> iterator = raceline.range(4).iterator()
+            >>> for epoch in range(2):
+            ...     for batch in iterator.iter_batches(batch_size=3):
+            ...         print(epoch, batch["id"])
+            0 [0 1 2]
+            0 [3]
+            1 [0 1 2]
+            1 [3]
         """
-        return Repeatable(lambda: rows_of(self._native))
+        return DataIterator(self)
 
-    def iter_batches(
-        self,
-        *,
-        prefetch_batches: int = 1,
-        batch_size: int | None = 256,
-        batch_format: BatchFormat = "default",
-        drop_last: bool = False,
-        local_shuffle_buffer_size: int | None = None,
-        local_shuffle_seed: int | None = None,
-    ) -> Repeatable[Any]:
-        """The batches, one after the other, while the dataset runs.
+    def _epochs(self) -> Epochs:
+        """Epochs of their own, for each call."""
+        from raceline.data.epochs import DatasetEpochs, Epochs
 
-        Args:
-            prefetch_batches: Batches that are run ahead. The engine always runs ahead, as far as
-                its memory budget allows, whatever the number.
-            batch_size: Rows of a batch, the last one maybe fewer; None takes batches as they are.
-            batch_format: As of ``map_batches``. NumPy arrays may be read-only views.
-            drop_last: Whether a last batch of fewer rows is left out.
-            local_shuffle_buffer_size: Rows that are held in memory, from which those of the batches
-                are drawn at random, as by ``random_shuffle(window_rows=...)``; None keeps the
-                order.
-            local_shuffle_seed: With a seed, each iteration draws the same rows; None draws others
-                each time.
+        return Epochs(DatasetEpochs(self._native))
 
-        Raises:
-            PlanError: There is no such format, or a number is out of range.
-            ResourceError: While iterating: the rows that are held pass a quarter of the session's
-                memory.
+    def _is_debugged(self) -> bool:
+        """Whether functions of the dataset run in the thread that iterates."""
+        return self._native.is_debugged()
 
-        Example:
-            >>> import raceline
-            >>> [len(batch["id"]) for batch in raceline.range(5).iter_batches(batch_size=2)]
-            [2, 2, 1]
-        """
-        wanted = normal_batch_format(batch_format)
-        _check_batches(batch_size, prefetch_batches)
-        shuffle = LocalShuffle(local_shuffle_buffer_size, local_shuffle_seed)
-        return Repeatable(
-            lambda: batches_of(shuffle.of(self._native), batch_size, wanted, drop_last=drop_last)
-        )
-
-    def iter_torch_batches(
-        self,
-        *,
-        prefetch_batches: int = 1,
-        batch_size: int | None = 256,
-        dtypes: torch.dtype | dict[str, torch.dtype] | None = None,
-        device: str | torch.device = "auto",
-        collate_fn: Callable[[dict[str, Any]], Any] | None = None,
-        drop_last: bool = False,
-        local_shuffle_buffer_size: int | None = None,
-        local_shuffle_seed: int | None = None,
-        pin_memory: bool = False,
-    ) -> Repeatable[Any]:
-        """The batches as dicts of tensors, one after the other, while the dataset runs.
-
-        Args:
-            prefetch_batches: As of ``iter_batches``.
-            batch_size: As of ``iter_batches``.
-            dtypes: Type of all tensors, or of each column's.
-            device: Where the tensors go; ``"auto"`` is the GPU if there is one.
-            collate_fn: Makes what is returned from a dict of writable NumPy arrays; excludes
-                ``dtypes``.
-            drop_last: As of ``iter_batches``.
-            local_shuffle_buffer_size: As of ``iter_batches``.
-            local_shuffle_seed: As of ``iter_batches``.
-            pin_memory: Whether tensors pass through pinned memory.
-
-        Raises:
-            ImportError: torch is not installed.
-            PlanError: Both ``collate_fn`` and ``dtypes`` are given, or a number is out of range.
-            TypeError: While iterating: a column holds something that is no number.
-
-        Example:
-            >>> import raceline
-            >>> batches = raceline.range(4).iter_torch_batches(batch_size=2)  # doctest: +SKIP
-            >>> [batch["id"].sum().item() for batch in batches]  # doctest: +SKIP
-            [1, 5]
-        """
-        _check_batches(batch_size, prefetch_batches)
-        conversion = TorchConversion(dtypes, device, collate_fn, pin_memory=pin_memory)
-        shuffle = LocalShuffle(local_shuffle_buffer_size, local_shuffle_seed)
-        return Repeatable(
-            lambda: torch_batches_of(
-                shuffle.of(self._native), batch_size, conversion, drop_last=drop_last
-            )
-        )
+    def _first_batch(self) -> Batch | None:
+        """A batch of the first row, or without rows where there is none."""
+        batches = list(native_batches_of(self._native.limit(1)))
+        return join(batches) if batches else None
 
     def to_pandas(self, limit: int | None = None) -> pd.DataFrame:
         """All rows as one frame of Arrow-backed columns; tensors as object columns of arrays.
@@ -419,10 +345,3 @@ def _refuse_more(rows: int, limit: int) -> None:
     """Refuses a result of more rows than allowed."""
     if rows > limit:
         raise ValueError(f"the dataset has more than the allowed {limit} rows")
-
-
-def _check_batches(batch_size: int | None, prefetch_batches: int) -> None:
-    """Refuses numbers out of range."""
-    if batch_size is not None:
-        whole_number("batch_size", batch_size, 1, hint="pass None to take batches as they come")
-    whole_number("prefetch_batches", prefetch_batches, 0)

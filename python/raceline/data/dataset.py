@@ -21,6 +21,7 @@ from raceline.data.sampling import Sampling
 from raceline.data.shaping import ShapingTransforms
 from raceline.data.shuffling import ShufflingTransforms
 from raceline.data.splitting import Splits
+from raceline.data.streaming_split import StreamingSplits
 from raceline.data.summary import Summaries
 from raceline.data.transforms import FunctionTransforms
 from raceline.data.writing import Writes
@@ -40,6 +41,7 @@ class Dataset(
     Sampling,
     SinkWrites,
     Splits,
+    StreamingSplits,
     Summaries,
     FunctionTransforms,
     ShapingTransforms,

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import Any, Literal, Self
 
 from raceline.data._arguments import whole_number
 from raceline.data.handle import Handle
 from raceline.errors import PlanError
-
-if TYPE_CHECKING:
-    from raceline import _native
 
 __all__ = [
     "FileShuffle",
@@ -111,11 +108,9 @@ class LocalShuffle:
         self._rows = rows
         self._seed = None if seed is None else seed_of(seed, "local_shuffle_seed")
 
-    def of(self, native: _native.Dataset) -> _native.Dataset:
-        """The plan of the next iteration, whose run counts as one of ``native``."""
-        if self._rows is None:
-            return native
-        return native.window_shuffle(self._rows, seed_of(self._seed)).recorded_in(native)
+    def drawn(self) -> tuple[int, int] | None:
+        """Rows that are held, and the seed of the next iteration; None where order is kept."""
+        return None if self._rows is None else (self._rows, seed_of(self._seed))
 
 
 class ShufflingTransforms(Handle):

@@ -1,13 +1,14 @@
 //! What is known of table files before they are read: columns and row counts.
 
 use std::collections::HashSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::datasource::file_format::FileFormat as _;
 use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
 use datafusion::error::DataFusionError;
-use datafusion::parquet::file::metadata::ParquetMetaData;
+use datafusion::parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::{ObjectMeta, ObjectStore};
 use raceline_plan::{FileFormat, FileScan, FileSplit};
@@ -51,8 +52,8 @@ pub async fn infer_schema(
     Ok(Arc::new(Schema::new(fields)))
 }
 
-/// Exact number of rows of Parquet files, from their footers. Ranges are not looked at: every
-/// file counts whole.
+/// Exact number of rows of Parquet files, from their footers; of a file with a range, those of the
+/// row groups that a reader takes for it.
 ///
 /// # Errors
 /// [`crate::FileError`] with the name of the first file whose footer cannot be read.
@@ -62,13 +63,27 @@ pub async fn count_rows(engine: &Engine, files: &[FileSplit]) -> Result<u64, Fai
         let footer = footer(engine, &store, &object_meta(&file)?)
             .await
             .map_err(|error| file_failure(error, &FileFormat::Parquet, &file, None))?;
-        u64::try_from(footer.file_metadata().num_rows())
+        let rows = match &file.range {
+            None => footer.file_metadata().num_rows(),
+            Some(range) => rows_within(&footer, range),
+        };
+        u64::try_from(rows)
             .map_err(|error| Failure::from(InternalError::caused_by("rows of a footer", error)))
     });
     stream::iter(counts)
         .buffered(FOOTERS_AT_ONCE)
         .try_fold(0, |sum, rows| async move { Ok(sum + rows) })
         .await
+}
+
+/// Rows of the row groups that start in `range`, as `DataFusion` chooses them.
+fn rows_within(footer: &ParquetMetaData, range: &Range<u64>) -> i64 {
+    let starts_within = |group: &&RowGroupMetaData| {
+        let column = group.column(0);
+        let start = column.dictionary_page_offset().unwrap_or_else(|| column.data_page_offset());
+        u64::try_from(start).is_ok_and(|start| range.contains(&start))
+    };
+    footer.row_groups().iter().filter(starts_within).map(RowGroupMetaData::num_rows).sum()
 }
 
 /// The footer of a Parquet file, kept by the engine.

@@ -72,6 +72,12 @@ impl Dataset {
         self.then(|input| Node::Limit { input, rows })
     }
 
+    /// All but the first `rows` rows. What comes before them is read only where it must be.
+    #[must_use]
+    pub fn skip(&self, rows: u64) -> Self {
+        self.then(|input| Node::Skip { input, rows })
+    }
+
     /// Sorts; missing values come last in both directions. Not stable.
     #[must_use]
     pub fn sort(&self, keys: Vec<SortKey>) -> Self {

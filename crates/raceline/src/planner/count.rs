@@ -50,6 +50,10 @@ fn rows_of<'a>(
                 let all = rows_of(session, input).await?;
                 Ok(all.map(|all| all.min(*rows)))
             }
+            Node::Skip { input, rows } => {
+                let all = rows_of(session, input).await?;
+                Ok(all.map(|all| all.saturating_sub(*rows)))
+            }
             Node::Union { inputs } => {
                 let mut sum = 0;
                 for input in inputs {

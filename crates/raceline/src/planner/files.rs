@@ -1,25 +1,25 @@
 //! From a scan of files to a source: the listing, and the reader of the format.
 
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, SchemaRef};
 use futures::TryStreamExt;
 use raceline_connect::{BinaryReader, FileColumns, ImageReader, Listing, TextReader};
 use raceline_exec::SplitReader;
-use raceline_plan::{FileFormat, FileScan, FileSplit};
+use raceline_plan::{FileFormat, FileScan, FileSplit, Node, Source};
 use raceline_relational::{FileReader, FileTable, infer_schema};
 use raceline_types::Failure;
 
+use crate::run_order::RunOrder;
 use crate::session::Session;
 use crate::source::FileSource;
 
 /// The listing of a scan, the reader of its format, and the schema of what it reads, for the run
-/// that `execution` runs came before.
+/// with the random order `order`.
 pub(super) async fn file_source(
     session: &Session,
     scan: &FileScan,
-    execution: u64,
+    order: RunOrder,
 ) -> Result<(FileSource, SchemaRef), Failure> {
     let stores = session.stores();
     let listing = Listing::new(Arc::clone(stores), scan)?;
@@ -50,7 +50,9 @@ pub(super) async fn file_source(
         }
     };
     let listing = match scan.shuffle {
-        Some(shuffle) => listing.shuffled(shuffle.seed_of(execution).unwrap_or_else(new_seed)),
+        Some(shuffle) => {
+            listing.shuffled(shuffle.seed_of(order.execution).unwrap_or(order.new_seed))
+        }
         None => listing,
     };
     Ok((FileSource::new(scan.format.read_name(), listing, reader), schema))
@@ -89,10 +91,27 @@ pub(super) async fn file_table(
     FileTable::open(engine, scan, files, &schema).await.map(Some)
 }
 
-/// A seed that nobody gave.
-fn new_seed() -> u64 {
-    // The only random numbers of the standard library are the keys of its hashes.
-    RandomState::new().hash_one(())
+/// The files of all scans of `plan`, in the order of their paths, those of the first scan first.
+///
+/// # Errors
+/// When they cannot be listed.
+pub(crate) async fn files_of(
+    session: &Session,
+    plan: &Arc<Node>,
+) -> Result<Vec<FileSplit>, Failure> {
+    let mut files = Vec::new();
+    for scan in scans_of(plan) {
+        let listing = Listing::new(Arc::clone(session.stores()), scan)?;
+        files.extend(listing.files().try_collect::<Vec<_>>().await?);
+    }
+    Ok(files)
+}
+
+fn scans_of(plan: &Node) -> Vec<&FileScan> {
+    match plan {
+        Node::Source(Source::Files(scan)) => vec![scan],
+        _ => plan.inputs().into_iter().flat_map(|input| scans_of(input)).collect(),
+    }
 }
 
 /// The columns of a scan whose files hold one column: it, those of the folders, the path.

@@ -3,6 +3,7 @@
 
 mod query;
 mod region;
+mod skip;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -24,6 +25,7 @@ use crate::kept::Kept;
 use crate::letters::{Keeper, SplitLabels, StageErrors};
 use crate::native::NativeOperator;
 use crate::region::LimitRegion;
+use crate::run_order::RunOrder;
 use crate::session::Session;
 use crate::source::{
     KeptSource, LabelledSource, MemorySource, RangeSource, StoredSource, range_schema,
@@ -56,16 +58,16 @@ pub(crate) struct Lowered {
 }
 
 /// Lowers `plan`, which the rules have been over and of which `errored_batches_max` batches may
-/// fail, for the run that `execution` runs came before.
+/// fail, for the run with the random order `order`.
 pub(crate) async fn lower(
     session: &Session,
     plan: &Arc<Node>,
     errored_batches_max: u64,
-    execution: u64,
+    order: RunOrder,
 ) -> Result<Lowered, Failure> {
     let mut lowering = Lowering {
         session,
-        execution,
+        order,
         graph: Graph::new(),
         stages: Vec::new(),
         lanes: Vec::new(),
@@ -79,7 +81,7 @@ pub(crate) async fn lower(
     let root = lowering.seal(open);
     let Lowering {
         session: _,
-        execution: _,
+        order: _,
         graph,
         stages,
         lanes,
@@ -119,8 +121,7 @@ enum Open {
 
 struct Lowering<'a> {
     session: &'a Session,
-    /// How many runs came before.
-    execution: u64,
+    order: RunOrder,
     graph: Graph,
     stages: Vec<String>,
     lanes: Vec<String>,
@@ -171,6 +172,7 @@ impl Lowering<'_> {
                     let region = Arc::new(LimitRegion::new(*rows));
                     self.region(input, region).await
                 }
+                Node::Skip { input, rows } => self.skip(input, *rows).await,
                 Node::Sort { input, keys } => self.sort(input, keys, None).await,
                 Node::Aggregate { input, keys, aggregates } => {
                     self.aggregate(input, keys, aggregates).await
@@ -214,7 +216,7 @@ impl Lowering<'_> {
                 }
             }
             Source::Files(scan) => {
-                let (source, schema) = file_source(self.session, scan, self.execution).await?;
+                let (source, schema) = file_source(self.session, scan, self.order).await?;
                 (Arc::new(source), Some(schema))
             }
         };

@@ -8,6 +8,7 @@ mod rules;
 mod schema;
 
 pub(crate) use count::count_from_metadata;
+pub(crate) use files::files_of;
 pub(crate) use lower::{Lowered, lower};
 pub(crate) use rules::optimize;
 pub(crate) use schema::schema;

@@ -7,6 +7,7 @@ use raceline_plan::Node;
 use raceline_types::Failure;
 
 use super::lower;
+use crate::run_order::RunOrder;
 use crate::session::Session;
 
 /// Schema of the output of `plan`, when it is known without running: `None` behind an opaque
@@ -16,5 +17,5 @@ pub(crate) async fn schema(
     plan: &Arc<Node>,
 ) -> Result<Option<SchemaRef>, Failure> {
     let plan = super::optimize(plan, false);
-    Ok(lower(session, &plan, 0, 0).await?.schema)
+    Ok(lower(session, &plan, 0, RunOrder::of(0)).await?.schema)
 }

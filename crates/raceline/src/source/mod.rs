@@ -5,6 +5,7 @@ mod kept;
 mod labelled;
 mod memory;
 mod range;
+mod skipping;
 mod stored;
 
 pub(crate) use files::FileSource;
@@ -12,6 +13,7 @@ pub(crate) use kept::KeptSource;
 pub(crate) use labelled::LabelledSource;
 pub(crate) use memory::MemorySource;
 pub(crate) use range::{RangeSource, range_schema};
+pub(crate) use skipping::{CountRows, SkippingSource, all_are_known};
 pub(crate) use stored::StoredSource;
 
 /// Cuts rows `0..rows` into at least `wanted` runs of nearly equal length, none longer than

@@ -289,6 +289,11 @@ proptest! {
         let files = Files::new();
         let split = files.put("a.parquet", file(&table(0..50), 6).0);
         let scan = parquet(columns(&["id"]));
+        for range in ranges(&split, &cuts) {
+            let read = files.read(&scan, std::slice::from_ref(&range)).unwrap();
+            let counted = super::block_on(count_rows(&files.engine, &[range])).unwrap();
+            prop_assert_eq!(counted, read.num_rows() as u64);
+        }
         let read = files.read(&scan, &ranges(&split, &cuts)).unwrap();
         let whole = (0..50).map(|id| id.to_string()).collect::<Vec<_>>();
         prop_assert_eq!(rows(&read), whole);

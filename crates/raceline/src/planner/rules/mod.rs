@@ -4,15 +4,19 @@
 mod filter;
 mod limit;
 mod projection;
+mod skip;
 
 use std::sync::Arc;
 
 use raceline_plan::Node;
 
+pub(super) use skip::without_first;
+
 /// The plan that is run: all rules applied, in order. Where batches `may_fail` and the run goes on,
-/// functions do not keep the number of rows, and limits stay where they are.
+/// functions do not keep the number of rows, and limits and skips stay where they are.
 pub(crate) fn optimize(plan: &Arc<Node>, may_fail: bool) -> Arc<Node> {
-    let plan = if may_fail { Arc::clone(plan) } else { limit::push_limits(plan) };
+    let plan =
+        if may_fail { Arc::clone(plan) } else { limit::push_limits(&skip::push_skips(plan)) };
     let plan = filter::push_filters(&plan);
     projection::prune_columns(&plan)
 }
@@ -37,6 +41,7 @@ fn with_inputs(node: &Arc<Node>, inputs: Vec<Arc<Node>>) -> Arc<Node> {
         | Node::Project { input, .. }
         | Node::Udf { input, .. }
         | Node::Limit { input, .. }
+        | Node::Skip { input, .. }
         | Node::Sort { input, .. }
         | Node::Aggregate { input, .. }
         | Node::Repartition { input, .. }

@@ -82,7 +82,10 @@ fn needed_below(node: &Node, needed: &Needed) -> Needed {
         | Node::Relational { .. } => None,
         Node::Udf { udf, .. } => needed_below_function(udf, needed),
         Node::Filter { predicate, .. } => plus_columns_of(needed.clone(), predicate),
-        Node::Limit { .. } | Node::Repartition { .. } | Node::Shuffle { .. } => needed.clone(),
+        Node::Limit { .. }
+        | Node::Skip { .. }
+        | Node::Repartition { .. }
+        | Node::Shuffle { .. } => needed.clone(),
         Node::Sort { keys, .. } => plus(needed.clone(), keys.iter().map(|key| key.column.clone())),
         Node::Aggregate { keys, aggregates, .. } => {
             let columns = aggregates.iter().filter_map(|one| one.column.clone());

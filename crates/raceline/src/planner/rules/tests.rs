@@ -55,6 +55,10 @@ fn udf(input: Arc<Node>, kind: UdfKind, reads: &[&str], change: fn(&mut UdfSpec)
     Arc::new(Node::Udf { input, udf: Arc::new(udf) })
 }
 
+fn skip(input: Arc<Node>, rows: u64) -> Arc<Node> {
+    Arc::new(Node::Skip { input, rows })
+}
+
 use datafusion::logical_expr::Expr;
 
 fn check(before: &Arc<Node>, after: &[&str]) {
@@ -265,5 +269,55 @@ fn the_sides_of_a_join_are_asked_for_its_keys_and_for_what_is_needed_of_it() {
     check(
         &joined,
         &["Join(inner, id = user)", "+- ReadParquet(t.parquet)", "+- ReadParquet(t.parquet)"],
+    );
+}
+
+#[test]
+fn a_skip_goes_to_the_source_across_what_keeps_the_number_of_rows() {
+    check(
+        &skip(select(skip(udf(scan(), UdfKind::Map, &["a"], |_| {}), 5), &["a"]), 7),
+        &[
+            "Select(a)",
+            "+- Map(f)",
+            "   +- Skip(12)",
+            "      +- ReadParquet(t.parquet, columns=[a])",
+        ],
+    );
+    check(&skip(limit(scan(), 10), 4), &["Limit(6)", "+- Skip(4)", "   +- ReadParquet(t.parquet)"]);
+    check(&skip(limit(scan(), 3), 4), &["Limit(0)", "+- Skip(4)", "   +- ReadParquet(t.parquet)"]);
+    let zip = Arc::new(Node::Zip { inputs: vec![scan(), scan()] });
+    check(
+        &skip(zip, 4),
+        &[
+            "Zip(2 inputs)",
+            "+- Skip(4)",
+            "   +- ReadParquet(t.parquet)",
+            "+- Skip(4)",
+            "   +- ReadParquet(t.parquet)",
+        ],
+    );
+}
+
+#[test]
+fn a_skip_stays_behind_what_makes_another_number_of_rows() {
+    check(
+        &skip(filter(scan(), col("a").gt(lit(3))), 4),
+        &["Skip(4)", "+- ReadParquet(t.parquet, filter=a > Int32(3))"],
+    );
+    check(
+        &skip(udf(scan(), UdfKind::MapBatches, &["a"], |_| {}), 4),
+        &["Skip(4)", "+- MapBatches(f)", "   +- ReadParquet(t.parquet, columns=[a])"],
+    );
+    let skipping = |udf: &mut UdfSpec| udf.on_error = OnError::Skip;
+    check(
+        &skip(udf(scan(), UdfKind::Map, &["a"], skipping), 4),
+        &["Skip(4)", "+- Map(f)", "   +- ReadParquet(t.parquet, columns=[a])"],
+    );
+    let plan = skip(udf(scan(), UdfKind::Map, &["a"], |_| {}), 4);
+    let kept = optimize(&plan, true).to_string();
+    assert!(kept.starts_with("Skip(4)\n+- Map(f)\n"), "{kept}");
+    check(
+        &skip(with(scan(), "n", datafusion::functions::math::random().call(vec![])), 4),
+        &["Skip(4)", "+- WithColumn(n = random())", "   +- ReadParquet(t.parquet)"],
     );
 }

@@ -8,7 +8,7 @@ mod window;
 
 pub(crate) use order::Unit;
 pub(crate) use whole::ShuffleRegion;
-pub(crate) use window::WindowShuffleRegion;
+pub(crate) use window::{WindowShuffleRegion, WindowStart};
 
 #[cfg(test)]
 mod tests;

@@ -22,7 +22,7 @@ use proptest::prelude::*;
 use raceline_exec::{Emit, Region, SpillOptions, SpillStore};
 use raceline_types::{Batch, Failure, batch_sliced_bytes};
 
-use super::{ShuffleRegion, Unit, WindowShuffleRegion};
+use super::{ShuffleRegion, Unit, WindowShuffleRegion, WindowStart};
 
 const AMPLE_BYTES: usize = 1 << 30;
 
@@ -295,4 +295,51 @@ fn a_window_that_does_not_fit_says_so() {
                 (`raceline.init(memory=…)`), or shuffle all rows with `random_shuffle()`, which \
                 does not hold them";
     assert_eq!(failure.error().hint().as_deref(), Some(hint));
+}
+
+/// What comes behind the first `skipped` rows of a window that begins near them, and how many rows
+/// of the input it reads.
+fn resumed(window: usize, seed: u64, skipped: u64, batches: &[usize]) -> (Vec<i64>, usize) {
+    let before = skipped.saturating_sub(window as u64);
+    let start = WindowStart::after(window, seed, before);
+    let first = start.first_row();
+    let mut input = Vec::new();
+    let mut position = 0;
+    for batch in batches_of(batches) {
+        let rows = batch.num_rows();
+        let gone = (first as usize).saturating_sub(position).min(rows);
+        position += rows;
+        input.push(batch.slice(gone, rows - gone));
+    }
+    let read = input.iter().map(RecordBatch::num_rows).sum();
+    let region = WindowShuffleRegion::new(window, seed, AMPLE_BYTES).starting(start);
+    let rest = ids(&run(&region, input).unwrap());
+    (rest[((skipped - before) as usize).min(rest.len())..].to_vec(), read)
+}
+
+proptest! {
+    #[test]
+    fn a_window_begins_in_the_middle_of_its_output(
+        window in 1_usize..40,
+        seed: u64,
+        batches in prop::collection::vec(0_usize..50, 1..12),
+        at in 0.0..=1.0_f64,
+    ) {
+        let region = WindowShuffleRegion::new(window, seed, AMPLE_BYTES);
+        let all = ids(&run(&region, batches_of(&batches)).unwrap());
+        let skipped = (all.len() as f64 * at) as usize;
+        prop_assert_eq!(&resumed(window, seed, skipped as u64, &batches).0, &all[skipped..]);
+    }
+}
+
+#[test]
+fn a_window_that_begins_late_needs_few_of_the_rows_before() {
+    let (rest, read) = resumed(100, 7, 90_000, &[1000; 100]);
+    assert_eq!(rest.len(), 10_000);
+    assert!(read < 12_000, "{read}");
+}
+
+#[test]
+fn a_window_that_begins_behind_its_input_hands_on_nothing() {
+    assert_eq!(resumed(10, 7, 1000, &[50, 50]).0, Vec::<i64>::new());
 }

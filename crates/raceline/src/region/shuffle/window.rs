@@ -2,6 +2,7 @@
 
 mod fixed;
 mod slots;
+mod start;
 
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use raceline_types::{
 
 use super::error::ShuffleError;
 use slots::Slots;
+pub(crate) use start::WindowStart;
 
 /// Rows are let in when so many parts of the window wait, so that small batches do not each pay for
 /// a look at all columns.
@@ -34,12 +36,18 @@ pub(crate) struct WindowShuffleRegion {
     rows: usize,
     seed: u64,
     limit_bytes: usize,
+    start: Option<WindowStart>,
 }
 
 impl WindowShuffleRegion {
     /// A window of `rows` rows, of at most `limit_bytes`.
     pub(crate) fn new(rows: usize, seed: u64, limit_bytes: usize) -> Self {
-        Self { rows, seed, limit_bytes }
+        Self { rows, seed, limit_bytes, start: None }
+    }
+
+    /// The same window from `start` on; its input is that from [`WindowStart::first_row`] on.
+    pub(crate) fn starting(self, start: WindowStart) -> Self {
+        Self { start: Some(start), ..self }
     }
 }
 
@@ -53,6 +61,11 @@ impl Region for WindowShuffleRegion {
         let mut window = Window::new(self.rows, Random::new(self.seed), self.limit_bytes);
         let mut input = futures::stream::iter(ports).flatten();
         let (mut waiting, mut rows, mut bytes) = (Vec::new(), 0, 0);
+        if let Some(start) = &self.start {
+            let (held, rest) = start.rows_of(&mut input).await?;
+            window.begin(start, held)?;
+            waiting.extend(rest.filter(|rest| rest.num_rows() > 0));
+        }
         while let Some(batch) = input.next().await {
             let batch = batch?.data;
             if batch.num_rows() == 0 {
@@ -93,6 +106,16 @@ impl Window {
     fn new(rows: usize, random: Random, limit_bytes: usize) -> Self {
         let draws = random.draws(RandomStream::Window);
         Self { rows, draws, limit_bytes, slots: Slots::new(Arc::new(Schema::empty())) }
+    }
+
+    /// Holds the rows of `start`, which come slot after slot.
+    fn begin(&mut self, start: &WindowStart, held: Option<RecordBatch>) -> Result<(), Failure> {
+        self.draws = start.draws();
+        if let Some(held) = held {
+            self.slots = Slots::new(held.schema());
+            self.slots.let_in(&held, held.num_rows(), &[])?;
+        }
+        Ok(())
     }
 
     /// Lets rows in; what is drawn meanwhile comes back.

@@ -1,0 +1,241 @@
+"""How consumers in other processes reach the place where they meet: over a Unix socket.
+
+Questions and answers are JSON; batches follow as bytes of Arrow IPC. Nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import tempfile
+import threading
+import weakref
+from collections.abc import Callable
+from dataclasses import asdict
+from multiprocessing import AuthenticationError, connection
+from typing import TYPE_CHECKING, Any
+
+from raceline import errors
+from raceline.data.epochs import Ask, EpochStart
+
+if TYPE_CHECKING:
+    from raceline._native import Batch
+    from raceline.data.split_coordinator import Coordinator
+
+__all__ = ["Client", "Server", "as_ask", "as_start"]
+
+# How long a client that waits is deaf to its own end.
+_LOOK_S = 0.05
+
+
+class Server:
+    """Answers the consumers in other processes, each connection in a thread of its own."""
+
+    def __init__(self, coordinator: Coordinator, first_batch: Callable[[], Batch | None]) -> None:
+        """Listens for them, until the program ends or nobody is left who could come."""
+        self._coordinator = coordinator
+        self._first_batch = first_batch
+        folder = tempfile.mkdtemp(prefix="raceline-split-")
+        self.key = secrets.token_bytes(32)
+        self.address = os.path.join(folder, "socket")
+        self._listener = connection.Listener(self.address, family="AF_UNIX", backlog=64)
+        self._connections: weakref.WeakSet[Any] = weakref.WeakSet()
+        self.close = weakref.finalize(self, _close, os.getpid(), self._listener, folder)
+        _servers.add(self)
+        listener, serve = self._listener, weakref.WeakMethod(self._serve)
+        threading.Thread(
+            target=_accept, args=(listener, serve), name="raceline-split-door", daemon=True
+        ).start()
+
+    def _serve(self, channel: connection.Connection) -> None:
+        """Answers one connection."""
+        self._connections.add(channel)
+        consumer, token, why = -1, 0, "its connection broke"
+        try:
+            connection.deliver_challenge(channel, self.key)
+            connection.answer_challenge(channel, self.key)
+            hello = json.loads(channel.recv_bytes())
+            consumer = hello["consumer"]
+            token = self._coordinator.connect(consumer)
+            why = f"process `{hello['pid']}` has ended, or closed its iterator"
+            while True:
+                self._answer(channel, consumer, json.loads(channel.recv_bytes()))
+        except (EOFError, OSError, AuthenticationError):
+            self._coordinator.lose(consumer, token, why)
+        finally:
+            channel.close()
+
+    def _answer(self, channel: Any, consumer: int, request: dict[str, Any]) -> None:
+        payload = None
+        try:
+            answer, payload = self._work(consumer, request)
+        except Exception as error:  # noqa: BLE001 (raised in the other process)
+            answer = {"error": _error_text(error)}
+        answer["has_payload"] = payload is not None
+        channel.send_bytes(json.dumps(answer).encode())
+        if payload is not None:
+            channel.send_bytes(payload)
+
+    def _work(self, consumer: int, request: dict[str, Any]) -> tuple[dict[str, Any], bytes | None]:
+        """The answer to a request, and a batch that follows it."""
+        coordinator = self._coordinator
+        match request["op"]:
+            case "begin":
+                epoch = coordinator.begin(consumer, as_ask(request["ask"]))
+                return {"start": asdict(epoch.start), "stride": epoch.stride}, None
+            case "next":
+                batch = coordinator.take(consumer)
+                return {}, None if batch is None else batch.to_ipc()
+            case "leave":
+                coordinator.leave(consumer)
+                return {}, None
+            case "first":
+                first = self._first_batch()
+                return {}, None if first is None else first.to_ipc()
+            case "fingerprint":
+                return {"fingerprint": asdict(coordinator.epochs.fingerprint())}, None
+            case "stats":
+                return {"stats": coordinator.dataset.stats()}, None
+            case other:
+                raise ValueError(f"there is no request `{other}`")
+
+
+_servers: weakref.WeakSet[Server] = weakref.WeakSet()
+
+
+def _accept(listener: connection.Listener, serve: weakref.WeakMethod[Any]) -> None:
+    while True:
+        try:
+            channel = listener.accept()
+        except OSError:  # closed
+            return
+        answer = serve()
+        if answer is None:
+            channel.close()
+            return
+        threading.Thread(
+            target=answer, args=(channel,), name="raceline-split-consumer", daemon=True
+        ).start()
+        del answer
+
+
+def _close(pid: int, listener: connection.Listener, folder: str) -> None:
+    if os.getpid() != pid:
+        return
+    # A listener that waits does not hear that it is closed.
+    with contextlib.suppress(OSError):
+        connection.Client(os.path.join(folder, "socket"), family="AF_UNIX").close()
+    listener.close()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _forget() -> None:
+    """In a fork, lets go of what the parent listens on, so that its end is seen by all."""
+    for server in list(_servers):
+        for channel in list(server._connections):
+            channel.close()
+        with contextlib.suppress(OSError, AttributeError):
+            server._listener._listener._socket.close()  # type: ignore[attr-defined]
+
+
+os.register_at_fork(after_in_child=_forget)
+
+
+def _error_text(error: Exception) -> dict[str, str]:
+    """An error as another process can raise it: the nearest of our classes, and the text."""
+    names = (kind.__name__ for kind in type(error).__mro__)
+    name = next((name for name in names if name in errors.__all__), "RacelineError")
+    return {"class": name, "text": str(error)}
+
+
+def _raised(error: dict[str, str]) -> errors.RacelineError:
+    kind: type[errors.RacelineError] = getattr(errors, error["class"])
+    return kind(error["text"])
+
+
+def as_ask(values: dict[str, Any]) -> Ask:
+    """An ask, of what JSON makes of it."""
+    loaded, window = values["loaded"], values["window"]
+    return Ask(
+        values["epoch"],
+        None if loaded is None else as_start(loaded),
+        None if window is None else (window[0], window[1]),
+        values["batch_rows"],
+    )
+
+
+def as_start(values: dict[str, Any]) -> EpochStart:
+    """The start of an epoch, of what JSON makes of it."""
+    window = values["window"]
+    return EpochStart(**{**values, "window": None if window is None else (window[0], window[1])})
+
+
+class Client:
+    """A consumer's side of its connection."""
+
+    def __init__(self, address: str, key: bytes, consumer: int) -> None:
+        """Says where the others meet; the connection is made with the first request."""
+        self._address, self._key, self._consumer = address, key, consumer
+        self._channel: Any = None
+        self._pid = os.getpid()
+        self._is_asked = False
+        self._lock = threading.Lock()
+
+    def ask(
+        self, request: dict[str, Any], is_over: Callable[[], bool] = lambda: False
+    ) -> tuple[dict[str, Any], bytes | None] | None:
+        """The answer to a request, and the batch that follows it.
+
+        Args:
+            request: The request.
+            is_over: Looked at while waiting; when it is true, there is no answer: None.
+
+        Raises:
+            RacelineError: What the request failed with.
+            ResourceError: The process where the others meet has gone.
+        """
+        with self._lock:
+            try:
+                return self._asked(request, is_over)
+            except (EOFError, ConnectionError, FileNotFoundError) as error:
+                self._channel = None
+                raise errors.ResourceError(
+                    "the process that made the streaming split has ended",
+                    hint="keep it running for as long as its consumers",
+                ) from error
+
+    def _asked(
+        self, request: dict[str, Any], is_over: Callable[[], bool]
+    ) -> tuple[dict[str, Any], bytes | None] | None:
+        channel = self._open()
+        self._is_asked = True
+        channel.send_bytes(json.dumps(request).encode())
+        while not channel.poll(_LOOK_S):
+            if is_over():
+                return None
+        answer = json.loads(channel.recv_bytes())
+        payload = channel.recv_bytes() if answer.pop("has_payload") else None
+        self._is_asked = False
+        if "error" in answer:
+            raise _raised(answer["error"])
+        return answer, payload
+
+    def leave(self) -> None:
+        """Says that nothing more of the epoch is wanted, if there is somebody to say it to."""
+        with contextlib.suppress(errors.RacelineError):
+            self.ask({"op": "leave"})
+
+    def _open(self) -> Any:
+        """The connection; another one where an answer is still to come that nobody waits for."""
+        old, is_ours = self._channel, self._pid == os.getpid()
+        if old is None or self._is_asked or not is_ours:
+            new = connection.Client(self._address, family="AF_UNIX", authkey=self._key)
+            hello = {"consumer": self._consumer, "pid": os.getpid()}
+            new.send_bytes(json.dumps(hello).encode())
+            self._channel, self._pid, self._is_asked = new, os.getpid(), False
+            if old is not None:
+                old.close()
+        return self._channel
