@@ -18,6 +18,7 @@ __all__ = [
     "CancelledError",
     "ColumnNotFoundError",
     "ExecutionTimeoutError",
+    "ExpressionTruthError",
     "InternalError",
     "PlanError",
     "RacelineError",
@@ -81,6 +82,19 @@ class RacelineError(Exception):
 
 class PlanError(RacelineError, ValueError):
     """The program asks for something that cannot be: a wrong argument, type or combination."""
+
+
+class ExpressionTruthError(PlanError, TypeError):
+    """An expression where Python wants true or false: before ``and``, ``or``, ``not`` or ``if``.
+
+    Example:
+        >>> from raceline.data.expressions import col
+        >>> try:
+        ...     bool(col("a") > 1)
+        ... except TypeError as error:
+        ...     print(type(error).__name__)
+        ExpressionTruthError
+    """
 
 
 class ColumnNotFoundError(PlanError):

@@ -12,6 +12,6 @@ mod write;
 
 pub use error::ConnectError;
 pub use listing::{HIVE_NULL, Listing};
-pub use read::{BinaryReader, FileColumns, ImageReader, ReadError, TextReader};
+pub use read::{BinaryReader, DownloadOperator, FileColumns, ImageReader, ReadError, TextReader};
 pub use store::{Located, Stores};
 pub use write::{FileSink, WriteError};

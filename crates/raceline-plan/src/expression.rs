@@ -5,8 +5,17 @@
 //! name starts with `ray_`. Those functions turn into bare operators as soon as the types of
 //! their arguments show that both mean the same, so that scans can be pruned by them.
 
+mod cast;
+mod embedding;
 mod function;
+mod json;
 mod kernel;
+mod list;
+mod named;
+mod nested;
+mod text;
+mod time;
+mod url;
 
 #[cfg(test)]
 mod tests;
@@ -14,12 +23,14 @@ mod tests;
 use arrow::datatypes::{DataType, Schema};
 use datafusion_common::Column;
 pub use datafusion_common::ScalarValue;
-use datafusion_expr::expr::BinaryExpr;
+use datafusion_expr::expr::{BinaryExpr, Case};
 use datafusion_expr::{Expr, Operator, lit, not};
 use raceline_types::{Diagnostic, ErrorKind, nearest_names};
 use thiserror::Error;
 
+pub use self::cast::cast;
 use self::function::{Operation, RayFunction};
+pub use self::named::{FunctionError, Parameter, named};
 
 /// An operator that does not exist.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -59,7 +70,8 @@ pub fn literal(value: ScalarValue) -> Expr {
 ///
 /// * `+`: adds, or joins two strings; `-`, `*`. Integers wrap.
 /// * `/`: integers truncate, an integer divided by zero is an error; floats as IEEE has it.
-/// * `//`: the floor of `/`, as float64; `%`: `a - b * (a // b)`, as float64.
+/// * `//`: integers truncate, to int64; otherwise the floor of `/`, as float64.
+/// * `%`: `a - b * (a // b)`.
 /// * `**`: integers wrap and refuse negative exponents; otherwise float64.
 /// * `==`, `!=`, `<`, `<=`, `>`, `>=`: floats as IEEE has it (NaN is unequal to everything).
 /// * `&`, `|`.
@@ -99,10 +111,12 @@ pub fn unary(op: &str, value: Expr) -> Result<Expr, UnknownOperator> {
     }
 }
 
-/// `value` as `data_type`; a value that does not fit is an error when the plan runs.
+/// The value of the first of `pairs` whose condition is true; `rest` when there is none, or null.
 #[must_use]
-pub fn cast(value: Expr, data_type: DataType) -> Expr {
-    datafusion_expr::cast(value, data_type)
+pub fn case(pairs: Vec<(Expr, Expr)>, rest: Option<Expr>) -> Expr {
+    let boxed = |(when, then)| (Box::new(when), Box::new(then));
+    let pairs = pairs.into_iter().map(boxed).collect();
+    Expr::Case(Case::new(None, pairs, rest.map(Box::new)))
 }
 
 /// Whether `value` is one of `list` (`negated`: none of it). Null is in a list only when the list

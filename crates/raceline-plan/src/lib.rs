@@ -5,19 +5,23 @@
 //! equal text. [`datafusion_expr::Expr`] is *the* expression type.
 
 mod aggregate;
+mod download;
 pub mod expression;
 mod join;
 pub mod lambda;
 mod node;
 mod query;
+mod row_values;
 mod scan;
 mod udf;
 mod write;
 
 pub use aggregate::{Aggregate, AggregateKind};
+pub use download::DownloadSpec;
 pub use join::{JoinKind, JoinSpec};
 pub use node::{Cut, Node, Projection, ShuffleScope, SortKey, Source};
 pub use query::Query;
+pub use row_values::RowValues;
 pub use scan::{
     CsvReadOptions, FileFormat, FileScan, FileShuffle, FileSplit, ImageReadOptions,
     JsonReadOptions, PartitionStyle, ScanRequest, TextReadOptions,

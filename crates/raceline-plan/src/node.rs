@@ -10,8 +10,10 @@ use arrow::record_batch::RecordBatch;
 use datafusion_expr::Expr;
 
 use crate::aggregate::Aggregate;
+use crate::download::DownloadSpec;
 use crate::join::JoinSpec;
 use crate::query::Query;
+use crate::row_values::RowValues;
 use crate::scan::FileScan;
 use crate::udf::UdfSpec;
 use crate::write::WriteSpec;
@@ -204,6 +206,23 @@ pub enum Node {
         /// How.
         cut: Cut,
     },
+    /// A new or replaced column of values that rows have by their places. A replaced column keeps
+    /// its position, a new one goes last.
+    RowColumn {
+        /// Input.
+        input: Arc<Self>,
+        /// The column's name.
+        name: String,
+        /// Its values.
+        values: RowValues,
+    },
+    /// A new or replaced column of what is fetched for each row.
+    Download {
+        /// Input.
+        input: Arc<Self>,
+        /// What.
+        spec: Arc<DownloadSpec>,
+    },
     /// Puts rows into a random order.
     Shuffle {
         /// Input.
@@ -236,6 +255,8 @@ impl Node {
             | Self::Sort { input, .. }
             | Self::Aggregate { input, .. }
             | Self::Repartition { input, .. }
+            | Self::RowColumn { input, .. }
+            | Self::Download { input, .. }
             | Self::Shuffle { input, .. }
             | Self::Write { input, .. } => vec![input],
             Self::Join { left, right, .. } => vec![left, right],
@@ -282,6 +303,8 @@ impl Node {
             Self::Zip { inputs } => format!("Zip({} inputs)", inputs.len()),
             Self::Relational { query, .. } => query.to_string(),
             Self::Repartition { cut, .. } => cut.to_string(),
+            Self::Download { spec, .. } => spec.to_string(),
+            Self::RowColumn { name, values, .. } => format!("RowColumn({name} = {values})"),
             Self::Shuffle { seed, scope, .. } => match scope {
                 ShuffleScope::Rows => format!("RandomShuffle(seed={seed})"),
                 ShuffleScope::Window { rows } => {

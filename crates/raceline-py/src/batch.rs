@@ -27,6 +27,11 @@ impl Batch {
     pub(crate) fn new(inner: RecordBatch) -> Self {
         Self { inner }
     }
+
+    /// The rows.
+    pub(crate) fn get(&self) -> &RecordBatch {
+        &self.inner
+    }
 }
 
 #[pymethods]

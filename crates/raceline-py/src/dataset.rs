@@ -1,13 +1,14 @@
 //! The dataset handle.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use raceline::{
-    Aggregate, AggregateKind, Cut, JoinKind, JoinSpec, Projection, RunOrder, RunTimeouts, SortKey,
-    StageSnapshot, WorkTimes, written_files,
+    Aggregate, AggregateKind, Cut, DownloadSpec, JoinKind, JoinSpec, Projection, RowValues,
+    RunOrder, RunTimeouts, SortKey, StageSnapshot, WorkTimes, written_files,
 };
 
 use crate::expr::Expr;
@@ -65,6 +66,33 @@ impl Dataset {
 
     fn with_column(&self, name: &str, expr: &Expr) -> Self {
         Self::new(self.inner.with_column(name, expr.get().clone()))
+    }
+
+    /// A column of values that rows have by their places.
+    fn row_column(
+        &self,
+        name: &str,
+        kind: &str,
+        seed: Option<u64>,
+        reseeds: bool,
+    ) -> PyResult<Self> {
+        let values = match kind {
+            "ordinals" => RowValues::Ordinals,
+            "random" => RowValues::Random { seed, reseeds },
+            "uuids" => RowValues::Uuids,
+            other => return Err(PyValueError::new_err(format!("unknown values `{other}`"))),
+        };
+        Ok(Self::new(self.inner.row_column(name, values)))
+    }
+
+    /// A column of the bytes behind the URIs of another one.
+    fn download(
+        &self,
+        uris: String,
+        output: String,
+        storage_options: BTreeMap<String, String>,
+    ) -> Self {
+        Self::new(self.inner.download(DownloadSpec { uris, output, storage_options }))
     }
 
     fn expect_workers(&self) {

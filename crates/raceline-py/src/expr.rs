@@ -1,11 +1,20 @@
 //! The expression handle.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyFloat, PyInt, PyString};
-use raceline_plan::expression::{self, ScalarValue};
+use raceline_plan::expression::{self, Parameter, ScalarValue};
+use raceline_relational::expression_field;
+use raceline_types::holds_objects;
 
+use crate::batch::Batch;
+use crate::capsule::exported_field;
 use crate::error::{PlanError, to_py_err};
+use crate::schema::Schema;
 
 /// An expression over the columns of one row.
 #[pyclass(frozen, module = "raceline._native")]
@@ -38,9 +47,34 @@ impl Expr {
             .map_err(|error| to_py_err(py, &error.into()))
     }
 
+    /// A function of the engine, with `self` as the first argument.
     #[expect(clippy::needless_pass_by_value, reason = "extracted from Python by value")]
-    fn is_in(&self, values: Vec<Bound<'_, PyAny>>) -> PyResult<Self> {
-        let values = values.iter().map(scalar).collect::<PyResult<Vec<_>>>()?;
+    fn call(
+        &self,
+        py: Python<'_>,
+        function: &str,
+        others: Vec<PyRef<'_, Self>>,
+        options: BTreeMap<String, Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let others = others.iter().map(|other| other.inner.clone());
+        let arguments = std::iter::once(self.inner.clone()).chain(others).collect();
+        let parameters = options
+            .into_iter()
+            .map(|(name, value)| parameter(&name, &value).map(|value| (name, value)))
+            .collect::<PyResult<_>>()?;
+        expression::named(function, arguments, parameters)
+            .map(Self::new)
+            .map_err(|error| to_py_err(py, &error.into()))
+    }
+
+    /// Whether the value is one of `values`, which are literals.
+    #[expect(clippy::needless_pass_by_value, reason = "extracted from Python by value")]
+    fn is_in(&self, values: Vec<PyRef<'_, Self>>) -> PyResult<Self> {
+        let literal = |value: &PyRef<'_, Self>| match &value.inner {
+            raceline::Expr::Literal(value, _) => Ok(value.clone()),
+            other => Err(PyTypeError::new_err(format!("`{other}` is no plain value"))),
+        };
+        let values = values.iter().map(literal).collect::<PyResult<_>>()?;
         Ok(Self::new(expression::is_in(self.inner.clone(), values, false)))
     }
 
@@ -48,8 +82,27 @@ impl Expr {
         Self::new(self.inner.clone().alias(name))
     }
 
-    fn cast(&self, r#type: &str) -> PyResult<Self> {
-        Ok(Self::new(expression::cast(self.inner.clone(), named_type(r#type)?)))
+    fn cast(&self, r#type: &str, safe: bool) -> PyResult<Self> {
+        Ok(Self::new(expression::cast(self.inner.clone(), named_type(r#type)?, safe)))
+    }
+
+    /// As `cast`, to a type that exports itself as an Arrow schema.
+    fn cast_to(&self, r#type: &Bound<'_, PyAny>, safe: bool) -> PyResult<Self> {
+        let field = exported_field(r#type)?;
+        Ok(Self::new(expression::cast(self.inner.clone(), field.data_type().clone(), safe)))
+    }
+
+    /// The field that it is over the columns of a schema.
+    fn field(&self, py: Python<'_>, name: &str, schema: &Bound<'_, PyAny>) -> PyResult<Schema> {
+        let exported = exported_field(schema)?;
+        let DataType::Struct(fields) = exported.data_type() else {
+            return Err(PyTypeError::new_err("a schema is needed"));
+        };
+        let columns = Arc::new(arrow::datatypes::Schema::new(fields.clone()));
+        let field = expression_field(&self.inner, &columns)
+            .map_err(|error| to_py_err(py, &error))?
+            .with_name(name);
+        Ok(Schema::new(Arc::new(arrow::datatypes::Schema::new(vec![field]))))
     }
 
     fn __repr__(&self) -> String {
@@ -67,6 +120,48 @@ pub(crate) fn col(name: &str) -> Expr {
 #[pyfunction]
 pub(crate) fn lit(value: &Bound<'_, PyAny>) -> PyResult<Expr> {
     Ok(Expr::new(expression::literal(scalar(value)?)))
+}
+
+/// The value of the one row and column of a batch, as a constant.
+#[pyfunction]
+pub(crate) fn lit_of(batch: &Batch) -> PyResult<Expr> {
+    let (fields, columns) = (batch.get().schema(), batch.get().columns());
+    let ([field], [column]) = (fields.fields().as_ref(), columns) else {
+        return Err(PyTypeError::new_err("a constant is one value"));
+    };
+    if holds_objects(field) {
+        return Err(PyTypeError::new_err("the engine has no type for such a value"));
+    }
+    let value = ScalarValue::try_from_array(column, 0)
+        .map_err(|error| PyTypeError::new_err(error.to_string()))?;
+    Ok(Expr::new(expression::literal(value)))
+}
+
+/// The value of the first condition that holds, or else `rest`.
+#[pyfunction]
+#[expect(clippy::needless_pass_by_value, reason = "extracted from Python by value")]
+pub(crate) fn case(
+    conditions: Vec<PyRef<'_, Expr>>,
+    values: Vec<PyRef<'_, Expr>>,
+    rest: Option<PyRef<'_, Expr>>,
+) -> Expr {
+    let pairs = conditions.iter().zip(&values);
+    let pairs = pairs.map(|(when, then)| (when.inner.clone(), then.inner.clone())).collect();
+    Expr::new(expression::case(pairs, rest.map(|rest| rest.inner.clone())))
+}
+
+fn parameter(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Parameter> {
+    if value.is_instance_of::<PyBool>() {
+        Ok(Parameter::Flag(value.extract()?))
+    } else if value.is_instance_of::<PyString>() {
+        Ok(Parameter::Text(value.extract()?))
+    } else if let Ok(number) = value.extract() {
+        Ok(Parameter::Number(number))
+    } else {
+        Err(PlanError::new_err(format!(
+            "`{name}` must be a string, an int or a bool, got `{value}`"
+        )))
+    }
 }
 
 fn scalar(value: &Bound<'_, PyAny>) -> PyResult<ScalarValue> {

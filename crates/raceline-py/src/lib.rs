@@ -35,7 +35,7 @@ mod native {
     #[pymodule_export]
     use super::dataset::Dataset;
     #[pymodule_export]
-    use super::expr::{Expr, col, lit};
+    use super::expr::{Expr, case, col, lit, lit_of};
     #[pymodule_export]
     use super::lambda::evaluate_lambda;
     #[pymodule_export]

@@ -36,6 +36,7 @@ pub use error::{FileError, RelationalError};
 pub use filter::FilterOperator;
 pub use join::JoinRegion;
 pub use project::ProjectOperator;
+pub use resolve::expression_field;
 pub use scan::{FileReader, count_rows, infer_schema};
 pub use sort::SortRegion;
 pub use sql::{

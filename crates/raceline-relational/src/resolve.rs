@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::DFSchema;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::execution_props::ExecutionProps;
@@ -10,6 +10,8 @@ use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
+
+use raceline_types::Failure;
 
 use crate::error::RelationalError;
 
@@ -26,6 +28,17 @@ pub(crate) fn resolve(
         expr: expr.to_string(),
         source: Box::new(source),
     })
+}
+
+/// The field that `expr` is over the columns of `schema`; its name means nothing.
+///
+/// # Errors
+/// A column that `schema` lacks, or types that do not fit.
+pub fn expression_field(expr: &Expr, schema: &SchemaRef) -> Result<Field, Failure> {
+    let field = resolve(expr, schema)?.return_field(schema).map_err(|source| {
+        RelationalError::Expression { expr: expr.to_string(), source: Box::new(source) }
+    })?;
+    Ok(Field::clone(&field))
 }
 
 /// As [`resolve`], for a condition; a literal null counts as one.

@@ -22,6 +22,8 @@ pub enum RandomStream {
     Batches,
     /// The order of files.
     Files,
+    /// A number for each row.
+    RowValues,
 }
 
 impl RandomStream {
@@ -33,6 +35,7 @@ impl RandomStream {
             Self::Window => BUCKETS + 1,
             Self::Batches => BUCKETS + 2,
             Self::Files => BUCKETS + 3,
+            Self::RowValues => BUCKETS + 4,
         }
     }
 }

@@ -49,10 +49,11 @@ pub use raceline_exec::{
     Level, Snapshot, SpillFolder, StageMemory, StageSnapshot, StageState, Wait, WaitOn, WorkTimes,
 };
 pub use raceline_plan::{
-    Aggregate, AggregateKind, BatchFormat, BatchLimits, CostLimit, CsvReadOptions, Cut, FileFormat,
-    FileScan, FileShuffle, FileSplit, ImageReadOptions, JoinKind, JoinSpec, JsonReadOptions, Node,
-    OnError, PartitionStyle, Passed, Projection, Query, SaveMode, ScanRequest, SortKey,
-    TextReadOptions, UdfBody, UdfColumns, UdfKind, UdfSpec, UdfWorkers, WriteFormat, WriteSpec,
+    Aggregate, AggregateKind, BatchFormat, BatchLimits, CostLimit, CsvReadOptions, Cut,
+    DownloadSpec, FileFormat, FileScan, FileShuffle, FileSplit, ImageReadOptions, JoinKind,
+    JoinSpec, JsonReadOptions, Node, OnError, PartitionStyle, Passed, Projection, Query, RowValues,
+    SaveMode, ScanRequest, SortKey, TextReadOptions, UdfBody, UdfColumns, UdfKind, UdfSpec,
+    UdfWorkers, WriteFormat, WriteSpec,
 };
 pub use raceline_relational::SqlError;
 pub use raceline_types::{

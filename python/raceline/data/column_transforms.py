@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
-from raceline.data.expressions import Expr, col
-from raceline.data.ray_arguments import FUNCTION_ARGUMENTS, STAGE_ARGUMENTS, accepts
+from raceline.data.expressions import Expr, StarExpr, UnnestExpr, col
+from raceline.data.expressions.staged import staged
+from raceline.data.function import Demand
+from raceline.data.ray_arguments import FUNCTION_ARGUMENTS, accepts
 from raceline.data.transforms import FunctionTransforms
 from raceline.errors import PlanError
 
 if TYPE_CHECKING:
+    from raceline import _native
     from raceline.data.compute import Concurrency
     from raceline.data.function import Compute
 
@@ -24,17 +27,75 @@ class ColumnTransforms(FunctionTransforms):
 
     __slots__ = ()
 
-    @accepts(STAGE_ARGUMENTS)
+    @accepts(FUNCTION_ARGUMENTS)
+    def with_column(
+        self,
+        column_name: str,
+        expr: Expr,
+        *,
+        compute: Compute = None,
+        concurrency: Concurrency | None = None,
+        num_cpus: float | None = None,
+        num_gpus: float | None = None,
+        memory: int | None = None,
+        resources: Mapping[str, float] | None = None,
+    ) -> Self:
+        """Adds a column, or replaces one, which keeps its position.
+
+        Args:
+            column_name: Its name.
+            expr: Its value, of the columns as they are before.
+            compute: How functions of users in the expression run, as of ``map_batches``, as for
+                all that follow; expressions without such functions run inside the engine.
+            concurrency: As of ``map_batches``.
+            num_cpus: As of ``map_batches``.
+            num_gpus: As of ``map_batches``.
+            memory: As of ``map_batches``.
+            resources: As of ``map_batches``.
+
+        Raises:
+            PlanError: ``expr`` is no expression.
+
+        Example:
+            >>> import raceline
+            >>> from raceline.data.expressions import col
+            >>> raceline.range(2).with_column("square", col("id") * col("id")).take_all()
+            [{'id': 0, 'square': 0}, {'id': 1, 'square': 1}]
+        """
+        if not isinstance(expr, Expr):
+            raise PlanError(
+                f"`with_column` needs an expression, got `{expr!r}`",
+                hint="wrap a plain value: `lit(...)`; for a function call `map_batches(...)`",
+            )
+        demand = Demand(compute, concurrency, num_cpus, num_gpus, memory, resources)
+        return self._with_named({column_name: expr}, demand)
+
+    @accepts(FUNCTION_ARGUMENTS)
     def with_columns(
-        self, exprs: Mapping[str, Expr] | Expr | Iterable[Expr] | None = None, *more_exprs: Expr
+        self,
+        exprs: Mapping[str, Expr] | Expr | Iterable[Expr] | None = None,
+        *more_exprs: Expr,
+        compute: Compute = None,
+        concurrency: Concurrency | None = None,
+        num_cpus: float | None = None,
+        num_gpus: float | None = None,
+        memory: int | None = None,
+        resources: Mapping[str, float] | None = None,
     ) -> Self:
         """Adds columns, or replaces some, which keep their positions.
 
         All expressions see the columns as they are before: none sees another's result.
 
         Args:
-            exprs: Names to expressions, or expressions that have names, by ``alias``.
+            exprs: Names to expressions, or expressions that have names, by ``alias``; ``unnest``
+                stands for the fields of a struct, whose type may be looked up by a run.
             *more_exprs: Further expressions that have names.
+            compute: As of ``with_column``, as for all that follow.
+            concurrency: As of ``with_column``.
+            num_cpus: As of ``with_column``.
+            num_gpus: As of ``with_column``.
+            memory: As of ``with_column``.
+            resources: As of ``with_column``.
 
         Raises:
             PlanError: Something is no expression, has no name, or a name comes twice.
@@ -48,25 +109,21 @@ class ColumnTransforms(FunctionTransforms):
             >>> rows.with_columns((col("a") + col("b")).alias("sum")).take_all()
             [{'a': 1, 'b': 2, 'sum': 3}]
         """
-        named = _named(exprs, more_exprs)
-        if len(named) < 2:
-            for name, expr in named.items():
-                return self._derive(self._native.with_column(name, expr._native))
+        demand = Demand(compute, concurrency, num_cpus, num_gpus, memory, resources)
+        return self._with_named(_named(self, exprs, more_exprs), demand)
+
+    def _with_named(self, named: dict[str, Expr], demand: Demand) -> Self:
+        """The dataset with columns, each of which sees the dataset as it is."""
+        if not named:
             return self
-        # Under other names first, so that all of them see the columns as they are.
-        held = {name: f"__raceline_new_{at}" for at, name in enumerate(named)}
-        native = self._native
-        for name, expr in named.items():
-            native = native.with_column(held[name], expr._native)
-        known = self._native.schema(False)
-        if known is not None:
-            order = [held.get(name, name) for name in known.names]
-            order += [held[name] for name in named if name not in known.names]
-            renamed = native.select(order).rename([(one, name) for name, one in held.items()])
-            return self._derive(renamed)
-        for name, one in held.items():
-            native = native.with_column(name, col(one)._native)
-        return self._derive(native.drop(list(held.values())))
+        ready = staged(self, list(named.values()), demand)
+        native, ready_exprs = ready.dataset._native, zip(named, ready.exprs, strict=True)
+        if len(named) == 1:
+            for name, expr in ready_exprs:
+                native = native.with_column(name, expr._native)
+        else:
+            native = _at_once(native, dict(ready_exprs))
+        return self._derive(native.drop(ready.held) if ready.held else native)
 
     @accepts(FUNCTION_ARGUMENTS)
     def add_column(
@@ -145,7 +202,22 @@ class _AddColumn:
         return batch.set_column(at, self._name, made)
 
 
-def _named(exprs: Any, more_exprs: tuple[Expr, ...]) -> dict[str, Expr]:
+def _at_once(native: _native.Dataset, named: dict[str, Expr]) -> _native.Dataset:
+    """Columns that all see the dataset as it is: under other names first."""
+    held = {name: f"__raceline_new_{at}" for at, name in enumerate(named)}
+    known = native.schema(False)
+    for name, expr in named.items():
+        native = native.with_column(held[name], expr._native)
+    if known is not None:
+        order = [held.get(name, name) for name in known.names]
+        order += [held[name] for name in named if name not in known.names]
+        return native.select(order).rename([(one, name) for name, one in held.items()])
+    for name, one in held.items():
+        native = native.with_column(name, col(one)._native)
+    return native.drop(list(held.values()))
+
+
+def _named(dataset: Any, exprs: Any, more_exprs: tuple[Expr, ...]) -> dict[str, Expr]:
     """The expressions by their names, in the order given.
 
     Raises:
@@ -154,11 +226,17 @@ def _named(exprs: Any, more_exprs: tuple[Expr, ...]) -> dict[str, Expr]:
     pairs: list[tuple[str | None, Any]] = []
     if isinstance(exprs, Mapping):
         pairs += exprs.items()
-    elif isinstance(exprs, Iterable):
-        pairs += [(getattr(one, "name", None), one) for one in exprs]
-    elif exprs is not None:
-        more_exprs = (exprs, *more_exprs)
-    pairs += [(getattr(one, "name", None), one) for one in more_exprs]
+        exprs = None
+    given = [] if exprs is None else [exprs] if isinstance(exprs, Expr) else exprs
+    if not isinstance(given, Iterable):
+        given = [given]
+    for one in (*given, *more_exprs):
+        if isinstance(one, UnnestExpr):
+            schema = dataset._native.schema(True)
+            pairs += [] if schema is None else [(e.name, e) for e in one.expand_projection(schema)]
+        elif not isinstance(one, StarExpr):
+            # All columns of the input are there anyway.
+            pairs.append((getattr(one, "name", None), one))
     named: dict[str, Expr] = {}
     for name, expr in pairs:
         if not isinstance(expr, Expr):
@@ -167,9 +245,7 @@ def _named(exprs: Any, more_exprs: tuple[Expr, ...]) -> dict[str, Expr]:
                 hint="wrap a plain value: `lit(...)`; for a function call `map_batches(...)`",
             )
         if not isinstance(name, str):
-            raise PlanError(
-                f"expression `{expr!r}` has no name", hint='give it one: `.alias("...")`'
-            )
+            raise PlanError(f"expression `{expr}` has no name", hint='give it one: `.alias("...")`')
         if name in named:
             raise PlanError(f"column `{name}` is named twice")
         named[name] = expr

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 
 from raceline.data._arguments import column_names
+from raceline.data.asof import AsofJoins
 from raceline.data.column_transforms import ColumnTransforms
 from raceline.data.display import Display
 from raceline.data.exports import Exports
@@ -16,6 +17,7 @@ from raceline.data.identity import Identity
 from raceline.data.iterator import native_batches_of
 from raceline.data.joining import Joins
 from raceline.data.own_sinks import SinkWrites
+from raceline.data.pivoting import Pivots
 from raceline.data.reduction import Reductions
 from raceline.data.sampling import Sampling
 from raceline.data.shaping import ShapingTransforms
@@ -37,6 +39,8 @@ _GROUP_KEY = "key"
 
 
 class Dataset(
+    Pivots,
+    AsofJoins,
     ColumnTransforms,
     Sampling,
     SinkWrites,

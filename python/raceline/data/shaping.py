@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Self
 
 from raceline.data._arguments import column_names, whole_number
-from raceline.data.expressions import Expr
 from raceline.data.handle import Handle
 from raceline.data.ray_arguments import STAGE_ARGUMENTS, accepts
 from raceline.errors import PlanError
@@ -90,30 +89,6 @@ class ShapingTransforms(Handle):
         if not all(_distinct([new for _, new in pairs])):
             raise PlanError("a column's new name must not be empty")
         return self._derive(self._native.rename(pairs))
-
-    @accepts(STAGE_ARGUMENTS)
-    def with_column(self, column_name: str, expr: Expr) -> Self:
-        """Adds a column, or replaces one, which keeps its position.
-
-        Args:
-            column_name: Its name.
-            expr: Its value, of the columns as they are before.
-
-        Raises:
-            PlanError: ``expr`` is no expression.
-
-        Example:
-            >>> import raceline
-            >>> from raceline.data.expressions import col
-            >>> raceline.range(2).with_column("square", col("id") * col("id")).take_all()
-            [{'id': 0, 'square': 0}, {'id': 1, 'square': 1}]
-        """
-        if not isinstance(expr, Expr):
-            raise PlanError(
-                f"`with_column` needs an expression, got `{expr!r}`",
-                hint="wrap a plain value: `lit(...)`; for a function call `map_batches(...)`",
-            )
-        return self._derive(self._native.with_column(column_name, expr._native))
 
     def limit(self, limit: int) -> Self:
         """Keeps the first rows; what comes before stops early.

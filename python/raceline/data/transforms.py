@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 from raceline.data.calls import Calls, RateLimit, Retry
 from raceline.data.compute import Concurrency
 from raceline.data.expressions import Expr
+from raceline.data.expressions.staged import staged
 from raceline.data.formats import BatchFormat
 from raceline.data.function import (
     Arguments,
@@ -313,7 +314,9 @@ class FunctionTransforms(Handle):
                 f"`expr` must be an expression or its text, got `{expr!r}`",
                 hint='for example `filter(expr=col("price") > 3)`',
             )
-        return self._derive(self._native.filter_expr(expr._native))
+        ready = staged(self, [expr])
+        native = ready.dataset._native.filter_expr(ready.exprs[0]._native)
+        return self._derive(native.drop(ready.held) if ready.held else native)
 
     @accepts(_BATCH_ARGUMENTS)
     def map_batches(

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::sync::Arc;
 
+use arrow::datatypes::DataType;
 use raceline_types::{Diagnostic, ErrorKind, nearest_names};
 use thiserror::Error;
 
@@ -16,6 +17,14 @@ pub enum ReadError {
         column: String,
         /// Columns that there are.
         known: Vec<String>,
+    },
+    /// A column of URIs that is not text.
+    #[error("cannot download column `{column}` of type `{data_type}`")]
+    NotUris {
+        /// The column.
+        column: String,
+        /// Its type.
+        data_type: DataType,
     },
     /// Two columns of one name: of the content, the folders, or `path`.
     #[error("the partition column `{column}` is also a column of the files")]
@@ -89,9 +98,10 @@ impl Diagnostic for ReadError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::ColumnNotFound { .. } => ErrorKind::ColumnNotFound,
-            Self::ColumnTwice { .. } | Self::ImageMode { .. } | Self::ImageSize { .. } => {
-                ErrorKind::Plan
-            }
+            Self::NotUris { .. }
+            | Self::ColumnTwice { .. }
+            | Self::ImageMode { .. }
+            | Self::ImageSize { .. } => ErrorKind::Plan,
             Self::NotUtf8 { .. }
             | Self::LineTooLong { .. }
             | Self::FileTooLarge { .. }
@@ -110,6 +120,7 @@ impl Diagnostic for ReadError {
                     format!("did you mean `{}`?", near.join("`, `"))
                 }
             }
+            Self::NotUris { .. } => "it must hold URIs or paths, as strings".to_owned(),
             Self::ColumnTwice { .. } => {
                 "rename the folders, or read with `partitioning=None`".to_owned()
             }

@@ -37,7 +37,9 @@ pub(super) fn output_type(operation: Operation, types: &[DataType]) -> Option<Da
     Some(match operation {
         Operation::IsNan => DataType::Boolean,
         Operation::Sign if are_integers => DataType::Int8,
-        Operation::Power
+        Operation::FloorDivide
+        | Operation::Modulo
+        | Operation::Power
         | Operation::Negate
         | Operation::Abs
         | Operation::Ceil
@@ -65,13 +67,8 @@ pub(super) fn bare_operator(operation: Operation, types: &[DataType]) -> Option<
 pub(super) fn evaluate(operation: Operation, arrays: &[ArrayRef]) -> Result<ArrayRef> {
     match (operation, arrays) {
         (Operation::Add, [left, right]) => add(left, right),
-        (Operation::FloorDivide, [left, right]) => Ok(Arc::new(floor_divide(left, right)?)),
-        (Operation::Modulo, [left, right]) => {
-            let quotient = floor_divide(left, right)?;
-            let (left, right) = (floats(left)?, floats(right)?);
-            let product: Float64Array = binary(&right, &quotient, |b, q| b * q)?;
-            Ok(Arc::new(binary::<_, _, _, Float64Type>(&left, &product, |a, p| a - p)?))
-        }
+        (Operation::FloorDivide, [left, right]) => floor_divide(left, right),
+        (Operation::Modulo, [left, right]) => modulo(left, right),
         (Operation::Power, [left, right]) => power(left, right),
         (_, [left, right]) => {
             if let Some(op) = operation.comparison() {
@@ -116,12 +113,21 @@ fn add(left: &ArrayRef, right: &ArrayRef) -> Result<ArrayRef> {
     Ok(numeric::add_wrapping(&cast(left, &left_type)?, &cast(right, &right_type)?)?)
 }
 
-fn floor_divide(left: &ArrayRef, right: &ArrayRef) -> Result<Float64Array> {
+fn floor_divide(left: &ArrayRef, right: &ArrayRef) -> Result<ArrayRef> {
     if are_integers(&[left.data_type().clone(), right.data_type().clone()]) {
-        let quotient = numeric::div(&integers(left)?, &integers(right)?)?;
-        return floats(&quotient);
+        return Ok(numeric::div(&integers(left)?, &integers(right)?)?);
     }
-    Ok(binary(&floats(left)?, &floats(right)?, |a, b| (a / b).floor())?)
+    let quotient: Float64Array = binary(&floats(left)?, &floats(right)?, |a, b| (a / b).floor())?;
+    Ok(Arc::new(quotient))
+}
+
+fn modulo(left: &ArrayRef, right: &ArrayRef) -> Result<ArrayRef> {
+    if are_integers(&[left.data_type().clone(), right.data_type().clone()]) {
+        return Ok(numeric::rem(&integers(left)?, &integers(right)?)?);
+    }
+    let rest: Float64Array =
+        binary(&floats(left)?, &floats(right)?, |a: f64, b: f64| a - b * (a / b).floor())?;
+    Ok(Arc::new(rest))
 }
 
 fn power(left: &ArrayRef, right: &ArrayRef) -> Result<ArrayRef> {

@@ -46,8 +46,12 @@ fn floats(values: &[f64]) -> ArrayRef {
 #[test]
 fn floor_division_and_modulo_of_integers_follow_the_truncated_quotient() {
     let (a, b) = (ints(&[-7, 7, -7, 7]), ints(&[2, 2, 3, -3]));
-    check("//", &[Arc::clone(&a), Arc::clone(&b)], Float64Array::from(vec![-3.0, 3.0, -2.0, -2.0]));
-    check("%", &[a, b], Float64Array::from(vec![-1.0, 1.0, -1.0, 1.0]));
+    check("//", &[Arc::clone(&a), Arc::clone(&b)], Int64Array::from(vec![-3, 3, -2, -2]));
+    check("%", &[a, b], Int64Array::from(vec![-1, 1, -1, 1]));
+    // Exact where float64 is not.
+    let (a, b) = (ints(&[(1 << 60) + 1, i64::MAX]), ints(&[2, 10]));
+    check("//", &[Arc::clone(&a), Arc::clone(&b)], Int64Array::from(vec![1 << 59, i64::MAX / 10]));
+    check("%", &[a, b], Int64Array::from(vec![1, 7]));
 }
 
 #[test]
@@ -225,8 +229,7 @@ proptest! {
         let quotient = i.iter().zip(&j).map(|(i, j)| i / j);
         let (quotient, rest): (Vec<_>, Vec<_>) =
             quotient.zip(i.iter().zip(&j)).map(|(q, (i, j))| (q, i - j * q)).unzip();
-        let as_floats = |array: ArrayRef| arrow::compute::cast(&array, &DataType::Float64).unwrap();
-        check("//", &[ints(&i), ints(&j)], as_floats(ints(&quotient)).as_primitive::<Float64Type>().clone());
-        check("%", &[ints(&i), ints(&j)], as_floats(ints(&rest)).as_primitive::<Float64Type>().clone());
+        check("//", &[ints(&i), ints(&j)], Int64Array::from(quotient));
+        check("%", &[ints(&i), ints(&j)], Int64Array::from(rest));
     }
 }

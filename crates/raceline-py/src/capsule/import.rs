@@ -57,6 +57,19 @@ impl ArrowChunks {
     }
 }
 
+/// The field that a Python object exports as an Arrow schema: a type is one without a name, and a
+/// schema one of a struct.
+///
+/// # Errors
+/// What the exporting method raises, and [`ConvertError::Arrow`] when it is none.
+pub(crate) fn exported_field(value: &Bound<'_, PyAny>) -> PyResult<Field> {
+    let capsule = value.call_method0(intern!(value.py(), "__arrow_c_schema__"))?;
+    let capsule = capsule.cast_into::<PyCapsule>()?;
+    let schema = capsule.pointer_checked(Some(c"arrow_schema"))?.cast::<FFI_ArrowSchema>();
+    // SAFETY: a capsule of this name points to an ArrowSchema, which it owns while it lives.
+    Ok(Field::try_from(unsafe { schema.as_ref() }).map_err(ConvertError::from)?)
+}
+
 fn batch_of(schema: &SchemaRef, rows: &ArrayRef) -> Result<RecordBatch, ConvertError> {
     if rows.null_count() > 0 {
         return Err(invalid("a struct that is null cannot be a row of a batch".to_owned()));

@@ -7,4 +7,4 @@ mod import;
 mod windows;
 
 pub(crate) use export::{batch_capsules, schema_capsule};
-pub(crate) use import::ArrowChunks;
+pub(crate) use import::{ArrowChunks, exported_field};

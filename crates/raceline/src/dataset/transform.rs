@@ -6,8 +6,8 @@ use std::sync::Arc;
 use arrow::record_batch::RecordBatch;
 use datafusion::logical_expr::Expr;
 use raceline_plan::{
-    Aggregate, BatchFormat, Cut, JoinSpec, Node, Projection, ShuffleScope, SortKey, UdfBody,
-    UdfKind, UdfSpec,
+    Aggregate, BatchFormat, Cut, DownloadSpec, JoinSpec, Node, Projection, RowValues, ShuffleScope,
+    SortKey, UdfBody, UdfKind, UdfSpec,
 };
 use raceline_types::Resources;
 
@@ -113,6 +113,21 @@ impl Dataset {
     #[must_use]
     pub fn repartition(&self, cut: Cut) -> Self {
         self.then(|input| Node::Repartition { input, cut })
+    }
+
+    /// A new or replaced column of the bytes behind the URIs of another one; null where they cannot
+    /// be fetched.
+    #[must_use]
+    pub fn download(&self, spec: DownloadSpec) -> Self {
+        self.then(|input| Node::Download { input, spec: Arc::new(spec) })
+    }
+
+    /// A new or replaced column of values that rows have by their places. The rows pass one place
+    /// in order, to be counted.
+    #[must_use]
+    pub fn row_column(&self, name: &str, values: RowValues) -> Self {
+        let name = name.to_owned();
+        self.then(|input| Node::RowColumn { input, name, values })
     }
 
     /// The rows in a random order, of which all are equally likely. It depends on `seed` and on

@@ -42,6 +42,8 @@ fn rows_of<'a>(
             Node::Project { input, .. }
             | Node::Sort { input, .. }
             | Node::Repartition { input, .. }
+            | Node::RowColumn { input, .. }
+            | Node::Download { input, .. }
             | Node::Shuffle { input, .. } => rows_of(session, input).await,
             // A function may fail, and a count is no reason to run it: Ray Data runs it, we do
             // too.

@@ -11,8 +11,9 @@ use std::sync::atomic::AtomicU64;
 use arrow::datatypes::SchemaRef;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use raceline_connect::DownloadOperator;
 use raceline_exec::{BatchShape, Graph, NodeId, Operator, PoolShape};
-use raceline_plan::{Node, OnError, Projection, Source, UdfBody, UdfSpec};
+use raceline_plan::{DownloadSpec, Node, OnError, Projection, Source, UdfBody, UdfSpec};
 use raceline_relational::{FilterOperator, ProjectOperator};
 use raceline_types::{Failure, InternalError};
 use raceline_worker::{CallerDesk, ErroredBatches, ErroredRows};
@@ -182,6 +183,13 @@ impl Lowering<'_> {
                 Node::Zip { inputs } => self.zip(inputs).await,
                 Node::Relational { inputs, query } => self.query(inputs, query, None).await,
                 Node::Repartition { input, cut } => self.repartition(input, *cut).await,
+                Node::RowColumn { input, name, values } => {
+                    self.row_column(input, name, *values).await
+                }
+                Node::Download { input, spec } => {
+                    let flow = self.node(input).await?;
+                    self.download(flow, spec)
+                }
                 Node::Shuffle { input, seed, scope } => self.shuffle(input, *seed, *scope).await,
                 Node::Write { input, spec } => self.write(input, spec).await,
             }
@@ -235,6 +243,17 @@ impl Lowering<'_> {
             None => None,
         };
         Ok(self.inline(flow, Arc::new(operator), schema))
+    }
+
+    fn download(&mut self, flow: Flow, spec: &Arc<DownloadSpec>) -> Result<Flow, Failure> {
+        let schema = match &flow.schema {
+            Some(schema) => Some(DownloadOperator::output_schema(schema, spec)?),
+            None => None,
+        };
+        let stores = Arc::clone(self.session.stores());
+        let operator = Arc::new(DownloadOperator::new(stores, Arc::clone(spec))?);
+        let input = self.seal(flow.open);
+        Ok(Flow { open: Open::Stage { input, operator, fused: Vec::new() }, schema })
     }
 
     fn labelled(

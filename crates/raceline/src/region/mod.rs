@@ -1,7 +1,9 @@
-//! Regions that only move rows: limit, skip, union, zip, repartition, shuffles.
+//! Regions that only move rows: limit, skip, union, zip, repartition, shuffles; and one that counts
+//! them.
 
 mod limit;
 mod repartition;
+mod row_column;
 mod rows;
 mod shuffle;
 mod skip;
@@ -10,6 +12,7 @@ mod zip;
 
 pub(crate) use limit::LimitRegion;
 pub(crate) use repartition::{PartsRegion, RowsRegion};
+pub(crate) use row_column::RowColumnRegion;
 pub(crate) use shuffle::{ShuffleRegion, Unit, WindowShuffleRegion, WindowStart};
 pub(crate) use skip::SkipRegion;
 pub(crate) use union::UnionRegion;

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use raceline_connect::FileSink;
 use raceline_exec::{NodeId, Region};
-use raceline_plan::{Aggregate, Cut, JoinSpec, Node, ShuffleScope, SortKey, WriteSpec};
+use raceline_plan::{Aggregate, Cut, JoinSpec, Node, RowValues, ShuffleScope, SortKey, WriteSpec};
 use raceline_relational::{AggregateRegion, JoinRegion, SortRegion};
 use raceline_types::{Failure, unite_schemas};
 
 use super::{Flow, Lowering, Open};
 use crate::region::{
-    PartsRegion, RowsRegion, ShuffleRegion, UnionRegion, Unit, WindowShuffleRegion, ZipRegion,
-    zipped_schema,
+    PartsRegion, RowColumnRegion, RowsRegion, ShuffleRegion, UnionRegion, Unit,
+    WindowShuffleRegion, ZipRegion, zipped_schema,
 };
 use crate::unite::UniteOperator;
 
@@ -69,6 +69,20 @@ impl Lowering<'_> {
             }
         };
         self.region(input, region).await
+    }
+
+    pub(super) async fn row_column(
+        &mut self,
+        input: &Arc<Node>,
+        name: &str,
+        values: RowValues,
+    ) -> Result<Flow, Failure> {
+        let seed = values.seed_of(self.order.execution).unwrap_or(self.order.new_seed);
+        let region = Arc::new(RowColumnRegion::new(name, values, seed));
+        let mut flow = self.region(input, region).await?;
+        flow.schema =
+            flow.schema.map(|schema| RowColumnRegion::output_schema(&schema, name, values));
+        Ok(flow)
     }
 
     pub(super) async fn join(

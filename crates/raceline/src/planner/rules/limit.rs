@@ -21,6 +21,14 @@ fn push_one(input: &Arc<Node>, rows: u64) -> Arc<Node> {
         Node::Project { input, projection } => {
             Arc::new(Node::Project { input: push_one(input, rows), projection: projection.clone() })
         }
+        Node::Download { input, spec } => {
+            Arc::new(Node::Download { input: push_one(input, rows), spec: Arc::clone(spec) })
+        }
+        Node::RowColumn { input, name, values } => Arc::new(Node::RowColumn {
+            input: push_one(input, rows),
+            name: name.clone(),
+            values: *values,
+        }),
         // A function that may leave rows out does not keep their number.
         Node::Udf { input, udf }
             if matches!(udf.kind, UdfKind::Map | UdfKind::Key)

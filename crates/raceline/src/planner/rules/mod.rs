@@ -45,6 +45,8 @@ fn with_inputs(node: &Arc<Node>, inputs: Vec<Arc<Node>>) -> Arc<Node> {
         | Node::Sort { input, .. }
         | Node::Aggregate { input, .. }
         | Node::Repartition { input, .. }
+        | Node::RowColumn { input, .. }
+        | Node::Download { input, .. }
         | Node::Shuffle { input, .. }
         | Node::Write { input, .. } => {
             if let Some(new) = inputs.into_iter().next() {

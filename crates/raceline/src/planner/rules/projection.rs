@@ -86,6 +86,11 @@ fn needed_below(node: &Node, needed: &Needed) -> Needed {
         | Node::Skip { .. }
         | Node::Repartition { .. }
         | Node::Shuffle { .. } => needed.clone(),
+        Node::Download { spec, .. } => {
+            let below = needed.clone().map(|columns| without(&columns, &spec.output));
+            plus(below, std::iter::once(spec.uris.clone()))
+        }
+        Node::RowColumn { name, .. } => needed.clone().map(|columns| without(&columns, name)),
         Node::Sort { keys, .. } => plus(needed.clone(), keys.iter().map(|key| key.column.clone())),
         Node::Aggregate { keys, aggregates, .. } => {
             let columns = aggregates.iter().filter_map(|one| one.column.clone());
@@ -168,16 +173,18 @@ fn needed_below_projection(projection: &Projection, needed: &Needed) -> Needed {
         Projection::With { name, expr } => {
             // The column itself stays needed: whether it is there decides its position.
             let is_read = expr.column_refs().iter().any(|column| column.name() == name);
-            let without = |columns: &BTreeSet<String>| {
-                columns.iter().filter(|one| *one != name).cloned().collect()
-            };
             let below = needed.clone();
             plus_columns_of(
-                if is_read { below } else { below.map(|columns| columns.map(without)) },
+                if is_read { below } else { below.map(|columns| without(&columns, name)) },
                 expr,
             )
         }
     }
+}
+
+/// All of `columns` but one that is made.
+fn without(columns: &Columns, name: &str) -> Columns {
+    columns.map(|columns| columns.iter().filter(|one| *one != name).cloned().collect())
 }
 
 fn named(columns: impl Iterator<Item = String>) -> Columns {
