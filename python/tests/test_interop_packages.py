@@ -312,6 +312,9 @@ def test_datasets_that_were_changed(hf):
     assert raceline.from_huggingface(given.select_columns(["s"])).columns() == ["s"]
     assert raceline.from_huggingface(given.with_format("numpy", columns=["n"])).columns() == ["n"]
     assert raceline.from_huggingface(hf.Dataset.from_dict({"a": []})).take_all() == []
+    nothing = raceline.from_huggingface(given.filter(lambda row: row["n"] < 0))
+    assert nothing.columns() == ["n", "s"]
+    assert nothing.count() == 0
 
 
 def test_arrays_of_one_shape_are_tensors(hf):

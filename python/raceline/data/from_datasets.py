@@ -114,7 +114,7 @@ def from_huggingface(
             f"`from_huggingface` needs a `datasets.Dataset`, got `{type(given).__name__}`"
         )
     rows = given.with_format("arrow", columns=given.format["columns"])
-    if getattr(given, "_indices", None) is None:
+    if getattr(given, "_indices", None) is None or not len(given):
         return from_arrow(array_tensors(rows[:]).replace_schema_metadata(None))
     return read_here("from_huggingface", lambda: _tables(rows))
 
