@@ -1,10 +1,14 @@
 """Consumers that share one run, in threads and in other processes."""
 
+import gc
 import json
 import multiprocessing
 import os
+import pathlib
 import pickle
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -438,3 +442,34 @@ def test_consumers_are_told_that_the_first_process_has_ended(tmp_path):
         "the process that made the streaming split has ended\n"
         "  hint: keep it running for as long as its consumers"
     )
+
+
+def test_a_program_ends_silently_with_shares_in_use():
+    program = """
+import raceline
+rows = raceline.range(10**9).map(lambda row: {"x": abs(row["id"])})
+shares = rows.streaming_split(1)
+batches = iter(shares[0].iter_batches(batch_size=10))
+print(len(next(batches)["x"]))
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert (ended.stdout, ended.stderr) == ("10\n", "")
+
+
+def test_nothing_is_left_of_shares_that_are_gone():
+    def doors():
+        return [one for one in threading.enumerate() if one.name.startswith("raceline-split")]
+
+    before = len(doors())
+    shares = raceline.range(10).streaming_split(1)
+    folder = pathlib.Path(shares[0]._iterated._way[0]).parent
+    assert folder.exists()
+    assert len(list(shares[0].iter_rows())) == 10
+    del shares
+    gc.collect()
+    deadline = time.monotonic() + 10
+    while len(doors()) > before or folder.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

@@ -290,10 +290,8 @@ impl Dataset {
 }
 
 fn is_debugged(plan: &raceline::Node) -> bool {
-    let is_here = match plan {
-        raceline::Node::Udf { udf, .. } => matches!(udf.body, raceline::UdfBody::Caller(_)),
-        _ => false,
-    };
+    let is_called_here = |udf: &raceline::UdfSpec| matches!(udf.body, raceline::UdfBody::Caller(_));
+    let is_here = matches!(plan, raceline::Node::Udf { udf, .. } if is_called_here(udf));
     is_here || plan.inputs().into_iter().any(|input| is_debugged(input))
 }
 

@@ -43,12 +43,10 @@ class Server:
         self.address = os.path.join(folder, "socket")
         self._listener = connection.Listener(self.address, family="AF_UNIX", backlog=64)
         self._connections: weakref.WeakSet[Any] = weakref.WeakSet()
-        self.close = weakref.finalize(self, _close, os.getpid(), self._listener, folder)
+        door = _Door(self._listener, weakref.WeakMethod(self._serve))
+        self.close = weakref.finalize(self, door.close, os.getpid(), folder)
         _servers.add(self)
-        listener, serve = self._listener, weakref.WeakMethod(self._serve)
-        threading.Thread(
-            target=_accept, args=(listener, serve), name="raceline-split-door", daemon=True
-        ).start()
+        threading.Thread(target=door.run, name="raceline-split-door", daemon=True).start()
 
     def _serve(self, channel: connection.Connection) -> None:
         """Answers one connection."""
@@ -106,30 +104,39 @@ class Server:
 _servers: weakref.WeakSet[Server] = weakref.WeakSet()
 
 
-def _accept(listener: connection.Listener, serve: weakref.WeakMethod[Any]) -> None:
-    while True:
-        try:
-            channel = listener.accept()
-        except OSError:  # closed
-            return
-        answer = serve()
-        if answer is None:
-            channel.close()
-            return
-        threading.Thread(
-            target=answer, args=(channel,), name="raceline-split-consumer", daemon=True
-        ).start()
-        del answer
+class _Door:
+    """Where connections come in; it knows the server only for as long as that is there."""
 
+    def __init__(self, listener: connection.Listener, serve: weakref.WeakMethod[Any]) -> None:
+        self._listener, self._serve = listener, serve
+        self._is_closed = threading.Event()
 
-def _close(pid: int, listener: connection.Listener, folder: str) -> None:
-    if os.getpid() != pid:
-        return
-    # A listener that waits does not hear that it is closed.
-    with contextlib.suppress(OSError):
-        connection.Client(os.path.join(folder, "socket"), family="AF_UNIX").close()
-    listener.close()
-    shutil.rmtree(folder, ignore_errors=True)
+    def run(self) -> None:
+        """Gives each connection a thread that answers it."""
+        while True:
+            try:
+                channel = self._listener.accept()
+            except OSError:
+                return
+            answer = self._serve()
+            if answer is None or self._is_closed.is_set():
+                channel.close()
+                return
+            threading.Thread(
+                target=answer, args=(channel,), name="raceline-split-consumer", daemon=True
+            ).start()
+            del answer
+
+    def close(self, pid: int, folder: str) -> None:
+        """Lets nobody in any more, but in a fork of process ``pid``."""
+        if os.getpid() != pid:
+            return
+        self._is_closed.set()
+        # A listener that waits does not hear that it is closed.
+        with contextlib.suppress(OSError):
+            connection.Client(os.path.join(folder, "socket"), family="AF_UNIX").close()
+        self._listener.close()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _forget() -> None:
