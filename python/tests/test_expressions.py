@@ -312,6 +312,8 @@ def test_wrong_types_are_found_before_the_run(expr, text):
     rows = raceline.from_items(ROWS)
     with pytest.raises(PlanError, match=text):
         rows.with_column("v", expr()).schema()
+    with pytest.raises(PlanError, match=text):
+        rows.filter(expr=expr().is_null()).schema()
 
 
 def test_what_grows_beyond_memory_is_an_error():

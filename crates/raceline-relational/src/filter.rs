@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, SchemaRef};
 use async_trait::async_trait;
 use datafusion::common::ScalarValue;
 use datafusion::error::DataFusionError;
@@ -33,6 +33,16 @@ impl FilterOperator {
     #[must_use]
     pub fn new(predicate: Expr) -> Self {
         Self { filter: RowFilter::new(predicate) }
+    }
+
+    /// Checks the condition over the columns of `schema`.
+    ///
+    /// # Errors
+    /// [`RelationalError::ColumnNotFound`], [`RelationalError::Expression`] when types do not fit,
+    /// or [`RelationalError::NotBoolean`].
+    pub fn check(&self, schema: &SchemaRef) -> Result<(), Failure> {
+        resolve_predicate(&self.filter.predicate, schema)?;
+        Ok(())
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use arrow::datatypes::SchemaRef;
+use datafusion::logical_expr::Expr;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use raceline_connect::DownloadOperator;
@@ -141,8 +142,7 @@ impl Lowering<'_> {
                 Node::Source(source) => self.source(source).await,
                 Node::Filter { input, predicate } => {
                     let flow = self.node(input).await?;
-                    let schema = flow.schema.clone();
-                    Ok(self.inline(flow, Arc::new(FilterOperator::new(predicate.clone())), schema))
+                    self.filter(flow, predicate)
                 }
                 Node::Project { input, projection } => {
                     let flow = self.node(input).await?;
@@ -234,6 +234,15 @@ impl Lowering<'_> {
         };
         let source = self.labelled(source);
         Ok(Flow { open: Open::Fragment { source, fused: Vec::new() }, schema })
+    }
+
+    fn filter(&mut self, flow: Flow, predicate: &Expr) -> Result<Flow, Failure> {
+        let operator = FilterOperator::new(predicate.clone());
+        let schema = flow.schema.clone();
+        if let Some(schema) = &schema {
+            operator.check(schema)?;
+        }
+        Ok(self.inline(flow, Arc::new(operator), schema))
     }
 
     fn project(&mut self, flow: Flow, projection: &Projection) -> Result<Flow, Failure> {

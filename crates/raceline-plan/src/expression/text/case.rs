@@ -5,6 +5,9 @@ use super::class::Class;
 
 /// The upper case of a code point.
 fn upper_of(one: char) -> char {
+    if one.is_ascii() {
+        return one.to_ascii_uppercase();
+    }
     let mut all = one.to_uppercase();
     match (all.next(), all.next()) {
         (Some(upper), None) => upper,
@@ -24,6 +27,9 @@ fn upper_of(one: char) -> char {
 
 /// The lower case of a code point.
 fn lower_of(one: char) -> char {
+    if one.is_ascii() {
+        return one.to_ascii_lowercase();
+    }
     let mut all = one.to_lowercase();
     match (all.next(), all.next()) {
         (Some(lower), None) => lower,
