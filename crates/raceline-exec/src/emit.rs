@@ -1,7 +1,9 @@
 //! Where a running source, operator or region puts its output.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
-use raceline_types::{Batch, Failure};
+use raceline_types::{Batch, ColumnMemory, Failure, HeapMemory};
 
 use crate::account::StageAccounts;
 
@@ -47,5 +49,11 @@ pub trait Emit: Send {
     /// was given and those that it has emitted. By default accounts that nobody reads.
     fn accounts(&self) -> StageAccounts {
         StageAccounts::default()
+    }
+
+    /// Where large columns of what the work emits are best written, since whoever takes them reads
+    /// them there. By default the heap.
+    fn memory(&self) -> Arc<dyn ColumnMemory> {
+        HeapMemory::shared()
     }
 }

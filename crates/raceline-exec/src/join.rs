@@ -1,25 +1,29 @@
 //! Joining the parts of a unit into one batch, and cutting large batches.
 
-use arrow::compute::concat_batches;
-use raceline_types::{Batch, Failure, InternalError, Span, unite_batches};
+mod concat;
+
+use raceline_types::{Batch, ColumnMemory, Failure, InternalError, Span, unite_batches};
+
+use self::concat::concat_into;
 
 use crate::error::ExecError;
 use crate::scheduler::Morsel;
 
 /// One batch of all rows of `parts`, in order, their columns united. A single part is sliced,
-/// never copied. Parts without rows count only where there are no rows at all.
+/// never copied; of several, large columns are written to `memory`. Parts without rows count only
+/// where there are no rows at all.
 ///
 /// # Errors
 /// [`raceline_types::UniteError`] when columns cannot become one; [`ExecError::Join`] when Arrow
 /// cannot hold the rows.
-pub(crate) fn join(parts: Vec<Morsel<Batch>>) -> Result<Batch, Failure> {
+pub(crate) fn join(parts: Vec<Morsel<Batch>>, memory: &dyn ColumnMemory) -> Result<Batch, Failure> {
     let has_rows = parts.iter().any(|part| part.rows > 0);
     let parts = parts.into_iter().filter(|part| part.rows > 0 || !has_rows);
     let mut batches: Vec<Batch> = parts.map(rows_of).collect();
     match batches.len() {
         0 => Err(InternalError::new("a unit of work without a batch").into()),
         1 => Ok(batches.remove(0)),
-        _ => join_many(batches),
+        _ => join_many(batches, memory),
     }
 }
 
@@ -30,11 +34,11 @@ pub(crate) fn rows_of(part: Morsel<Batch>) -> Batch {
     part.item.slice(part.first_row, part.rows)
 }
 
-fn join_many(batches: Vec<Batch>) -> Result<Batch, Failure> {
+fn join_many(batches: Vec<Batch>, memory: &dyn ColumnMemory) -> Result<Batch, Failure> {
     let rows = batches.iter().map(Batch::rows).sum();
     let origin = join_origins(&batches);
     let united = unite_batches(batches.into_iter().map(|batch| batch.data).collect())?;
-    let data = concat_batches(united[0].schema_ref(), &united)
+    let data = concat_into(memory, united[0].schema_ref(), &united)
         .map_err(|source| ExecError::Join { rows, source })?;
     Ok(Batch::new(data, origin))
 }
@@ -91,7 +95,7 @@ mod tests {
 
     use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, RecordBatchOptions, StringArray};
     use arrow::datatypes::{Field, Schema};
-    use raceline_types::SplitId;
+    use raceline_types::{HeapMemory, SplitId};
 
     use super::*;
 
@@ -112,14 +116,18 @@ mod tests {
         Morsel { item, first_row, rows, bytes: 0, weights: Vec::new() }
     }
 
+    fn joined(parts: Vec<Morsel<Batch>>) -> Result<Batch, Failure> {
+        join(parts, &HeapMemory)
+    }
+
     fn message(parts: Vec<Morsel<Batch>>) -> String {
-        join(parts).unwrap_err().to_string()
+        joined(parts).unwrap_err().to_string()
     }
 
     #[test]
     fn parts_are_joined_in_order_with_merged_spans() {
         let joined =
-            join(vec![part(ids(0, 10, false), 6, 4), part(ids(10, 5, true), 0, 2)]).unwrap();
+            joined(vec![part(ids(0, 10, false), 6, 4), part(ids(10, 5, true), 0, 2)]).unwrap();
         let expected = Int64Array::from_iter_values([6, 7, 8, 9, 10, 11]);
         assert_eq!(joined.data.column(0).as_ref(), &expected as &dyn Array);
         assert_eq!(joined.origin, [Span { split: SplitId(0), first_row: 6, rows: 6 }]);
@@ -129,7 +137,7 @@ mod tests {
     #[test]
     fn rows_without_origin_leave_the_whole_without() {
         let mixed = Batch::without_origin(ids(0, 2, false).data);
-        let joined = join(vec![part(ids(0, 2, false), 0, 2), part(mixed, 0, 2)]).unwrap();
+        let joined = joined(vec![part(ids(0, 2, false), 0, 2), part(mixed, 0, 2)]).unwrap();
         assert!(joined.origin.is_empty());
     }
 
@@ -139,7 +147,7 @@ mod tests {
         let schema = Arc::new(Schema::empty());
         let data = RecordBatch::try_new_with_options(schema, vec![], &options).unwrap();
         let one = Batch::without_origin(data);
-        let joined = join(vec![part(one.clone(), 0, 3), part(one, 0, 3)]).unwrap();
+        let joined = joined(vec![part(one.clone(), 0, 3), part(one, 0, 3)]).unwrap();
         assert_eq!(joined.rows(), 6);
     }
 
@@ -155,7 +163,8 @@ mod tests {
             let columns = names.map(|name| (name, column(i64::from(name == "b"))));
             Batch::without_origin(RecordBatch::try_from_iter(columns).unwrap())
         };
-        let joined = join(vec![part(two(["a", "b"]), 0, 1), part(two(["b", "a"]), 0, 1)]).unwrap();
+        let joined =
+            joined(vec![part(two(["a", "b"]), 0, 1), part(two(["b", "a"]), 0, 1)]).unwrap();
         assert_eq!(joined.data.column(1).as_ref(), &Int64Array::from(vec![1, 1]) as &dyn Array);
     }
 

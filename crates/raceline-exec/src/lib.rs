@@ -4,6 +4,7 @@
 //! This crate does not know *what* it runs: no `DataFusion`, no Python, no storage.
 
 mod account;
+mod column_memories;
 mod emit;
 mod error;
 mod execution;
@@ -33,7 +34,7 @@ pub use graph::{Graph, NodeId};
 pub use machine::{Machine, MachineOptions};
 pub use operator::{BatchBounds, BatchShape, Operator, PoolShape, Seat, WorkerShape};
 pub use region::{PortStream, Region};
-pub use snapshot::{Snapshot, StageSnapshot, StageState, WorkTimes};
+pub use snapshot::{MovedBytes, Snapshot, StageSnapshot, StageState, WorkTimes};
 pub use source::{Source, SplitReader};
 pub use spill::{
     BlockReader, Exchange, ExchangePartition, FolderRefusal, KeptRows, Refusal, SessionFolder,

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use arrow::array::Float64Array;
 use async_trait::async_trait;
-use raceline_types::{Batch, Failure, Resources};
+use raceline_types::{Batch, ColumnMemory, Failure, Resources};
 
 use crate::emit::Emit;
-use crate::snapshot::WorkTimes;
+use crate::snapshot::{MovedBytes, WorkTimes};
 use crate::worker_memory::{Relief, WorkerMemory};
 
 /// How an operator wants its input cut.
@@ -169,6 +169,13 @@ pub trait Operator: fmt::Debug + Send + Sync + 'static {
     /// once, so an operator that starts workers by itself keeps no more than that.
     fn limit_workers(&self, _workers_max: usize) {}
 
+    /// Where its input is best written, if it cares: whatever makes columns for it, or joins
+    /// batches for it, does so there. Input that lies elsewhere is as good, and slower. Asked for
+    /// once, before `open`; not more than `bytes_max` of it is to be in use, as far as that is known.
+    fn input_memory(&self, _bytes_max: u64) -> Option<Arc<dyn ColumnMemory>> {
+        None
+    }
+
     /// Gets ready.
     async fn open(&self) -> Result<(), Failure> {
         Ok(())
@@ -220,6 +227,11 @@ pub trait Operator: fmt::Debug + Send + Sync + 'static {
 
     /// Where the time of its foreign functions went so far; `None` where it has called none.
     fn times(&self) -> Option<WorkTimes> {
+        None
+    }
+
+    /// What its batches and their results took to reach other processes; `None` where none had to.
+    fn moved_bytes(&self) -> Option<MovedBytes> {
         None
     }
 }

@@ -73,6 +73,12 @@ pub trait Region: fmt::Debug + Send + Sync + 'static {
         false
     }
 
+    /// Whether it hands on batches of its input as they are, whole or in slices, so that they are
+    /// best written where its output is.
+    fn hands_on(&self) -> bool {
+        false
+    }
+
     /// Consumes `ports` (one stream an input, in plan order) and emits the output.
     async fn run(&self, ports: Vec<PortStream>, out: &mut dyn Emit) -> Result<(), Failure>;
 }

@@ -17,11 +17,12 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
-use raceline_types::{Batch, Failure, Split};
+use raceline_types::{Batch, ColumnMemory, Failure, Split};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::account::StageAccounts;
+use crate::column_memories::memories_of_outputs;
 use crate::error::ExecError;
 use crate::graph::{Body, Compiled, Node};
 use crate::machine::Machine;
@@ -42,6 +43,8 @@ pub(crate) struct Shell {
     target_batch_bytes: u64,
     /// What weighs the output of each stage, where its consumer wants that.
     scales: Vec<Option<Scale>>,
+    /// Where the output of each stage is best written.
+    memories: Vec<Arc<dyn ColumnMemory>>,
     began: Instant,
     cancels: Vec<CancellationToken>,
     /// Splits that each listing may still find.
@@ -121,6 +124,7 @@ impl Shell {
             machine,
             names: nodes.iter().map(Node::name).collect(),
             scales: Scale::of_outputs(&nodes),
+            memories: memories_of_outputs(&nodes, limits.queue_bytes),
             nodes: nodes.into_iter().map(Arc::new).collect(),
             root,
             target_batch_bytes: limits.target_batch_bytes,
@@ -161,6 +165,11 @@ impl Shell {
     /// What weighs the output of `stage`, where its consumer wants that.
     pub(crate) fn scale(&self, stage: usize) -> Option<&Scale> {
         self.scales[stage].as_ref()
+    }
+
+    /// Where the output of `stage` is best written.
+    pub(crate) fn memory(&self, stage: usize) -> &Arc<dyn ColumnMemory> {
+        &self.memories[stage]
     }
 
     pub(crate) fn is_cancelled(&self, stage: usize) -> bool {

@@ -45,6 +45,23 @@ impl std::ops::Add for WorkTimes {
     }
 }
 
+/// Bytes of batches that went to other processes and of those that came back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MovedBytes {
+    /// They were copied to memory that both see.
+    pub copied: u64,
+    /// They were there already.
+    pub passed: u64,
+}
+
+impl std::ops::Add for MovedBytes {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { copied: self.copied + other.copied, passed: self.passed + other.passed }
+    }
+}
+
 /// One stage at one moment. Counters only grow.
 #[derive(Clone, Debug)]
 pub struct StageSnapshot {
@@ -84,6 +101,9 @@ pub struct StageSnapshot {
     pub elapsed: Duration,
     /// Where the time of its foreign functions went; `None` where it called none.
     pub times: Option<WorkTimes>,
+    /// What its batches took to reach worker processes and to come back; `None` where there were
+    /// none.
+    pub moved: Option<MovedBytes>,
 }
 
 /// A whole execution at one moment.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures::FutureExt as _;
-use raceline_types::{Batch, Failure, InternalError, Split};
+use raceline_types::{Batch, ColumnMemory, Failure, HeapMemory, InternalError, Split};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -95,13 +95,15 @@ pub(crate) async fn run(
 async fn act(node: &Node, gate: Arc<Gate>, input: Input) -> Result<(), Failure> {
     let seat = if let Input::Unit(_, seat) = &input { *seat } else { None };
     let passed = vec![false; node.chain.len() + 1];
+    let memory = node.inputs.first().map(|&input| Arc::clone(gate.shell.memory(input)));
     let mut outlet = Outlet { gate, seat, passed, last: None };
     let mut out = Link { operators: &node.chain, outlet: &mut outlet };
     match (&node.body, input) {
         (Body::Source(source), Input::Split(split)) => source.read(&split, &mut out).await,
         (Body::Operator(operator), Input::Unit(parts, _)) => {
             if operator.input() != BatchShape::AsIs {
-                return out.emit(join(parts)?).await;
+                let memory = memory.unwrap_or_else(HeapMemory::shared);
+                return out.emit(join(parts, memory.as_ref())?).await;
             }
             for part in parts {
                 out.emit(rows_of(part)).await?;
@@ -209,6 +211,10 @@ struct Link<'a> {
 impl Emit for Link<'_> {
     fn accounts(&self) -> StageAccounts {
         self.outlet.gate.shell.accounts(self.outlet.gate.id.stage)
+    }
+
+    fn memory(&self) -> Arc<dyn ColumnMemory> {
+        Arc::clone(self.outlet.gate.shell.memory(self.outlet.gate.id.stage))
     }
 
     async fn emit(&mut self, batch: Batch) -> Result<(), Failure> {

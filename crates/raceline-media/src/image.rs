@@ -23,6 +23,26 @@ impl Mode {
     }
 }
 
+/// How large a picture is: height × width × channels bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Rows of pixels.
+    pub height: u32,
+    /// Pixels in a row.
+    pub width: u32,
+    /// Channels: 1 gray, 2 gray and alpha, 3 RGB, 4 RGBA.
+    pub channels: u8,
+}
+
+impl Shape {
+    /// Bytes of the pixels. Those of a shape that no memory holds are more than there are.
+    #[must_use]
+    pub fn bytes(self) -> usize {
+        let sides = (self.height as usize).saturating_mul(self.width as usize);
+        sides.saturating_mul(usize::from(self.channels))
+    }
+}
+
 /// Pixels of 8 bits a channel, as height × width × channels in C order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
@@ -47,24 +67,30 @@ impl Image {
             return self;
         }
         let count = self.pixels.len() / usize::from(self.channels);
-        let mut pixels = Vec::with_capacity(count * usize::from(mode.channels()));
-        for pixel in self.pixels.chunks_exact(usize::from(self.channels)) {
-            let (rgb, alpha) = match *pixel {
-                [red, green, blue] => ([red, green, blue], u8::MAX),
-                [red, green, blue, alpha] => ([red, green, blue], alpha),
-                [gray, alpha] => ([gray; 3], alpha),
-                _ => ([pixel[0]; 3], u8::MAX),
-            };
-            match mode {
-                Mode::Gray => pixels.push(luma(rgb)),
-                Mode::Rgb => pixels.extend(rgb),
-                Mode::Rgba => {
-                    pixels.extend(rgb);
-                    pixels.push(alpha);
-                }
+        let mut pixels = vec![0; count * usize::from(mode.channels())];
+        convert(&self.pixels, self.channels, mode, &mut pixels);
+        Self { channels: mode.channels(), pixels, ..self }
+    }
+}
+
+/// Writes `pixels` of so many `channels` to `place` with those of `mode`.
+pub(crate) fn convert(pixels: &[u8], channels: u8, mode: Mode, place: &mut [u8]) {
+    let places = place.chunks_exact_mut(usize::from(mode.channels()));
+    for (pixel, place) in pixels.chunks_exact(usize::from(channels)).zip(places) {
+        let (rgb, alpha) = match *pixel {
+            [red, green, blue] => ([red, green, blue], u8::MAX),
+            [red, green, blue, alpha] => ([red, green, blue], alpha),
+            [gray, alpha] => ([gray; 3], alpha),
+            _ => ([pixel[0]; 3], u8::MAX),
+        };
+        match mode {
+            Mode::Gray => place[0] = luma(rgb),
+            Mode::Rgb => place.copy_from_slice(&rgb),
+            Mode::Rgba => {
+                place[..3].copy_from_slice(&rgb);
+                place[3] = alpha;
             }
         }
-        Self { channels: mode.channels(), pixels, ..self }
     }
 }
 

@@ -7,14 +7,21 @@ use zune_jpeg::JpegDecoder;
 use zune_jpeg::errors::DecodeErrors;
 
 use crate::error::{ImageFormat, MediaError};
-use crate::image::Image;
+use crate::image::Shape;
 use crate::limits::Limits;
 
 /// The widest and highest picture that the format can describe.
 const SIDE_MAX: usize = 65_535;
 
-/// Decodes the picture; CMYK and YCCK become RGB.
-pub(crate) fn decode(bytes: &[u8], limits: Limits) -> Result<Image, MediaError> {
+/// A picture whose headers were read.
+pub(crate) struct Jpeg<'a> {
+    bytes: &'a [u8],
+    decoder: JpegDecoder<ZCursor<&'a [u8]>>,
+    shape: Shape,
+}
+
+/// Reads the headers. CMYK and YCCK become RGB.
+pub(crate) fn open(bytes: &[u8], limits: Limits) -> Result<Jpeg<'_>, MediaError> {
     let failed = |error| failure(error, bytes);
     let options = DecoderOptions::new_fast().set_max_width(SIDE_MAX).set_max_height(SIDE_MAX);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
@@ -32,13 +39,25 @@ pub(crate) fn decode(bytes: &[u8], limits: Limits) -> Result<Image, MediaError> 
         }
     };
     let (height, width) = (u32::from(info.height), u32::from(info.width));
-    let mut pixels = vec![0; limits.bytes_of(ImageFormat::Jpeg, (height, width, channels))?];
+    limits.bytes_of(ImageFormat::Jpeg, (height, width, channels))?;
     if !has_end(bytes) {
         return Err(MediaError::Truncated { format: ImageFormat::Jpeg, bytes: bytes.len() });
     }
     decoder.set_options(options.jpeg_set_out_colorspace(space));
-    decoder.decode_into(&mut pixels).map_err(failed)?;
-    Ok(Image { height, width, channels, pixels })
+    Ok(Jpeg { bytes, decoder, shape: Shape { height, width, channels } })
+}
+
+impl Jpeg<'_> {
+    pub(crate) fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// Decodes it to `place`, which has as many bytes as the shape says.
+    pub(crate) fn decode_into(mut self, place: &mut [u8]) -> Result<(), MediaError> {
+        // What damaged data leave out is black, and not what was there before.
+        place.fill(0);
+        self.decoder.decode_into(place).map_err(|error| failure(error, self.bytes))
+    }
 }
 
 /// Whether an end-of-image marker follows the first start of scan. The decoder would fill what

@@ -12,8 +12,8 @@ mod limits;
 mod png;
 mod resize;
 
-pub use decode::decode;
+pub use decode::{Decoder, decode};
 pub use error::{ImageFormat, MediaError};
-pub use image::{Image, Mode};
+pub use image::{Image, Mode, Shape};
 pub use limits::Limits;
 pub use resize::resize;

@@ -309,6 +309,8 @@ fn stage_profile<'py>(py: Python<'py>, stage: &StageSnapshot) -> PyResult<Bound<
     fields.set_item("transfer_s", seconds(|times| times.transfer))?;
     fields.set_item("conversion_s", seconds(|times| times.conversion))?;
     fields.set_item("function_s", seconds(|times| times.function))?;
+    fields.set_item("copied_bytes", stage.moved.map(|moved| moved.copied))?;
+    fields.set_item("passed_bytes", stage.moved.map(|moved| moved.passed))?;
     Ok(fields)
 }
 

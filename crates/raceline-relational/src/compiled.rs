@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
-use raceline_exec::{BatchShape, Emit, Operator, PoolShape, WorkTimes, WorkerMemory};
+use raceline_exec::{BatchShape, Emit, MovedBytes, Operator, PoolShape, WorkTimes, WorkerMemory};
 use raceline_plan::lambda::{Decline, Program};
 use raceline_plan::{BatchFormat, UdfBody, UdfKind, UdfSpec};
 use raceline_types::{Batch, Failure};
@@ -124,6 +124,10 @@ impl Operator for CompiledOperator {
 
     fn times(&self) -> Option<WorkTimes> {
         self.fallback.times()
+    }
+
+    fn moved_bytes(&self) -> Option<MovedBytes> {
+        self.fallback.moved_bytes()
     }
 }
 

@@ -5,6 +5,7 @@
 //! This crate knows Arrow and nothing else: no runtime, no I/O, no DataFusion, no Python.
 
 mod batch;
+mod column_memory;
 mod error;
 mod extension;
 mod id;
@@ -17,6 +18,7 @@ mod split;
 mod unite;
 
 pub use batch::{Batch, Span};
+pub use column_memory::{ColumnMemory, ColumnSpace, HeapMemory};
 pub use error::{Diagnostic, ErrorKind, Failure, InternalError, Place, nearest_names};
 pub use extension::{
     FLAGS_KEY, OBJECT_EXTENSION_NAME, PLAIN_VALUE_COLUMN, PLAIN_VALUE_KEY, TensorType,

@@ -13,7 +13,7 @@ use crate::process::{Channel, end_when_closed, exit_now};
 use crate::segment::RateGate;
 use crate::transfer::{ReceiveError, SendError, Transfer};
 use crate::user_error::UserError;
-use crate::wire::{self, Fault, FromWorker, PackedBatch, SegmentRef, ToWorker};
+use crate::wire::{self, Fault, FromWorker, PackedBatch, ToWorker};
 
 /// Outputs of one call that may be on their way before the engine asks for more. The engine
 /// asks when it takes in an output and has handed on the one before it, so this must be at
@@ -48,8 +48,8 @@ pub enum Answer {
 /// # Memory
 /// The input lies in the engine's memory, mapped read-only. The engine reuses it when the last
 /// array, buffer or slice of it is dropped, however long that takes and in whichever thread.
-/// `emit` copies its batch once into this process's shared memory, and waits while two outputs
-/// of the call are on their way.
+/// `emit` copies its batch once into this process's shared memory, but for large buffers that are
+/// the input's, and waits while two outputs of the call are on their way.
 ///
 /// # Cancellation
 /// When the engine gives up on a call, it kills the process. `emit` returns [`Stopped`] when
@@ -213,7 +213,7 @@ impl Session {
         let channel = Channel::new(socket.into());
         Self {
             channel,
-            transfer: Transfer::default(),
+            transfer: Transfer::of_worker(),
             upcoming: VecDeque::new(),
             waiting: VecDeque::new(),
             outputs: 0,
@@ -233,7 +233,7 @@ impl Session {
             }
             match self.receive_idle()? {
                 None | Some(ToWorker::Stop) => self.ended = true,
-                Some(ToWorker::Continue { released }) => self.go_on(released)?,
+                Some(ToWorker::Continue { returned }) => self.go_on(returned)?,
                 Some(ToWorker::Load { chain, is_rate_limited }) => {
                     if is_rate_limited {
                         runtime.limit(RateGate::open(self.channel.take_descriptor()?)?);
@@ -247,8 +247,8 @@ impl Session {
                     self.send(&answer)?;
                     self.spent = WorkTimes::default();
                 }
-                Some(ToWorker::Call { batch, released }) => {
-                    self.transfer.take_back(released)?;
+                Some(ToWorker::Call { batch, returned }) => {
+                    self.transfer.take_back(returned)?;
                     self.waiting.push_back(batch);
                 }
             }
@@ -292,13 +292,13 @@ impl Session {
     }
 
     /// The engine asks for more, of the earliest call of which it has not asked enough.
-    fn go_on(&mut self, released: Vec<SegmentRef>) -> io::Result<()> {
+    fn go_on(&mut self, returned: Vec<u64>) -> io::Result<()> {
         if self.asked_late > 0 {
             self.asked_late -= 1;
         } else {
             self.asked += 1;
         }
-        self.transfer.take_back(released)
+        self.transfer.take_back(returned)
     }
 
     fn call(&mut self, runtime: &mut dyn Runtime, input: RecordBatch) -> io::Result<FromWorker> {
@@ -329,7 +329,7 @@ impl Session {
             self.hear(message)?;
         }
         let start = Instant::now();
-        let (batch, file) = self.transfer.pack(output).map_err(|error| {
+        let (batch, attached) = self.transfer.pack(output).map_err(|error| {
             EmitFailure::Fault(Box::new(match error {
                 SendError::Arrow(error) => Fault::User(invalid_output(&error.to_string())),
                 SendError::Memory { bytes, source } => {
@@ -338,10 +338,9 @@ impl Session {
                 }
             }))
         })?;
-        let message = FromWorker::Output { batch, released: self.transfer.released() };
+        let message = FromWorker::Output { batch, returned: self.transfer.returned() };
         let frame = wire::encode(&message).map_err(EmitFailure::Io)?;
-        let file = file.as_ref().map(AsFd::as_fd);
-        self.channel.send(&frame, file.as_slice()).map_err(EmitFailure::Io)?;
+        self.channel.send(&frame, &attached.descriptors()).map_err(EmitFailure::Io)?;
         self.outputs += 1;
         self.spent.transfer += start.elapsed();
         Ok(())
@@ -350,9 +349,9 @@ impl Session {
     /// Takes in a message that came in the middle of a call.
     fn hear(&mut self, message: Option<ToWorker>) -> Result<(), EmitFailure> {
         match message {
-            Some(ToWorker::Continue { released }) => self.go_on(released).map_err(EmitFailure::Io),
-            Some(ToWorker::Call { batch, released }) => {
-                self.transfer.take_back(released).map_err(EmitFailure::Io)?;
+            Some(ToWorker::Continue { returned }) => self.go_on(returned).map_err(EmitFailure::Io),
+            Some(ToWorker::Call { batch, returned }) => {
+                self.transfer.take_back(returned).map_err(EmitFailure::Io)?;
                 self.waiting.push_back(batch);
                 Ok(())
             }
@@ -397,12 +396,12 @@ impl Session {
 
     fn failed(&mut self, fault: Fault) -> FromWorker {
         let spent = std::mem::take(&mut self.spent).into();
-        FromWorker::Failed { fault, released: self.transfer.released(), spent }
+        FromWorker::Failed { fault, returned: self.transfer.returned(), spent }
     }
 
     fn done(&mut self) -> FromWorker {
         let spent = std::mem::take(&mut self.spent).into();
-        FromWorker::Done { released: self.transfer.released(), spent }
+        FromWorker::Done { returned: self.transfer.returned(), spent }
     }
 
     /// The next message, while there is nothing to do before it comes.

@@ -1,11 +1,11 @@
-//! Where the time of one operator goes, added up by all that do some of its work.
+//! Where the time of one operator goes and what it moves, added up by all that do some of its work.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use raceline_exec::WorkTimes;
+use raceline_exec::{MovedBytes, WorkTimes};
 
-/// Times in nanoseconds; they only grow.
+/// Times in nanoseconds, and bytes; they only grow.
 #[derive(Debug, Default)]
 pub(crate) struct TimeLedger {
     entries: AtomicU64,
@@ -13,6 +13,9 @@ pub(crate) struct TimeLedger {
     transfer_ns: AtomicU64,
     conversion_ns: AtomicU64,
     function_ns: AtomicU64,
+    moved: AtomicU64,
+    copied_bytes: AtomicU64,
+    passed_bytes: AtomicU64,
 }
 
 impl TimeLedger {
@@ -34,6 +37,21 @@ impl TimeLedger {
     /// Adds what has passed since `start` in transferring a batch.
     pub(crate) fn transferred(&self, start: Instant) {
         self.add(WorkTimes { transfer: start.elapsed(), ..WorkTimes::default() });
+    }
+
+    /// Adds a batch that moved from one process to the other.
+    pub(crate) fn moved(&self, (copied, passed): (u64, u64)) {
+        self.moved.fetch_add(1, Ordering::Relaxed);
+        self.copied_bytes.fetch_add(copied, Ordering::Relaxed);
+        self.passed_bytes.fetch_add(passed, Ordering::Relaxed);
+    }
+
+    /// The bytes of all batches that moved so far; `None` where none did.
+    pub(crate) fn moved_bytes(&self) -> Option<MovedBytes> {
+        (self.moved.load(Ordering::Relaxed) > 0).then(|| MovedBytes {
+            copied: self.copied_bytes.load(Ordering::Relaxed),
+            passed: self.passed_bytes.load(Ordering::Relaxed),
+        })
     }
 
     /// What was added so far; `None` where nothing was.

@@ -10,9 +10,9 @@ use std::time::Duration;
 use arrow::array::Float64Array;
 use async_trait::async_trait;
 use raceline_exec::{
-    BatchShape, Emit, Operator, PoolShape, Relief, Seat, Then, WorkTimes, WorkerMemory,
+    BatchShape, Emit, MovedBytes, Operator, PoolShape, Relief, Seat, Then, WorkTimes, WorkerMemory,
 };
-use raceline_types::{Batch, Failure};
+use raceline_types::{Batch, ColumnMemory, Failure};
 
 use crate::crossing::Crossing;
 use crate::device::GpuLedger;
@@ -22,6 +22,7 @@ use crate::memory::mebibytes;
 use crate::place::Turn;
 use crate::pool::Pool;
 use crate::replay::{Answers, Discard, Replay};
+use crate::segment::SharedColumns;
 use crate::template::Template;
 use crate::worker::CallFailure;
 
@@ -92,6 +93,11 @@ pub type TemplateSource = Arc<dyn Fn() -> Result<Arc<Template>, Failure> + Send 
 /// row ends the run, or goes where `errored` says, as does each row that the function raises for.
 ///
 /// # Memory
+/// Columns that were written to [`Operator::input_memory`] are read by the workers where they are,
+/// whole or in slices, and those that a worker returns as it got them are the engine's own; all else
+/// is copied once on its way. What a worker views is not written to before it has let go of it or
+/// has ended.
+///
 /// A worker that the graph ends to have its memory back is no dead one: its batch is run again,
 /// in smaller pieces where the graph says so, as are all batches from then on.
 ///
@@ -323,6 +329,12 @@ impl Operator for ProcessOperator {
         self.pool.limit(workers_max);
     }
 
+    /// What is written there is read by the workers where it is.
+    fn input_memory(&self, bytes_max: u64) -> Option<Arc<dyn ColumnMemory>> {
+        let memory = Arc::clone(&self.pool.memory);
+        Some(Arc::new(SharedColumns { memory, bytes_max }))
+    }
+
     /// Has the template start, which takes longer than a worker, while the first input is read.
     async fn open(&self) -> Result<(), Failure> {
         (self.pool.template)().map(drop)
@@ -401,6 +413,10 @@ impl Operator for ProcessOperator {
 
     fn times(&self) -> Option<WorkTimes> {
         self.pool.ledger.times()
+    }
+
+    fn moved_bytes(&self) -> Option<MovedBytes> {
+        self.pool.ledger.moved_bytes()
     }
 }
 

@@ -15,7 +15,7 @@ use crate::ledger::TimeLedger;
 use crate::memory::Gauges;
 use crate::operator::{ProcessSpec, TemplateSource};
 use crate::place::Place;
-use crate::segment::RateGate;
+use crate::segment::{RateGate, SharedMemory};
 use crate::worker::{Post, Worker};
 
 /// The places of the workers.
@@ -31,6 +31,8 @@ pub(crate) struct Pool {
     pub(crate) ledger: Arc<TimeLedger>,
     /// The memory of the rate gate, from the first worker that needs it on.
     gate: Mutex<Option<Arc<OwnedFd>>>,
+    /// What batches for its workers are written to.
+    pub(crate) memory: Arc<SharedMemory>,
 }
 
 #[derive(Default)]
@@ -67,8 +69,8 @@ impl Pool {
     pub(crate) fn new(template: TemplateSource, spec: Arc<ProcessSpec>) -> Self {
         let workers_max = AtomicUsize::new(spec.pool.concurrency_max.unwrap_or(usize::MAX).max(1));
         let (places, census, ledger) = (Mutex::default(), Arc::default(), Arc::default());
-        let (gauges, gate) = (Gauges::default(), Mutex::default());
-        Self { spec, template, workers_max, places, gauges, census, ledger, gate }
+        let (gauges, gate, memory) = (Gauges::default(), Mutex::default(), SharedMemory::new());
+        Self { spec, template, workers_max, places, gauges, census, ledger, gate, memory }
     }
 
     /// Lowers the number of workers that may live at once to `workers_max`, and at least 1.
@@ -190,6 +192,7 @@ impl Pool {
                 gauges: &self.gauges,
                 gate: gate.clone(),
                 ledger: Arc::clone(&self.ledger),
+                memory: Arc::clone(&self.memory),
             };
             let failure = match Worker::start(&template, &self.spec, post).await {
                 Ok(worker) => return Ok(worker),

@@ -1,6 +1,6 @@
 //! The control protocol: every message between the engine, the template and a worker.
 //!
-//! Data never travels here: a batch is a segment of shared memory and the layout that finds its
+//! Data never travels here: a batch is regions of shared memory and the layout that finds its
 //! arrays inside. Messages are postcard, framed by the channel. Both ends are the same build of
 //! this crate, so there are no versions. Nothing outside of this module derives `Serialize`.
 
@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Exit;
-use crate::segment::Segment;
+use crate::segment::Loan;
 use crate::user_error::{Original, UserError};
 
 /// Engine to template.
@@ -89,13 +89,13 @@ pub(crate) enum ToWorker {
     Call {
         /// The batch.
         batch: PackedBatch,
-        /// Segments of the worker that the engine no longer views.
-        released: Vec<SegmentRef>,
+        /// Loans of the worker that the engine no longer views.
+        returned: Vec<u64>,
     },
     /// One more output may be sent.
     Continue {
-        /// Segments of the worker that the engine no longer views.
-        released: Vec<SegmentRef>,
+        /// Loans of the worker that the engine no longer views.
+        returned: Vec<u64>,
     },
     /// End.
     Stop,
@@ -110,8 +110,8 @@ pub(crate) enum FromWorker {
     Output {
         /// The batch.
         batch: PackedBatch,
-        /// Segments of the engine that the worker no longer views.
-        released: Vec<SegmentRef>,
+        /// Loans of the engine that the worker no longer views.
+        returned: Vec<u64>,
     },
     /// The function failed for a row of the call, whose position the error holds, and goes on.
     Errored {
@@ -121,8 +121,8 @@ pub(crate) enum FromWorker {
     },
     /// The call is done.
     Done {
-        /// Segments of the engine that the worker no longer views.
-        released: Vec<SegmentRef>,
+        /// Loans of the engine that the worker no longer views.
+        returned: Vec<u64>,
         /// Where the time went since the call before.
         spent: Spent,
     },
@@ -130,8 +130,8 @@ pub(crate) enum FromWorker {
     Failed {
         /// Why.
         fault: Fault,
-        /// Segments of the engine that the worker no longer views.
-        released: Vec<SegmentRef>,
+        /// Loans of the engine that the worker no longer views.
+        returned: Vec<u64>,
         /// Where the time went since the call before.
         spent: Spent,
     },
@@ -177,19 +177,51 @@ struct UserErrorForm {
     original: Option<Original>,
 }
 
-/// A batch in a segment.
+/// A batch in shared memory.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct PackedBatch {
     /// Where its bytes are.
-    pub(crate) segment: SegmentRef,
-    /// Size of the segment's file when it is new; its descriptor travels along.
-    pub(crate) new_file_bytes: Option<u64>,
+    pub(crate) regions: Vec<Region>,
+    /// Files of them that the reader does not have; their descriptors travel along, in order.
+    pub(crate) new_files: Vec<NewFile>,
     /// Files that its writer has given back.
     pub(crate) given_back: Vec<u32>,
     /// Its schema.
     pub(crate) schema: SchemaRef,
     /// Its arrays.
     pub(crate) layout: BatchLayout,
+    /// Bytes that were copied to have them there, and bytes that were there already.
+    pub(crate) moved_bytes: (u64, u64),
+}
+
+/// Memory that a batch lies in.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) enum Region {
+    /// A part of a file of the writer, on loan until the reader returns it.
+    Lent {
+        /// Number of the loan.
+        loan: u64,
+        /// Number of the file.
+        file: u32,
+        /// First byte in the file.
+        offset: u64,
+        /// Size in bytes.
+        bytes: u64,
+    },
+    /// What the reader itself has lent.
+    Yours {
+        /// Number of the loan.
+        loan: u64,
+    },
+}
+
+/// A shared file.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct NewFile {
+    /// Its writer's number for it; none is given twice.
+    pub(crate) number: u32,
+    /// Its size.
+    pub(crate) bytes: u64,
 }
 
 /// A schema, sent once and named by a slot from then on.
@@ -201,7 +233,7 @@ pub(crate) struct SchemaRef {
     pub(crate) ipc: Option<Vec<u8>>,
 }
 
-/// Where the arrays of a batch are inside of its segment.
+/// Where the arrays of a batch are inside of its regions.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct BatchLayout {
     /// Rows of the batch.
@@ -225,21 +257,15 @@ pub(crate) struct ArrayLayout {
     pub(crate) buffers: u32,
 }
 
-/// One buffer, in bytes from the start of the segment.
+/// One buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct BufferLayout {
-    /// First byte.
+    /// Position of its region; of an empty buffer any.
+    pub(crate) region: u32,
+    /// First byte in the region.
     pub(crate) offset: u64,
     /// Size without padding.
     pub(crate) bytes: u64,
-}
-
-/// The form of a segment in a message.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct SegmentRef {
-    file: u32,
-    offset: u64,
-    bytes: u64,
 }
 
 impl From<WorkTimes> for Spent {
@@ -256,15 +282,9 @@ impl From<Spent> for WorkTimes {
     }
 }
 
-impl From<Segment> for SegmentRef {
-    fn from(Segment { file, offset, bytes }: Segment) -> Self {
-        Self { file, offset, bytes }
-    }
-}
-
-impl From<SegmentRef> for Segment {
-    fn from(SegmentRef { file, offset, bytes }: SegmentRef) -> Self {
-        Self { file, offset, bytes }
+impl From<Loan> for Region {
+    fn from(Loan { number, file, offset, bytes }: Loan) -> Self {
+        Self::Lent { loan: number, file, offset, bytes }
     }
 }
 

@@ -19,10 +19,11 @@ use crate::operator::ProcessSpec;
 use crate::output::{LineSplitter, Printed};
 use crate::process::{AsyncReceiver, AsyncSender, async_channel};
 use crate::replay::Answers;
+use crate::segment::SharedMemory;
 use crate::template::{ForkOrder, Forked, Process, Template};
 use crate::transfer::{ReceiveError, SendError, Transfer};
 use crate::user_error::UserError;
-use crate::wire::{self, Fault, FromWorker, PackedBatch, SegmentRef, ToWorker};
+use crate::wire::{self, Fault, FromWorker, PackedBatch, ToWorker};
 
 /// How long a worker may take to end when it is asked to.
 const STOP_GRACE: Duration = Duration::from_millis(300);
@@ -69,6 +70,8 @@ pub(crate) struct Post<'a> {
     pub(crate) gate: Option<Arc<OwnedFd>>,
     /// Where its time goes.
     pub(crate) ledger: Arc<TimeLedger>,
+    /// What batches for the pool are written to.
+    pub(crate) memory: Arc<SharedMemory>,
 }
 
 /// A worker with an explicit amount of memory gets no more than so many times of it.
@@ -97,7 +100,7 @@ impl Worker {
         spec: &Arc<ProcessSpec>,
         post: Post<'_>,
     ) -> Result<Self, Failure> {
-        let Post { index, gpus, worker, gauges, gate, ledger } = post;
+        let Post { index, gpus, worker, gauges, gate, ledger, memory } = post;
         let env =
             gpus.into_iter().map(|gpus| ("CUDA_VISIBLE_DEVICES".to_owned(), gpus.to_string()));
         let (stage, data_bytes_max) = (Arc::clone(&spec.name), data_bytes_max(spec));
@@ -114,7 +117,7 @@ impl Worker {
         let printed = Printed::forward(output.into(), lines).map_err(connection)?;
         let spec = Arc::clone(spec);
         let inbox = AsyncMutex::new(Inbox { process, receiver, printed });
-        let (outbox, transfer) = (AsyncMutex::new(sender), Mutex::default());
+        let (outbox, transfer) = (AsyncMutex::new(sender), Mutex::new(Transfer::of_engine(memory)));
         let worker = Self { spec, pid, gauge, outbox, inbox, transfer, ledger };
         worker.load(gate.as_deref()).await?;
         Ok(worker)
@@ -151,7 +154,7 @@ impl Worker {
             None => &input.data,
         };
         let packed = self.transfer().pack(sent);
-        let (batch, file) = packed.map_err(|error| {
+        let (batch, attached) = packed.map_err(|error| {
             CallFailure::Raised(match error {
                 SendError::Arrow(error) => {
                     InternalError::caused_by("a batch for a worker is not valid", error).into()
@@ -159,10 +162,11 @@ impl Worker {
                 SendError::Memory { bytes, source } => self.no_memory(bytes, source),
             })
         })?;
-        let message = ToWorker::Call { batch, released: self.transfer().released() };
-        let file = file.as_ref().map(AsFd::as_fd);
+        self.ledger.moved(batch.moved_bytes);
+        let message = ToWorker::Call { batch, returned: self.transfer().returned() };
+        let descriptors = attached.descriptors();
         let sent = match wire::encode(&message) {
-            Ok(frame) => self.outbox.lock().await.send(&frame, file.as_slice()).await,
+            Ok(frame) => self.outbox.lock().await.send(&frame, &descriptors).await,
             Err(error) => Err(error),
         };
         self.ledger.transferred(start);
@@ -187,10 +191,11 @@ impl Worker {
         let mut left = self.spec.call_timeout;
         loop {
             match inbox.receive_within(&mut left).await {
-                Ok(FromWorker::Output { batch, released }) => {
-                    self.take_back(released).map_err(CallFailure::Broken)?;
+                Ok(FromWorker::Output { batch, returned }) => {
                     let start = Instant::now();
                     let output = self.unpack(&mut inbox, &batch).map_err(CallFailure::Broken)?;
+                    self.take_back(returned).map_err(CallFailure::Broken)?;
+                    self.ledger.moved(batch.moved_bytes);
                     self.ledger.transferred(start);
                     if !is_first {
                         self.ask_for_more().await.map_err(CallFailure::Broken)?;
@@ -211,15 +216,15 @@ impl Worker {
                     let row = self.errored(error, input).map_err(CallFailure::Broken)?;
                     out.errored(row).map_err(CallFailure::Broken)?;
                 }
-                Ok(FromWorker::Done { released, spent }) => {
+                Ok(FromWorker::Done { returned, spent }) => {
                     self.gauge.end();
                     self.ledger.add(spent.into());
-                    return self.take_back(released).map_err(CallFailure::Broken);
+                    return self.take_back(returned).map_err(CallFailure::Broken);
                 }
-                Ok(FromWorker::Failed { fault, released, spent }) => {
+                Ok(FromWorker::Failed { fault, returned, spent }) => {
                     self.gauge.end();
                     self.ledger.add(spent.into());
-                    self.take_back(released).map_err(CallFailure::Broken)?;
+                    self.take_back(returned).map_err(CallFailure::Broken)?;
                     return Err(CallFailure::Raised(self.fault(fault, input)));
                 }
                 Ok(FromWorker::Loaded) => return Err(CallFailure::Broken(self.out_of_turn())),
@@ -260,7 +265,7 @@ impl Worker {
     }
 
     async fn ask_for_more(&self) -> Result<(), Failure> {
-        let message = ToWorker::Continue { released: self.transfer().released() };
+        let message = ToWorker::Continue { returned: self.transfer().returned() };
         match self.send(&message).await {
             Ok(()) => Ok(()),
             Err(error) if is_gone(&error) => Ok(()),
@@ -268,8 +273,8 @@ impl Worker {
         }
     }
 
-    fn take_back(&self, released: Vec<SegmentRef>) -> Result<(), Failure> {
-        self.transfer().take_back(released).map_err(|error| self.broken(error))
+    fn take_back(&self, returned: Vec<u64>) -> Result<(), Failure> {
+        self.transfer().take_back(returned).map_err(|error| self.broken(error))
     }
 
     fn fault(&self, fault: Fault, input: &Batch) -> Failure {
@@ -332,6 +337,13 @@ impl Worker {
 
     fn transfer(&self) -> MutexGuard<'_, Transfer> {
         self.transfer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let loans = self.transfer().take_loans();
+        self.inbox.get_mut().process.keep_until_ended(loans);
     }
 }
 

@@ -132,6 +132,7 @@ pub(crate) mod sample {
             busy: Duration::from_millis(3_500),
             elapsed: Duration::from_secs(2),
             times: None,
+            moved: None,
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use raceline_exec::{Emit, Source, SplitReader, StageAccounts};
-use raceline_types::{Batch, ErrorKind, Failure, Split};
+use raceline_types::{Batch, ColumnMemory, ErrorKind, Failure, Split};
 use raceline_worker::{ErroredBatches, LineSink};
 
 /// What a run may lose and has lost.
@@ -153,6 +153,10 @@ struct Watched<'a> {
 impl Emit for Watched<'_> {
     fn accounts(&self) -> StageAccounts {
         self.out.accounts()
+    }
+
+    fn memory(&self) -> Arc<dyn ColumnMemory> {
+        self.out.memory()
     }
 
     async fn emit(&mut self, batch: Batch) -> Result<(), Failure> {

@@ -13,7 +13,7 @@ _HEADS = ("stage", "rows", "elapsed", "busy", "queue", "transfer", "conversion",
 
 @dataclass(frozen=True, slots=True)
 class StageProfile:
-    """Where the time of one stage went, in seconds.
+    """Where the time of one stage went, in seconds, and what it moved.
 
     All but ``elapsed_s`` is added up over what ran at the same time. Where Python functions are
     called, ``transfer_s``, ``conversion_s`` and ``function_s`` are about ``busy_s`` together; the
@@ -32,6 +32,11 @@ class StageProfile:
         conversion_s: Batches became what the functions take, and what they returned batches.
         function_s: The functions ran. The loop that calls a row function is counted here, and of
             an ``async def`` all the time in which its calls were waited for.
+        copied_bytes: So much of the batches, on their way to workers and back, was copied to memory
+            that both see. None where no batch went to a worker.
+        passed_bytes: So much of them was there already and was not copied: pixels of
+            ``read_images``, large columns of which a batch was put together, and what a function
+            returns as it got it.
     """
 
     name: str
@@ -43,6 +48,8 @@ class StageProfile:
     transfer_s: float | None
     conversion_s: float | None
     function_s: float | None
+    copied_bytes: int | None
+    passed_bytes: int | None
 
     def _row(self) -> list[str]:
         parts = (self.queue_s, self.transfer_s, self.conversion_s, self.function_s)

@@ -21,6 +21,7 @@ impl<T: Clone> Scheduler<T> {
             let end = counters.end.unwrap_or(now);
             StageSnapshot {
                 times: None,
+                moved: None,
                 name: std::sync::Arc::clone(name),
                 state: state(stage),
                 input_rows: counters.input_rows,

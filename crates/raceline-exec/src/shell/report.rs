@@ -48,6 +48,8 @@ impl Shell {
             stage.workers = node.chain.iter().map(|operator| operator.workers() as u64).sum();
             let times = node.chain.iter().filter_map(|operator| operator.times());
             stage.times = times.reduce(|sum, more| sum + more);
+            let moved = node.chain.iter().filter_map(|operator| operator.moved_bytes());
+            stage.moved = moved.reduce(|sum, more| sum + more);
             self.add_accounts(index, &mut stage.memory);
             stage.errored_rows = node.chain.iter().map(|operator| operator.errored_rows()).sum();
             if matches!(node.body, Body::Source(_)) {

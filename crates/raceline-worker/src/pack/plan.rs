@@ -1,5 +1,6 @@
 //! Lays out a batch and writes it.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use arrow::array::{Array, ArrayData, BufferSpec, ByteView, OffsetSizeTrait, RecordBatch, layout};
@@ -16,9 +17,17 @@ use Fill::{Bits, Bytes, Offsets32, Offsets64, Views};
 #[derive(Debug, Default)]
 pub(crate) struct PackPlan {
     layout: BatchLayout,
-    fills: Vec<Fill>,
+    /// What is written, and to which buffer of the layout.
+    fills: Vec<(usize, Fill)>,
+    /// Bytes of the segment.
     bytes: usize,
+    /// Bytes of buffers that are written, and of those that are not.
+    copied_bytes: u64,
+    passed_bytes: u64,
 }
+
+/// Stands for the region of a buffer that has no place yet.
+const NO_REGION: u32 = u32::MAX;
 
 /// What is written to one buffer (to two for views).
 #[derive(Debug)]
@@ -40,7 +49,7 @@ enum Fill {
 const INLINE_BYTES: usize = 12;
 
 impl PackPlan {
-    /// Lays out `batch`.
+    /// Lays out `batch` in a segment that is region 0.
     ///
     /// # Errors
     /// When an array refers to values that it does not have, which a valid batch cannot.
@@ -50,12 +59,38 @@ impl PackPlan {
         for column in batch.columns() {
             plan.add_array(&column.to_data())?;
         }
+        plan.place_rest(0);
         Ok(plan)
     }
 
-    /// Bytes that the batch takes.
+    /// Bytes that the batch takes in its segment.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Bytes of what is written to the segment, and of what is passed by naming where it lies.
+    pub(crate) fn moved_bytes(&self) -> (u64, u64) {
+        (self.copied_bytes, self.passed_bytes)
+    }
+
+    /// Buffers of at least `bytes_min` that would be written as they are, by number.
+    pub(crate) fn large(&self, bytes_min: usize) -> Vec<(usize, Buffer)> {
+        let fills = self.fills.iter().filter_map(|(at, fill)| match fill {
+            Bytes(bytes) if bytes.len() >= bytes_min => Some((*at, bytes.clone())),
+            _ => None,
+        });
+        fills.collect()
+    }
+
+    /// Names for each buffer of `parts`, by number, where its bytes lie already: a region, and the
+    /// first byte in it. The other buffers are laid out in a segment that is region `segment`.
+    pub(crate) fn pass(&mut self, parts: &BTreeMap<usize, (u32, u64)>, segment: u32) {
+        self.fills.retain(|(at, _)| !parts.contains_key(at));
+        for (at, buffer) in self.layout.buffers.iter_mut().enumerate() {
+            let place = parts.get(&at).copied();
+            (buffer.region, buffer.offset) = place.unwrap_or((NO_REGION, 0));
+        }
+        self.place_rest(segment);
     }
 
     /// Writes the batch to the start of `segment`.
@@ -63,14 +98,13 @@ impl PackPlan {
     /// # Panics
     /// When `segment` is shorter than [`PackPlan::bytes`].
     pub(crate) fn write(self, segment: &mut [u8]) -> BatchLayout {
-        let mut buffers = self.layout.buffers.iter();
-        let mut next = || {
-            let BufferLayout { offset, bytes } = buffers.next().expect("each fill has its buffer");
-            let offset = usize::try_from(*offset).expect("it was a usize");
-            offset..offset + usize::try_from(*bytes).expect("it was a usize")
+        let place = |at: usize| {
+            let BufferLayout { region: _, offset, bytes } = self.layout.buffers[at];
+            let offset = usize::try_from(offset).expect("it was a usize");
+            offset..offset + usize::try_from(bytes).expect("it was a usize")
         };
-        for fill in self.fills {
-            let range = next();
+        for (at, fill) in self.fills {
+            let range = place(at);
             match fill {
                 Bytes(source) => segment[range].copy_from_slice(&source),
                 Bits(bits) => segment[range].copy_from_slice(bits.sliced().as_slice()),
@@ -81,7 +115,7 @@ impl PackPlan {
                     write_offsets(offsets.typed_data(), &mut segment[range], i64::to_ne_bytes);
                 }
                 Views { views, data } => {
-                    let data_range = next();
+                    let data_range = place(at + 1);
                     let (head, tail) = segment.split_at_mut(data_range.start);
                     let tail = &mut tail[..data_range.len()];
                     write_views(&views, &data, &mut head[range], tail);
@@ -101,8 +135,8 @@ impl PackPlan {
         });
         if let Some(nulls) = nulls {
             let bits = nulls.inner().clone();
-            self.place(bits.len().div_ceil(8));
-            self.fills.push(Bits(bits));
+            let bytes = bits.len().div_ceil(8);
+            self.add_fill(bytes, Bits(bits));
         }
         self.add_values(data)
     }
@@ -231,9 +265,10 @@ impl PackPlan {
             }
             return Ok(());
         }
-        self.count_and_place(views.len());
-        self.count_and_place(referred_bytes);
-        self.fills.push(Views { views, data: sources.to_vec() });
+        let bytes = views.len();
+        self.add_buffer(bytes, Views { views, data: sources.to_vec() });
+        self.count_buffer();
+        self.add_layout(referred_bytes);
         Ok(())
     }
 
@@ -243,21 +278,39 @@ impl PackPlan {
 
     /// Adds a buffer that is counted as one of the array begun last.
     fn add_buffer(&mut self, bytes: usize, fill: Fill) {
-        self.count_and_place(bytes);
-        self.fills.push(fill);
+        self.count_buffer();
+        self.add_fill(bytes, fill);
     }
 
-    fn count_and_place(&mut self, bytes: usize) {
+    fn count_buffer(&mut self) {
         if let Some(array) = self.layout.arrays.last_mut() {
             array.buffers += 1;
         }
-        self.place(bytes);
     }
 
-    fn place(&mut self, bytes: usize) {
-        let offset = self.bytes.next_multiple_of(ALIGNMENT_BYTES);
-        self.layout.buffers.push(BufferLayout { offset: offset as u64, bytes: bytes as u64 });
-        self.bytes = offset + bytes;
+    fn add_fill(&mut self, bytes: usize, fill: Fill) {
+        self.fills.push((self.layout.buffers.len(), fill));
+        self.add_layout(bytes);
+    }
+
+    fn add_layout(&mut self, bytes: usize) {
+        let bytes = bytes as u64;
+        self.layout.buffers.push(BufferLayout { region: NO_REGION, offset: 0, bytes });
+    }
+
+    /// Lays the buffers that have no place out in a segment that is region `segment`.
+    fn place_rest(&mut self, segment: u32) {
+        (self.bytes, self.copied_bytes, self.passed_bytes) = (0, 0, 0);
+        for buffer in &mut self.layout.buffers {
+            if buffer.region != NO_REGION {
+                self.passed_bytes += buffer.bytes;
+                continue;
+            }
+            let offset = self.bytes.next_multiple_of(ALIGNMENT_BYTES);
+            (buffer.region, buffer.offset) = (segment, offset as u64);
+            self.bytes = offset + usize::try_from(buffer.bytes).expect("it was a usize");
+            self.copied_bytes += buffer.bytes;
+        }
     }
 }
 

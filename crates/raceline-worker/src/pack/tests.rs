@@ -260,7 +260,8 @@ fn limit(data_type: &DataType, width: usize, mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-fn batch() -> impl Strategy<Value = RecordBatch> {
+/// Any batch.
+pub(crate) fn batch() -> impl Strategy<Value = RecordBatch> {
     (prop::collection::vec(data_type(), 0..4), 0usize..40, any::<u64>()).prop_map(
         |(types, rows, seed)| {
             let mut dice = Dice(seed);
@@ -288,7 +289,7 @@ fn round_trip(batch: &RecordBatch) -> RecordBatch {
     let (mut writer, mut reader) = (SchemaWriter::default(), SchemaReader::default());
     let schema = reader.resolve(&writer.name(batch.schema_ref())).unwrap();
     let (layout, segment) = packed(batch);
-    unpack(&schema, &layout, &segment.into()).unwrap()
+    unpack(&schema, &layout, &[segment.into()]).unwrap()
 }
 
 proptest! {
@@ -322,7 +323,7 @@ proptest! {
         for (at, value, kind) in damages {
             damage(&mut layout, &mut segment, at, value, kind);
         }
-        if let Ok(read) = unpack(&batch.schema(), &layout, &segment.into()) {
+        if let Ok(read) = unpack(&batch.schema(), &layout, &[segment.into()]) {
             for column in read.columns() {
                 column.to_data().validate_full().unwrap();
             }
@@ -412,14 +413,14 @@ fn unpacked_arrays_share_the_segment() {
     );
     let (layout, segment) = packed(&batch);
     let segment: Buffer = segment.into();
-    let back = unpack(&batch.schema(), &layout, &segment).unwrap();
+    let back = unpack(&batch.schema(), &layout, std::slice::from_ref(&segment)).unwrap();
     assert_eq!(back.column(0).to_data().buffers()[0].as_ptr(), segment.as_ptr());
 }
 
 fn error_of(batch: &RecordBatch, change: impl FnOnce(&mut BatchLayout, &mut [u8])) -> ArrowError {
     let (mut layout, mut segment) = packed(batch);
     change(&mut layout, &mut segment);
-    unpack(&batch.schema(), &layout, &segment.into()).unwrap_err()
+    unpack(&batch.schema(), &layout, &[segment.into()]).unwrap_err()
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Rebuilds a batch over its segment.
+//! Rebuilds a batch over the memory that it lies in.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::slice;
@@ -13,7 +13,7 @@ use crate::wire::{ArrayLayout, BatchLayout, BufferLayout};
 /// Most values of an array. Far more than memory holds; it keeps sums of sizes in range.
 const VALUES_MAX: u64 = 1 << 48;
 
-/// The batch of `schema` that `layout` describes over `segment`. Its buffers share the segment.
+/// The batch of `schema` that `layout` describes over `regions`. Its buffers share them.
 ///
 /// Lengths, offsets, keys, views, UTF-8 and nulls in columns declared without are checked.
 ///
@@ -22,23 +22,23 @@ const VALUES_MAX: u64 = 1 << 48;
 pub(crate) fn unpack(
     schema: &SchemaRef,
     layout: &BatchLayout,
-    segment: &Buffer,
+    regions: &[Buffer],
 ) -> Result<RecordBatch, ArrowError> {
     // Arrow asserts a few things that it does not validate; a peer must not be able to end this
     // process by them.
-    catch_unwind(AssertUnwindSafe(|| Reader::new(layout, segment).batch(schema, layout.rows)))
+    catch_unwind(AssertUnwindSafe(|| Reader::new(layout, regions).batch(schema, layout.rows)))
         .unwrap_or_else(|_| Err(malformed("the arrays break an assertion of Arrow")))
 }
 
 struct Reader<'a> {
     arrays: slice::Iter<'a, ArrayLayout>,
     buffers: slice::Iter<'a, BufferLayout>,
-    segment: &'a Buffer,
+    regions: &'a [Buffer],
 }
 
 impl<'a> Reader<'a> {
-    fn new(layout: &'a BatchLayout, segment: &'a Buffer) -> Self {
-        Self { arrays: layout.arrays.iter(), buffers: layout.buffers.iter(), segment }
+    fn new(layout: &'a BatchLayout, regions: &'a [Buffer]) -> Self {
+        Self { arrays: layout.arrays.iter(), buffers: layout.buffers.iter(), regions }
     }
 
     fn batch(mut self, schema: &SchemaRef, rows: u64) -> Result<RecordBatch, ArrowError> {
@@ -79,18 +79,25 @@ impl<'a> Reader<'a> {
         for child in child_types(data_type) {
             builder = builder.add_child_data(self.array(child)?);
         }
+        // What was passed as it lay may begin anywhere; a segment's buffers are aligned.
+        builder = builder.align_buffers(true);
         // This validates the array fully; its children were validated when they were built.
         builder.build()
     }
 
     fn buffer(&mut self) -> Result<Buffer, ArrowError> {
-        let BufferLayout { offset, bytes } =
+        let BufferLayout { region, offset, bytes } =
             self.buffers.next().ok_or_else(|| malformed("the layout has too few buffers"))?;
+        if *bytes == 0 {
+            return Ok(Buffer::default());
+        }
+        let region = self.regions.get(*region as usize);
+        let region = region.ok_or_else(|| malformed("a buffer lies in no region"))?;
         let end = offset.checked_add(*bytes).and_then(|end| usize::try_from(end).ok());
         let outside = || malformed("a buffer lies outside of its segment");
-        let end = end.filter(|end| *end <= self.segment.len()).ok_or_else(outside)?;
+        let end = end.filter(|end| *end <= region.len()).ok_or_else(outside)?;
         let start = usize::try_from(*offset).map_err(|_| outside())?;
-        Ok(self.segment.slice_with_length(start, end - start))
+        Ok(region.slice_with_length(start, end - start))
     }
 }
 

@@ -7,7 +7,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
 /// Most descriptors of one message.
-const DESCRIPTORS_MAX: usize = 4;
+pub(crate) const DESCRIPTORS_MAX: usize = 16;
 
 /// Room for a control message, aligned as its header must be.
 #[repr(C, align(16))]
@@ -26,19 +26,19 @@ const RECEIVE_FLAGS: libc::c_int = 0;
 
 /// Bytes of the descriptors of a message.
 fn payload_bytes(descriptors: usize) -> libc::c_uint {
-    libc::c_uint::try_from(descriptors * size_of::<RawFd>()).expect("there are at most 4")
+    libc::c_uint::try_from(descriptors * size_of::<RawFd>()).expect("there are few")
 }
 
 /// Sends the start of `parts`, with `descriptors` on its first byte. Returns the bytes sent.
 ///
 /// # Panics
-/// With more than 4 descriptors.
+/// With more than [`DESCRIPTORS_MAX`] descriptors.
 pub(super) fn send_with_rights(
     socket: BorrowedFd<'_>,
     parts: [&[u8]; 2],
     descriptors: &[BorrowedFd<'_>],
 ) -> io::Result<usize> {
-    assert!(descriptors.len() <= DESCRIPTORS_MAX, "a message takes at most 4 descriptors");
+    assert!(descriptors.len() <= DESCRIPTORS_MAX, "a message takes few descriptors");
     let mut vectors = parts
         .map(|part| libc::iovec { iov_base: part.as_ptr().cast_mut().cast(), iov_len: part.len() });
     let mut control = Control([0; 128]);
@@ -52,7 +52,7 @@ pub(super) fn send_with_rights(
         // SAFETY: these compute sizes only.
         let (space, length) = unsafe { (libc::CMSG_SPACE(bytes), libc::CMSG_LEN(bytes)) };
         message.msg_controllen = space as _;
-        // SAFETY: the control buffer is aligned and larger than the space of 4 descriptors, so
+        // SAFETY: the control buffer is aligned and larger than the space of 16 descriptors, so
         // the header and the descriptors behind it lie inside of it.
         unsafe {
             let header = libc::CMSG_FIRSTHDR(&raw const message);

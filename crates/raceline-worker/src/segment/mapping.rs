@@ -16,8 +16,8 @@ pub(super) struct Mapping {
     writable: bool,
 }
 
-// SAFETY: the mapping is plain memory that is valid until drop; it is written only through
-// `&mut Mapping` and through atomics.
+// SAFETY: the mapping is plain memory that is valid until drop; it is written only through atomics
+// and by whoever has a range of it to himself.
 unsafe impl Send for Mapping {}
 // SAFETY: as above; shared access only reads, or is atomic.
 unsafe impl Sync for Mapping {}
@@ -84,6 +84,11 @@ impl Mapping {
         self.bytes.get()
     }
 
+    /// Where it begins.
+    pub(super) fn start(&self) -> *const u8 {
+        self.address.as_ptr()
+    }
+
     /// Address of byte `offset`, when `[offset, offset + bytes)` lies inside.
     pub(super) fn address_of(&self, offset: usize, bytes: usize) -> Option<NonNull<u8>> {
         let end = offset.checked_add(bytes)?;
@@ -103,18 +108,6 @@ impl Mapping {
         // file reads as zeros), and aligned, as the mapping begins at a page. A mapping of
         // `open_shared` is changed by this function's atomics alone, in every process.
         unsafe { AtomicU64::from_ptr(address.as_ptr().cast()) }
-    }
-
-    /// The bytes `[offset, offset + bytes)` for writing.
-    ///
-    /// # Panics
-    /// When the range leaves the mapping or the mapping is read-only.
-    pub(super) fn slice_mut(&mut self, offset: usize, bytes: usize) -> &mut [u8] {
-        assert!(self.writable, "the mapping is writable");
-        let address = self.address_of(offset, bytes).expect("the range is inside of the mapping");
-        // SAFETY: the range is mapped for writing, initialised (a new file reads as zeros), and
-        // borrowed from `self` alone; the peer reads it only after it was told to.
-        unsafe { std::slice::from_raw_parts_mut(address.as_ptr(), bytes) }
     }
 }
 

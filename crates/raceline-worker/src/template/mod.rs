@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use arrow::buffer::Buffer;
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
@@ -85,6 +86,8 @@ struct State {
     requests: u32,
     pending: BTreeMap<u32, oneshot::Sender<Result<Process, WorkerError>>>,
     exits: BTreeMap<u32, watch::Sender<Option<Exit>>>,
+    /// Memory that workers may read for as long as they live, by process id.
+    kept: BTreeMap<u32, Vec<Buffer>>,
     /// How the template ended, and the last of what it printed.
     ended: Option<(Exit, String)>,
 }
@@ -278,6 +281,14 @@ impl Process {
     /// Its process id.
     pub(crate) fn pid(&self) -> u32 {
         self.killer.pid
+    }
+
+    /// Keeps `buffers`, which it may be reading, until it has ended.
+    pub(crate) fn keep_until_ended(&self, buffers: Vec<Buffer>) {
+        let mut state = self.killer.shared.state();
+        if state.exits.contains_key(&self.pid()) && !buffers.is_empty() {
+            state.kept.entry(self.pid()).or_default().extend(buffers);
+        }
     }
 
     /// What kills it while others wait for it.

@@ -68,7 +68,9 @@ impl Monitor {
         state.ended = Some((exit, tail.clone()));
         let pending = std::mem::take(&mut state.pending);
         let exits = std::mem::take(&mut state.exits);
+        let kept = std::mem::take(&mut state.kept);
         drop(state);
+        drop(kept);
         for answer in pending.into_values() {
             let error = WorkerError::TemplateEnded { exit, output: tail.clone() };
             // A caller that no longer waits needs no answer.
@@ -129,9 +131,12 @@ impl Monitor {
                     (None, Some(signal)) => Exit::Signal(signal),
                     (None, None) => Exit::Unknown,
                 };
-                if let Some(exited) = state.exits.remove(&pid) {
+                let (exited, kept) = (state.exits.remove(&pid), state.kept.remove(&pid));
+                drop(state);
+                if let Some(exited) = exited {
                     exited.send_replace(Some(exit));
                 }
+                drop(kept);
             }
         }
     }

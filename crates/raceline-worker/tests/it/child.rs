@@ -160,6 +160,7 @@ impl Functions {
     /// What the tests of memory need.
     fn about_memory(&self, input: RecordBatch, caller: &mut dyn Caller) -> RecordBatch {
         match self.name.as_str() {
+            "quarter" => input.slice(input.num_rows() / 4 * 3, input.num_rows() / 4),
             "hang_if_many" => {
                 if input.num_rows() > self.argument.parse().unwrap() {
                     let _stopped = caller.emit(Answer::Rows(input.slice(0, 1)));

@@ -7,10 +7,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use arrow::array::{AsArray, Int64Array, RecordBatch};
+use arrow::buffer::ScalarBuffer;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use async_trait::async_trait;
 use raceline_exec::{BatchShape, Emit, Operator, PoolShape, Seat};
-use raceline_types::{Batch, Failure, Span, SplitId};
+use raceline_types::{Batch, ColumnMemory, Failure, Span, SplitId};
 use raceline_worker::{GpuLedger, Launcher, ProcessOperator, ProcessSpec, Template};
 
 /// A template and what it and its workers printed.
@@ -74,6 +75,24 @@ pub(crate) fn batch(ids: std::ops::Range<i64>) -> Batch {
     };
     let column = Arc::new(Int64Array::from_iter_values(ids));
     Batch::new(RecordBatch::try_new(schema, vec![column]).unwrap(), vec![span])
+}
+
+/// The same, written to `memory`.
+pub(crate) fn batch_in(memory: &dyn ColumnMemory, ids: std::ops::Range<i64>) -> Batch {
+    let Batch { data, origin } = batch(ids);
+    let heap = data.column(0).to_data();
+    let mut space = memory.space(heap.buffers()[0].len());
+    space.bytes_mut()[..heap.buffers()[0].len()].copy_from_slice(&heap.buffers()[0]);
+    let values = ScalarBuffer::<i64>::from(space.into_buffer(heap.buffers()[0].len()));
+    let column = Arc::new(Int64Array::new(values, None));
+    Batch::new(RecordBatch::try_new(data.schema(), vec![column]).unwrap(), origin)
+}
+
+/// The parent of process `pid`.
+pub(crate) fn parent_of(pid: i64) -> u32 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap();
+    parent.trim().parse().unwrap()
 }
 
 pub(crate) fn values(batch: &RecordBatch) -> Vec<i64> {

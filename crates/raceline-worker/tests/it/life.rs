@@ -6,17 +6,13 @@ use std::time::{Duration, Instant};
 use raceline_exec::Operator;
 use tokio::time::timeout;
 
-use crate::harness::{Session, batch, children, eventually, is_alive, run, spec, worker_pid};
+use crate::harness::{
+    Session, batch, children, eventually, is_alive, parent_of, run, spec, worker_pid,
+};
 
 /// The workers of a session, found as children of a child of this process.
 fn workers_of(template: u32) -> Vec<u32> {
     children(template)
-}
-
-fn template_pid(worker: i64) -> u32 {
-    let status = std::fs::read_to_string(format!("/proc/{worker}/status")).unwrap();
-    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap();
-    parent.trim().parse().unwrap()
 }
 
 #[tokio::test]
@@ -24,7 +20,7 @@ async fn close_ends_workers_and_reaps_them() {
     let session = Session::start();
     let operator = session.operator(spec("pid"));
     let worker = worker_pid(&operator).await;
-    let template = template_pid(worker);
+    let template = parent_of(worker);
     assert_eq!(workers_of(template).len(), 1);
     operator.close().await;
     assert!(!is_alive(worker), "close waits until the worker is reaped");
@@ -37,7 +33,7 @@ async fn close_ends_workers_and_reaps_them() {
 async fn a_dropped_run_kills_its_busy_worker() {
     let session = Session::start();
     let (pid, busy) = (session.operator(spec("pid")), session.operator(spec("sleep")));
-    let template = template_pid(worker_pid(&pid).await);
+    let template = parent_of(worker_pid(&pid).await);
     let cut = timeout(Duration::from_millis(300), run(&busy, batch(0..5))).await;
     assert!(cut.is_err());
     eventually("only the other operator's worker is left", || workers_of(template).len() == 1);
@@ -61,7 +57,7 @@ async fn a_dropped_operator_leaves_no_worker() {
 async fn shutdown_ends_busy_workers() {
     let session = Session::start();
     let (pid, busy) = (session.operator(spec("pid")), session.operator(spec("sleep")));
-    let template = template_pid(worker_pid(&pid).await);
+    let template = parent_of(worker_pid(&pid).await);
     let mut out = crate::harness::Kept::default();
     let running = busy.run(batch(0..5), &mut out);
     let ending = async {
@@ -98,7 +94,7 @@ async fn a_second_session_finds_no_trace_of_the_first() {
         let session = Session::start();
         let operator = session.operator(spec("pid"));
         let worker = worker_pid(&operator).await;
-        let template = template_pid(worker);
+        let template = parent_of(worker);
         drop(operator);
         drop(session);
         eventually("both are gone", || !is_alive(worker) && !is_alive(template));
@@ -139,7 +135,7 @@ fn workers_end_with_an_engine_that_was_killed() {
     let line = lines.find_map(|line| line.unwrap().strip_prefix("WORKER ").map(str::to_owned));
     let line = line.unwrap();
     let (worker, started) = line.split_once(' ').unwrap();
-    let template = template_pid(worker.parse().unwrap());
+    let template = parent_of(worker.parse().unwrap());
     eventually("a third worker is busy", || workers_of(template).len() == 3);
     let workers = workers_of(template);
     engine.kill().unwrap();

@@ -1,14 +1,18 @@
 //! Batches reach the function and come back.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use raceline_exec::{Operator, PoolShape};
+use raceline_exec::{MovedBytes, Operator, PoolShape};
 use raceline_types::{NANOS_PER_UNIT, Resources};
 use raceline_worker::{GpuLedger, ProcessSpec};
 use tokio::time::timeout;
 
-use crate::harness::{Session, batch, eventually, run, run_on, spec, values, worker_pid};
+use crate::harness::{
+    Session, batch, batch_in, children, eventually, is_alive, parent_of, run, run_on, spec, values,
+    worker_pid,
+};
 
 #[tokio::test]
 async fn a_batch_comes_back_with_its_origin() {
@@ -54,6 +58,83 @@ async fn what_either_side_keeps_never_changes() {
     }
     keeper.close().await;
     echo.close().await;
+}
+
+#[tokio::test]
+async fn what_was_written_to_the_memory_of_the_input_is_not_copied() {
+    let session = Session::start();
+    let operator = session.operator(spec("echo"));
+    let memory = operator.input_memory(1 << 30).unwrap();
+    let (mut kept, mut bytes) = (Vec::new(), 0);
+    for round in 0..20 {
+        let whole = batch_in(memory.as_ref(), round * 10_000..(round + 1) * 10_000);
+        let slice = whole.slice(100, 5_000);
+        for input in [slice, whole] {
+            let output = run(&operator, input.clone()).await.unwrap();
+            bytes += 2 * input.bytes() as u64;
+            let expected: Vec<i64> = values(&input.data);
+            kept.push((output, expected));
+        }
+    }
+    for (output, expected) in &kept {
+        assert_eq!(&values(&output[0].data), expected);
+    }
+    assert_eq!(operator.moved_bytes(), Some(MovedBytes { copied: 0, passed: bytes }));
+    operator.close().await;
+}
+
+#[tokio::test]
+async fn what_a_worker_keeps_of_such_memory_never_changes() {
+    let session = Session::start();
+    let operator = session.operator(spec("keep"));
+    let memory = operator.input_memory(1 << 30).unwrap();
+    let mut sum = 0;
+    for round in 0..50 {
+        let input = batch_in(memory.as_ref(), round * 10_000..(round + 1) * 10_000);
+        let added: i64 = values(&input.data).iter().sum();
+        // The engine's own batch is gone when the next one is written.
+        assert_eq!(values(&run(&operator, input).await.unwrap()[0].data), [sum]);
+        sum += added;
+    }
+    let moved = operator.moved_bytes().unwrap();
+    assert_eq!(moved, MovedBytes { copied: 50 * 8, passed: 50 * 80_000 });
+    operator.close().await;
+}
+
+#[tokio::test]
+async fn memory_is_used_again_when_the_worker_lets_go_of_it() {
+    let session = Session::start();
+    let operator = session.operator(spec("quarter"));
+    let memory = operator.input_memory(1 << 30).unwrap();
+    let mut places = BTreeSet::new();
+    for round in 0..20 {
+        let input = batch_in(memory.as_ref(), round * 10_000..(round + 1) * 10_000);
+        places.insert(input.data.column(0).to_data().buffers()[0].as_ptr().addr());
+        let output = run(&operator, input).await.unwrap();
+        assert_eq!(values(&output[0].data)[0], round * 10_000 + 7_500);
+    }
+    assert!(places.len() <= 3, "{places:?}");
+    operator.close().await;
+}
+
+#[tokio::test]
+async fn memory_that_a_dropped_worker_may_read_is_kept_until_it_has_ended() {
+    let session = Session::start();
+    let pids = session.operator(spec("pid"));
+    let template = parent_of(worker_pid(&pids).await);
+    let others = children(template);
+    let operator = session.operator(spec("sleep"));
+    let memory = operator.input_memory(1 << 30).unwrap();
+    let input = batch_in(memory.as_ref(), 0..10_000);
+    let place = input.data.column(0).to_data().buffers()[0].as_ptr();
+    let cut = timeout(Duration::from_millis(500), run(&operator, input)).await;
+    assert!(cut.is_err());
+    let is_free = || memory.space(80_000).bytes_mut().as_ptr() == place;
+    let worker = children(template).into_iter().find(|pid| !others.contains(pid));
+    assert!(worker.is_none_or(|worker| !is_free() || !is_alive(worker)));
+    eventually("the memory is free again", is_free);
+    pids.close().await;
+    operator.close().await;
 }
 
 #[tokio::test]

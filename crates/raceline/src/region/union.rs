@@ -17,6 +17,10 @@ impl Region for UnionRegion {
         "Union".into()
     }
 
+    fn hands_on(&self) -> bool {
+        true
+    }
+
     async fn run(&self, ports: Vec<PortStream>, out: &mut dyn Emit) -> Result<(), Failure> {
         for mut port in ports {
             while let Some(batch) = port.next().await {
