@@ -26,6 +26,10 @@ impl Region for SkipRegion {
         format!("Skip({})", self.rows).into()
     }
 
+    fn hands_on(&self) -> bool {
+        true
+    }
+
     async fn run(&self, ports: Vec<PortStream>, out: &mut dyn Emit) -> Result<(), Failure> {
         let mut left = self.rows;
         let mut input = futures::stream::iter(ports).flatten();

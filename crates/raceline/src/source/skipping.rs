@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use raceline_exec::{Emit, Source, SplitReader, StageAccounts};
-use raceline_types::{Batch, Failure, InternalError, Split, SplitId};
+use raceline_types::{Batch, ColumnMemory, Failure, InternalError, Split, SplitId};
 
 /// Splits whose rows are counted at once.
 const COUNTED_AT_ONCE: usize = 16;
@@ -173,6 +173,10 @@ impl Emit for Rest<'_> {
 
     fn accounts(&self) -> StageAccounts {
         self.out.accounts()
+    }
+
+    fn memory(&self) -> Arc<dyn ColumnMemory> {
+        self.out.memory()
     }
 }
 
