@@ -40,6 +40,9 @@ _OWN_FILES = (
     _tensors.__file__,
     str(Path(__file__).with_name("_async.py")),
     str(Path(__file__).with_name("_async_call.py")),
+    str(Path(__file__).with_name("_groups.py")),
+    str(Path(__file__).with_name("data") / "aggregation.py"),
+    str(Path(__file__).with_name("data") / "user_aggregation.py"),
 )
 
 # Characters of a message or traceback that an error shows.
@@ -86,6 +89,11 @@ class Chain:
             function.function = _pace.paced(function, pace)
             if function.kind == "map_batches":
                 self._parts.append(BatchFunction(function, watch))
+                continue
+            if function.kind == "map_groups":
+                from raceline._groups import GroupFunction
+
+                self._parts.append(GroupFunction(function, watch))
                 continue
             last = self._parts[-1] if self._parts else None
             if not isinstance(last, _rows.RowFunctions) or not last.takes(function):
@@ -180,11 +188,15 @@ class BatchFunction:
             returned = self._called.function(argument)
         finally:
             self._stopwatch.ns += perf_counter_ns() - start
-        if inspect.isgenerator(returned):
+        if self.is_stream(returned):
             for piece in self._stopwatch.over(returned):
                 yield from self.batches(piece, "yielded")
         else:
             yield from self.batches(returned, "returned")
+
+    def is_stream(self, returned: Any) -> bool:
+        """Whether what the function returned makes batches one after the other."""
+        return inspect.isgenerator(returned)
 
     def argument(self, batch: WorkerBatch) -> Any:
         """A batch in the form that the function asked for."""

@@ -122,6 +122,9 @@ def column_of(series: Any) -> Any:
     """
     import pandas as pd
 
+    if isinstance(series.dtype, pd.ArrowDtype):
+        # It holds one: that takes no conversion, which would take longer than small groups do.
+        return getattr(series, "array", series).__arrow_array__()
     if series.dtype != object:
         try:
             import pyarrow as pa

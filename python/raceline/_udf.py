@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 if TYPE_CHECKING:
     from raceline._calls import RateLimit, Retry
 
-Kind: TypeAlias = Literal["map", "flat_map", "filter", "map_batches", "key"]
+Kind: TypeAlias = Literal["map", "flat_map", "filter", "map_batches", "key", "map_groups"]
 Function: TypeAlias = Callable[..., Any]
 
 # CPython's flag of types that are not made by a `class` statement.
@@ -39,6 +39,7 @@ class Call(NamedTuple):
         retry: How often a call that raises is made again.
         rate_limit: How fast calls are made.
         reads: The columns that the user says it reads; it gets no others.
+        group_keys: The key columns of the groups that it is called for.
     """
 
     fn_args: Sequence[Any] = ()
@@ -56,6 +57,7 @@ class Call(NamedTuple):
     retry: Retry | None = None
     rate_limit: RateLimit | None = None
     reads: frozenset[str] | None = None
+    group_keys: tuple[str, ...] = ()
 
 
 class Given(NamedTuple):

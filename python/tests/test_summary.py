@@ -11,6 +11,7 @@ import pytest
 import raceline
 from raceline import errors
 from raceline.data import DatasetSummary
+from raceline.data.aggregate import ApproximateQuantile, Sum
 
 
 def stats_of(summary, column):
@@ -118,3 +119,15 @@ def test_many_columns():
     summary = raceline.from_arrow(table).summary()
     assert stats_of(summary, "c7")["mean"] == 3.5
     assert stats_of(summary, "c0")["zero_pct"] == 100.0
+
+
+def test_other_aggregations_of_a_type():
+    table = pa.table({"i": [1, 2, None], "x": [0.5, 1.5, 2.5]})
+    given = {pa.int64(): lambda column: [Sum(column), ApproximateQuantile(column, [0.0, 1.0])]}
+    summary = raceline.from_arrow(table).summary(override_dtype_agg_mapping=given)
+    assert stats_of(summary, "i") == {
+        "approx_quantile[0]": 1.0,
+        "approx_quantile[1]": 2.0,
+        "sum": 3,
+    }
+    assert stats_of(summary, "x")["mean"] == 1.5

@@ -6,6 +6,7 @@
 
 mod aggregate;
 mod download;
+mod exchange;
 pub mod expression;
 mod join;
 pub mod lambda;
@@ -18,6 +19,7 @@ mod write;
 
 pub use aggregate::{Aggregate, AggregateKind};
 pub use download::DownloadSpec;
+pub use exchange::{ExchangeForm, KeyedExchange};
 pub use join::{JoinKind, JoinSpec};
 pub use node::{Cut, Node, Projection, ShuffleScope, SortKey, Source};
 pub use query::Query;

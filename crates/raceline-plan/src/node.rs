@@ -11,6 +11,7 @@ use datafusion_expr::Expr;
 
 use crate::aggregate::Aggregate;
 use crate::download::DownloadSpec;
+use crate::exchange::KeyedExchange;
 use crate::join::JoinSpec;
 use crate::query::Query;
 use crate::row_values::RowValues;
@@ -206,6 +207,13 @@ pub enum Node {
         /// How.
         cut: Cut,
     },
+    /// Brings rows with equal keys together, in any order.
+    Exchange {
+        /// Input.
+        input: Arc<Self>,
+        /// By which columns, and what becomes of the rows.
+        spec: Arc<KeyedExchange>,
+    },
     /// A new or replaced column of values that rows have by their places. A replaced column keeps
     /// its position, a new one goes last.
     RowColumn {
@@ -255,6 +263,7 @@ impl Node {
             | Self::Sort { input, .. }
             | Self::Aggregate { input, .. }
             | Self::Repartition { input, .. }
+            | Self::Exchange { input, .. }
             | Self::RowColumn { input, .. }
             | Self::Download { input, .. }
             | Self::Shuffle { input, .. }
@@ -303,6 +312,7 @@ impl Node {
             Self::Zip { inputs } => format!("Zip({} inputs)", inputs.len()),
             Self::Relational { query, .. } => query.to_string(),
             Self::Repartition { cut, .. } => cut.to_string(),
+            Self::Exchange { spec, .. } => spec.to_string(),
             Self::Download { spec, .. } => spec.to_string(),
             Self::RowColumn { name, values, .. } => format!("RowColumn({name} = {values})"),
             Self::Shuffle { seed, scope, .. } => match scope {

@@ -25,6 +25,9 @@ pub enum UdfKind {
     MapBatches,
     /// One row in, the value of a new key column out.
     Key,
+    /// One group of rows in, one or more batches out. Of an input of
+    /// [`crate::ExchangeForm::Groups`].
+    MapGroups,
 }
 
 impl UdfKind {
@@ -33,7 +36,7 @@ impl UdfKind {
     pub fn keeps_schema(self) -> bool {
         match self {
             Self::Filter => true,
-            Self::Map | Self::FlatMap | Self::MapBatches | Self::Key => false,
+            Self::Map | Self::FlatMap | Self::MapBatches | Self::Key | Self::MapGroups => false,
         }
     }
 }

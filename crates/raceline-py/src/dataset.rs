@@ -7,10 +7,11 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use raceline::{
-    Aggregate, AggregateKind, Cut, DownloadSpec, JoinKind, JoinSpec, Projection, RowValues,
+    Cut, DownloadSpec, ExchangeForm, JoinKind, JoinSpec, KeyedExchange, Projection, RowValues,
     RunOrder, RunTimeouts, SortKey, StageSnapshot, WorkTimes, written_files,
 };
 
+use crate::aggregate::{AggregateTuple, read_aggregate};
 use crate::expr::Expr;
 use crate::gil::{detached, next_batch, wait};
 use crate::options::{read_udf, read_write};
@@ -42,9 +43,6 @@ impl Dataset {
         Ok(self.inner.tolerating(most.extract()?).timed(timeouts))
     }
 }
-
-/// Aggregation as the face hands it over: kind, column, ignore nulls, ddof, output name.
-type AggregateTuple = (String, Option<String>, bool, u32, String);
 
 #[pymethods]
 impl Dataset {
@@ -184,6 +182,17 @@ impl Dataset {
         Self::new(self.inner.repartition(cut))
     }
 
+    fn repartition_by(&self, keys: Vec<String>, parts: usize, sorted: bool) -> Self {
+        let form = ExchangeForm::Parts { parts, sorted };
+        Self::new(self.inner.exchange(KeyedExchange { keys, form }))
+    }
+
+    /// The groups of rows with equal keys, each as one row.
+    fn groups(&self, keys: Vec<String>) -> Self {
+        let form = ExchangeForm::Groups;
+        Self::new(self.inner.exchange(KeyedExchange { keys, form }))
+    }
+
     fn random_shuffle(&self, seed: u64) -> Self {
         Self::new(self.inner.random_shuffle(seed))
     }
@@ -196,7 +205,7 @@ impl Dataset {
         Self::new(self.inner.randomize_batch_order(seed))
     }
 
-    fn aggregate(&self, keys: Vec<String>, aggs: Vec<AggregateTuple>) -> PyResult<Self> {
+    fn aggregate(&self, keys: Vec<String>, aggs: Vec<AggregateTuple<'_>>) -> PyResult<Self> {
         let aggregates = aggs.into_iter().map(read_aggregate).collect::<PyResult<_>>()?;
         Ok(Self::new(self.inner.aggregate(keys, aggregates)))
     }
@@ -312,18 +321,4 @@ fn stage_profile<'py>(py: Python<'py>, stage: &StageSnapshot) -> PyResult<Bound<
     fields.set_item("copied_bytes", stage.moved.map(|moved| moved.copied))?;
     fields.set_item("passed_bytes", stage.moved.map(|moved| moved.passed))?;
     Ok(fields)
-}
-
-fn read_aggregate(parts: AggregateTuple) -> PyResult<Aggregate> {
-    let (kind, column, ignore_nulls, ddof, name) = parts;
-    let kind = match kind.as_str() {
-        "count" => AggregateKind::Count,
-        "sum" => AggregateKind::Sum,
-        "min" => AggregateKind::Min,
-        "max" => AggregateKind::Max,
-        "mean" => AggregateKind::Mean,
-        "std" => AggregateKind::Std { ddof },
-        other => return Err(PyValueError::new_err(format!("unknown aggregation `{other}`"))),
-    };
-    Ok(Aggregate { kind, column, ignore_nulls, name })
 }

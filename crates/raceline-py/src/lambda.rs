@@ -85,6 +85,7 @@ pub(crate) fn evaluate_lambda<'py>(
         "key" => UdfKind::Key,
         "flat_map" => UdfKind::FlatMap,
         "map_batches" => UdfKind::MapBatches,
+        "map_groups" => UdfKind::MapGroups,
         unknown => return Err(unknown_name("kind", unknown)),
     };
     let program = program_from_py(program)?.map_err(PyValueError::new_err)?;

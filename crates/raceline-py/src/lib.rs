@@ -3,6 +3,7 @@
 //! Everything public to Python users is in the package `raceline`; this module is its
 //! `raceline._native`. Nothing here plans or schedules.
 
+mod aggregate;
 mod batch;
 mod caller;
 mod capsule;
@@ -30,7 +31,7 @@ mod native {
     #[pymodule_export]
     use super::child::{
         RateGate, RowCollector, WorkerBatch, WorkerRequest, WorkerTemplate, is_plain_value,
-        value_to_batches,
+        join_batches, value_to_batches,
     };
     #[pymodule_export]
     use super::dataset::Dataset;

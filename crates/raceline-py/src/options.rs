@@ -25,7 +25,7 @@ const CSV_INFER_ROWS: usize = 1000;
 const JSON_INFER_ROWS: usize = usize::MAX;
 
 /// A required entry of an options dict.
-fn required<'py, T>(options: &Bound<'py, PyDict>, name: &str) -> PyResult<T>
+pub(crate) fn required<'py, T>(options: &Bound<'py, PyDict>, name: &str) -> PyResult<T>
 where
     T: for<'a> FromPyObject<'a, 'py>,
 {
@@ -109,6 +109,7 @@ pub(crate) fn read_udf(options: &Bound<'_, PyDict>) -> PyResult<UdfSpec> {
         "flat_map" => UdfKind::FlatMap,
         "filter" => UdfKind::Filter,
         "map_batches" => UdfKind::MapBatches,
+        "map_groups" => UdfKind::MapGroups,
         "key" => UdfKind::Key,
         other => return Err(unknown("kind", other)),
     };

@@ -131,6 +131,18 @@ pub enum RelationalError {
         /// Most bytes of a row.
         bytes_max: usize,
     },
+    /// A group that no function can be given.
+    #[error("group {key} has {rows} rows of {bytes} bytes together, at most {bytes_max} bytes fit")]
+    LargeGroup {
+        /// Its keys, `` `user` = 3 ``.
+        key: String,
+        /// Its rows.
+        rows: u64,
+        /// About their bytes.
+        bytes: usize,
+        /// Most bytes of a group.
+        bytes_max: usize,
+    },
     /// Memory ran out.
     #[error("out of memory for sorting, joining and aggregating")]
     OutOfMemory {
@@ -172,6 +184,7 @@ impl Diagnostic for RelationalError {
         match self {
             Self::ColumnNotFound { .. } => ErrorKind::ColumnNotFound,
             Self::LargeRow { .. }
+            | Self::LargeGroup { .. }
             | Self::OutOfMemory { .. }
             | Self::JoinTooLarge
             | Self::Spill { .. } => ErrorKind::Resource,
@@ -215,6 +228,10 @@ impl Diagnostic for RelationalError {
                     tenths / 10,
                     tenths % 10
                 ));
+            }
+            Self::LargeGroup { .. } => {
+                "give the session more memory, select fewer columns, group by more of them, or \
+                 aggregate: aggregations hold no groups"
             }
             Self::DuplicateColumn { .. } => "give each output column a name of its own",
             Self::NotBoolean { .. } => "compare the value with something",

@@ -10,6 +10,7 @@ mod cost;
 mod cut;
 mod engine;
 mod error;
+mod exchange;
 mod filter;
 #[cfg(test)]
 mod fixture;
@@ -33,6 +34,7 @@ pub use compiled::{CompiledOperator, Evaluation, evaluate_program};
 pub use cost::RowCost;
 pub use engine::{Engine, EngineOptions};
 pub use error::{FileError, RelationalError};
+pub use exchange::ExchangeRegion;
 pub use filter::FilterOperator;
 pub use join::JoinRegion;
 pub use project::ProjectOperator;

@@ -73,17 +73,20 @@ impl OpenPort {
         self
     }
 
+    /// A port of `batches` of `schema`, whose rows weigh about `row_bytes`.
+    pub(crate) fn of(schema: SchemaRef, row_bytes: usize, batches: Batches) -> Self {
+        Self { schema, row_bytes, pending: Vec::new(), held: None, rest: batches }
+    }
+
     /// A port without rows.
     pub(crate) fn empty(schema: SchemaRef) -> Self {
-        let rest = stream::empty().boxed();
-        Self { schema, row_bytes: 0, pending: Vec::new(), held: None, rest }
+        Self::of(schema, 0, stream::empty().boxed())
     }
 
     /// The same, in pieces of about `size`.
     pub(crate) fn cut(self, size: PieceSize) -> Self {
         let (schema, row_bytes) = (Arc::clone(&self.schema), self.row_bytes);
-        let rest = cut(self.batches(), size);
-        Self { schema, row_bytes, pending: Vec::new(), held: None, rest }
+        Self::of(schema, row_bytes, cut(self.batches(), size))
     }
 
     /// All batches, in order, each with the schema of the port.

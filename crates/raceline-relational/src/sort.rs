@@ -16,6 +16,7 @@ use crate::engine::Engine;
 use crate::error::{RelationalError, check_comparable, failure};
 use crate::missing::canonical_key;
 use crate::port::OpenPort;
+use crate::stream::Batches;
 
 /// Sorts its input by keys, most significant first; not stable.
 ///
@@ -48,7 +49,19 @@ impl SortRegion {
         }
     }
 
-    /// The sorted port. Columns are renamed to their positions, so that any name will do.
+    /// The rows of `port`, sorted; what it takes counts in `accounts`.
+    pub(crate) async fn sorted(
+        &self,
+        port: OpenPort,
+        accounts: &StageAccounts,
+    ) -> Result<Batches, Failure> {
+        let schema = Arc::clone(&port.schema);
+        let plan = self.plan(port, accounts)?;
+        let sorted = Box::pin(plan.execute_stream()).await.map_err(failure)?;
+        Ok(sorted.map(move |batch| restore(&batch.map_err(failure)?, &schema)).boxed())
+    }
+
+    /// The plan that sorts a port. Columns are renamed to their positions, so that any name will do.
     fn plan(&self, port: OpenPort, accounts: &StageAccounts) -> Result<DataFrame, Failure> {
         let context = self.engine.for_stage(accounts)?.context(port.row_bytes);
         let schema = Arc::clone(&port.schema);
@@ -116,13 +129,11 @@ impl Region for SortRegion {
         let accounts = out.accounts();
         let port = port.counted(&accounts.held);
         let schema = Arc::clone(&port.schema);
-        let plan = self.plan(port, &accounts)?;
-        let mut sorted = Box::pin(plan.execute_stream()).await.map_err(failure)?;
+        let mut sorted = self.sorted(port, &accounts).await?;
         // The schema goes on even when no row does.
-        out.emit(Batch::without_origin(RecordBatch::new_empty(Arc::clone(&schema)))).await?;
+        out.emit(Batch::without_origin(RecordBatch::new_empty(schema))).await?;
         while let Some(batch) = sorted.next().await {
-            let batch = restore(&batch.map_err(failure)?, &schema)?;
-            out.emit(Batch::without_origin(batch)).await?;
+            out.emit(Batch::without_origin(batch?)).await?;
         }
         Ok(())
     }

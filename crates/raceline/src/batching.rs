@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::datatypes::SchemaRef;
 use raceline_exec::{BatchBounds, BatchShape};
-use raceline_plan::{UdfBody, UdfSpec};
+use raceline_plan::{UdfBody, UdfKind, UdfSpec};
 use raceline_relational::RowCost;
 use raceline_types::Failure;
 
@@ -32,6 +32,8 @@ impl Batching {
                 bytes_max: limits.bytes_max,
                 cost_max: limits.cost.as_ref().map(|limit| limit.most),
             }),
+            // A group may be the work of a minute, or of a microsecond.
+            _ if udf.kind == UdfKind::MapGroups => BatchShape::Fastest(1),
             _ if limits.fastest => BatchShape::Fastest(FIRST_ROWS),
             Some(rows) => BatchShape::Rows(rows),
             None => BatchShape::AsIs,

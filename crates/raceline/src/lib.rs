@@ -50,10 +50,10 @@ pub use raceline_exec::{
 };
 pub use raceline_plan::{
     Aggregate, AggregateKind, BatchFormat, BatchLimits, CostLimit, CsvReadOptions, Cut,
-    DownloadSpec, FileFormat, FileScan, FileShuffle, FileSplit, ImageReadOptions, JoinKind,
-    JoinSpec, JsonReadOptions, Node, OnError, PartitionStyle, Passed, Projection, Query, RowValues,
-    SaveMode, ScanRequest, SortKey, TextReadOptions, UdfBody, UdfColumns, UdfKind, UdfSpec,
-    UdfWorkers, WriteFormat, WriteSpec,
+    DownloadSpec, ExchangeForm, FileFormat, FileScan, FileShuffle, FileSplit, ImageReadOptions,
+    JoinKind, JoinSpec, JsonReadOptions, KeyedExchange, Node, OnError, PartitionStyle, Passed,
+    Projection, Query, RowValues, SaveMode, ScanRequest, SortKey, TextReadOptions, UdfBody,
+    UdfColumns, UdfKind, UdfSpec, UdfWorkers, WriteFormat, WriteSpec,
 };
 pub use raceline_relational::SqlError;
 pub use raceline_types::{

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from raceline.errors import PlanError
 
-__all__ = ["column_names", "path_text", "several", "storage_texts", "whole_number"]
+__all__ = [
+    "column_names",
+    "distinct_names",
+    "path_text",
+    "several",
+    "storage_texts",
+    "whole_number",
+]
 
 # The engine counts rows in 64 bits with sign.
 _MOST = 2**63 - 1
@@ -56,6 +64,19 @@ def column_names(names: str | Sequence[str], name: str = "columns") -> list[str]
         PlanError: Something is no string.
     """
     return several(name, names, "a column's name")
+
+
+def distinct_names(names: str | Sequence[str], name: str = "columns") -> list[str]:
+    """Names of columns, each of which may come once.
+
+    Raises:
+        PlanError: Something is no string, or comes twice.
+    """
+    several = column_names(names, name)
+    twice = [one for one, times in Counter(several).items() if times > 1]
+    if twice:
+        raise PlanError(f"column `{twice[0]}` is named twice")
+    return several
 
 
 def path_text(path: Any) -> str:

@@ -69,6 +69,11 @@ class Calls:
                 f"`{name}` is an `async def`, which `groupby` does not take",
                 hint="make the keys a column by `map`, and group by that",
             )
+        if kind == "map_groups":
+            raise PlanError(
+                f"`{name}` is an `async def`, which `map_groups` does not take",
+                hint="run its calls inside a plain function: `asyncio.run(...)`",
+            )
         if self.max_concurrency is not None and workers.calls is not None:
             raise PlanError(
                 "pass either `max_concurrency` or `max_concurrent_calls_per_actor`, not both"

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 
-from raceline.data._arguments import column_names
+from raceline.data._arguments import distinct_names, whole_number
 from raceline.data.asof import AsofJoins
 from raceline.data.column_transforms import ColumnTransforms
 from raceline.data.display import Display
@@ -75,13 +75,18 @@ class Dataset(
     __slots__ = ("_found_schema",)
 
     def groupby(
-        self, key: str | Sequence[str] | Callable[[Any], Any] | None, *, debug: bool = False
+        self,
+        key: str | Sequence[str] | Callable[[Any], Any] | None,
+        num_partitions: int | None = None,
+        *,
+        debug: bool = False,
     ) -> GroupedData:
         """Groups the rows by equal keys.
 
         Args:
             key: A column, a list of columns, or a function that gets a row and returns its key,
                 which becomes a column ``key``. None is one group of all rows.
+            num_partitions: Without effect: how many parts there are depends on the memory.
             debug: Whether the function runs in the calling thread, as of ``map``.
 
         Raises:
@@ -94,10 +99,12 @@ class Dataset(
             >>> raceline.range(10).groupby(lambda row: row["id"] % 2).count().sort("key").take_all()
             [{'key': 0, 'count()': 5}, {'key': 1, 'count()': 5}]
         """
+        if num_partitions is not None:
+            whole_number("num_partitions", num_partitions, 1)
         if key is None:
             return GroupedData(self, [])
         if not callable(key):
-            return GroupedData(self, column_names(key, "key"))
+            return GroupedData(self, distinct_names(key, "key"))
         if _GROUP_KEY in (self.columns(fetch_if_missing=False) or ()):
             raise PlanError(
                 f"`groupby` of a function makes a column `{_GROUP_KEY}`, which exists already",

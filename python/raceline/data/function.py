@@ -204,6 +204,7 @@ class UserFunction:
     calls: Calls = field(default_factory=Calls)
     debug: bool = False
     reads: Sequence[str] | None = None
+    group_keys: Sequence[str] = ()
 
     def native_options(self, translation: Translation) -> dict[str, Any]:
         """The function as the engine takes it, with what :meth:`translated` gave.
@@ -239,7 +240,7 @@ class UserFunction:
             "max_concurrency": at_once,
             "is_rate_limited": self.calls.rate_limit is not None,
             # Workers for rows do without NumPy and are there sooner, unless the program has it.
-            "preloads": ["numpy"] if self.kind == "map_batches" or "numpy" in sys.modules else [],
+            "preloads": ["numpy"] if self._is_of_batches or "numpy" in sys.modules else [],
             "max_retries": self.faults.max_retries,
             "timeout_s": self.batching.timeout() if at_once is None else None,
             "on_error": self.faults.on_error,
@@ -254,6 +255,10 @@ class UserFunction:
         return {**options, "payload": self._payload(call)}
 
     @property
+    def _is_of_batches(self) -> bool:
+        return self.kind in ("map_batches", "map_groups")
+
+    @property
     def is_debugged(self) -> bool:
         """Whether it runs in the thread that waits for the run: an ``async def`` never does."""
         is_asked = self.debug or os.environ.get(_DEBUG_VARIABLE, "0") not in ("", "0")
@@ -266,7 +271,8 @@ class UserFunction:
         limit = self.calls.rate_limit
         if limit is not None and limit.tokens is not None:
             return {}  # Tokens are counted in the row or batch that the function gets.
-        if translation.row_is_value or self.is_debugged or is_async(self.fn):
+        is_opaque = self.is_debugged or is_async(self.fn) or self.kind == "map_groups"
+        if translation.row_is_value or is_opaque:
             return {}
         from raceline._liveness import live_columns
 
@@ -351,6 +357,8 @@ class UserFunction:
 
         if is_callable_class(self.fn):
             return Translation(None, "it is a class, whose objects keep state", False)
+        if self.kind == "map_groups":
+            return Translation(None, "it is called for groups", False)
         translation = translate(self.fn, *self.arguments.of_calls())
         if (why := self.calls.decline(is_async=is_async(self.fn))) is not None:
             return Translation(None, why, translation.row_is_value)
@@ -374,6 +382,7 @@ class UserFunction:
             retry=self.calls.retry,
             rate_limit=self.calls.rate_limit,
             reads=None if self.reads is None else frozenset(self.reads),
+            group_keys=tuple(self.group_keys),
         )
 
     def _payload(self, call: Call) -> bytes:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from raceline.data.aggregate import (
     AggregateFn,
@@ -13,9 +13,16 @@ from raceline.data.aggregate import (
     Min,
     Std,
     Sum,
-    native_aggregates,
 )
+from raceline.data.compute import Concurrency
+from raceline.data.expressions import Expr
+from raceline.data.expressions.udf import UDFExpr
+from raceline.data.formats import BatchFormat
+from raceline.data.function import Arguments, Batching, Compute, Demand, Faults, UserFunction
+from raceline.data.ray_arguments import FUNCTION_ARGUMENTS, STAGE_ARGUMENTS, accepts
 from raceline.data.reduction import aggregates_of
+from raceline.data.user_aggregation import aggregate_groups, named
+from raceline.errors import PlanError
 
 if TYPE_CHECKING:
     from raceline.data.dataset import Dataset
@@ -26,9 +33,9 @@ __all__ = ["GroupedData"]
 class GroupedData:
     """A dataset grouped by key columns; made by ``Dataset.groupby``.
 
-    Every method is lazy and returns a dataset of one row a group: the key columns, then one
-    column for each aggregation. The groups come in any order. None and NaN keys form one group.
-    ``on`` is a column, a list of columns, or None for all columns but the keys.
+    Every method is lazy. The groups come in any order. None and NaN keys form one group.
+    Aggregations make a dataset of one row a group: the key columns, then one column for each
+    aggregation. ``on`` is a column, a list of columns, or None for all columns but the keys.
     """
 
     def __init__(self, dataset: Dataset, keys: list[str]) -> None:
@@ -44,8 +51,8 @@ class GroupedData:
         """Several aggregations of each group.
 
         Args:
-            *aggs: Aggregations of ``raceline.data.aggregate``; a name that comes again gets
-                ``_2``, ``_3``.
+            *aggs: Aggregations of ``raceline.data.aggregate``, or your own, for which the rows of
+                a group are held together; a name that comes again gets ``_2``, ``_3``.
 
         Raises:
             PlanError: No aggregation is given.
@@ -57,8 +64,7 @@ class GroupedData:
             >>> groups.aggregate(Count(), Sum("id")).sort("key").take_all()
             [{'key': 0, 'count()': 3, 'sum(id)': 3}, {'key': 1, 'count()': 2, 'sum(id)': 7}]
         """
-        native = self._dataset._native.aggregate(self._keys, native_aggregates(aggs))
-        return self._dataset._derive(native)
+        return aggregate_groups(self._dataset, self._keys, named(aggs))
 
     def count(self) -> Dataset:
         """Number of rows of each group, in column ``count()``.
@@ -145,6 +151,110 @@ class GroupedData:
         """
         return self._each(on, lambda column: Std(column, ddof, ignore_nulls))
 
+    @accepts(FUNCTION_ARGUMENTS)
+    def map_groups(
+        self,
+        fn: Callable[..., Any],
+        *,
+        zero_copy_batch: bool | None = None,
+        compute: Compute = None,
+        batch_format: BatchFormat = "default",
+        fn_args: Sequence[Any] | None = None,
+        fn_kwargs: Mapping[str, Any] | None = None,
+        fn_constructor_args: Sequence[Any] | None = None,
+        fn_constructor_kwargs: Mapping[str, Any] | None = None,
+        num_cpus: float | None = None,
+        num_gpus: float | None = None,
+        memory: int | None = None,
+        concurrency: Concurrency | None = None,
+        resources: Mapping[str, float] | None = None,
+        max_retries: int = 3,
+        debug: bool = False,
+    ) -> Dataset:
+        """Calls a function for each group, with all of its rows.
+
+        The rows of a group have the order of the input, and the key columns are among theirs. A
+        group must fit into about a tenth of the session's memory; many small ones travel to a
+        worker together. Rows that do not fit into memory are grouped on disk.
+
+        Args:
+            fn: Gets the rows of a group as a batch; returns a batch, as of
+                ``Dataset.map_batches``, or any iterator of batches. The rows of the result are
+                those that it returns: key columns are not added.
+            zero_copy_batch: See ``Dataset.map_batches``.
+            compute: See ``Dataset.map``, as for all that follow but ``batch_format``.
+            batch_format: See ``Dataset.map_batches``.
+            fn_args: See ``Dataset.map``.
+            fn_kwargs: See ``Dataset.map``.
+            fn_constructor_args: See ``Dataset.map``.
+            fn_constructor_kwargs: See ``Dataset.map``.
+            num_cpus: See ``Dataset.map``.
+            num_gpus: See ``Dataset.map``.
+            memory: See ``Dataset.map``.
+            concurrency: See ``Dataset.map``.
+            resources: See ``Dataset.map``.
+            max_retries: See ``Dataset.map``.
+            debug: See ``Dataset.map``.
+
+        Raises:
+            PlanError: The function cannot run, or the arguments do not fit it.
+
+        When the dataset is run, a function that raises ends the run by an error whose traceback
+        names the group, and a group that is too large ends it by a ``ResourceError`` with its key.
+
+        Example:
+            >>> import raceline
+            >>> pairs = [("x", 1), ("y", 5), ("x", 3)]
+            >>> rows = raceline.from_items([{"a": a, "b": b} for a, b in pairs])
+            >>> def centred(group):
+            ...     return {"a": group["a"], "b": group["b"] - group["b"].mean()}
+            >>> rows.groupby("a").map_groups(centred).sort(["a", "b"]).take_all()
+            [{'a': 'x', 'b': -1.0}, {'a': 'x', 'b': 1.0}, {'a': 'y', 'b': 0.0}]
+        """
+        function = UserFunction(
+            "map_groups",
+            fn,
+            Arguments(fn_args, fn_kwargs, fn_constructor_args, fn_constructor_kwargs),
+            Demand(compute, concurrency, num_cpus, num_gpus, memory, resources),
+            Batching(None, batch_format, zero_copy_batch),
+            Faults(max_retries),
+            debug=debug,
+            group_keys=self._keys,
+        )
+        return self._dataset._derive(self._dataset._native.groups(self._keys))._apply(function)
+
+    @accepts(STAGE_ARGUMENTS)
+    def with_column(self, column_name: str, expr: Expr) -> Dataset:
+        """Adds a column, or replaces one, whose value is an expression of the group's rows.
+
+        All rows of all groups are in the result. An expression of a row's own columns has the same
+        value as without groups.
+
+        Args:
+            column_name: Its name.
+            expr: Its value, of the columns as they are before.
+
+        Raises:
+            PlanError: ``expr`` is no expression, or it calls a function: use ``map_groups``.
+
+        Example:
+            >>> import raceline
+            >>> from raceline.data.expressions import col
+            >>> raceline.range(2).groupby("id").with_column("next", col("id") + 1).take_all()
+            [{'id': 0, 'next': 1}, {'id': 1, 'next': 2}]
+        """
+        if isinstance(expr, Expr) and _calls_functions(expr):
+            raise PlanError(
+                "`with_column` of groups takes no expression that calls a function of yours",
+                hint="use `map_groups`, whose function gets the rows of a group",
+            )
+        return self._dataset.with_column(column_name, expr)
+
     def _each(self, on: str | Sequence[str] | None, make: Callable[[str], AggregateFn]) -> Dataset:
         """One aggregation for each column."""
         return self.aggregate(*aggregates_of(self._dataset, on, make, self._keys))
+
+
+def _calls_functions(expr: Expr) -> bool:
+    """Whether a part of an expression is a user's function, which would see rows of many groups."""
+    return isinstance(expr, UDFExpr) or any(_calls_functions(part) for _, part in expr._parts())

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from raceline.data._arguments import column_names
-from raceline.data.aggregate import AggregateFn, Count, Max, Mean, Min, Std, Sum
+from raceline.data.aggregate import Count, Max, Mean, Min, Std, Sum
 from raceline.data.column_transforms import ColumnTransforms
 from raceline.data.expressions import Expr, col, when
+from raceline.data.native_aggregate import NativeAggregate
 from raceline.data.reduction import Reductions
 from raceline.data.shaping import ShapingTransforms
 from raceline.errors import PlanError
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Pivots"]
 
-_AGGREGATES: dict[str, type[AggregateFn]] = {
+_AGGREGATES: dict[str, type[NativeAggregate]] = {
     "sum": Sum,
     "mean": Mean,
     "min": Min,

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from raceline.data._arguments import column_names
-from raceline.data.aggregate import AggregateFn, Max, Mean, Min, Std, Sum, native_aggregates
+from raceline.data.aggregate import AggregateFn, Max, Mean, Min, Std, Sum
 from raceline.data.handle import Handle
 from raceline.data.iterator import rows_of
+from raceline.data.user_aggregation import aggregate_all, named
 from raceline.errors import PlanError
 
 __all__ = ["Reductions", "aggregates_of"]
@@ -28,7 +29,7 @@ class Reductions(Handle):
         """Several aggregations in one run.
 
         Args:
-            *aggs: Aggregations of ``raceline.data.aggregate``.
+            *aggs: Aggregations of ``raceline.data.aggregate``, or your own.
 
         Returns:
             Name of each aggregation to its value; a name that comes again gets ``_2``, ``_3``.
@@ -43,10 +44,7 @@ class Reductions(Handle):
             >>> raceline.range(4).aggregate(Count(), Max("id"))
             {'count()': 4, 'max(id)': 3}
         """
-        native = self._run_for_this(self._native.aggregate([], native_aggregates(aggs)))
-        [result] = rows_of(native)
-        row: dict[str, Any] = result
-        return row
+        return aggregate_all(self, named(aggs))
 
     def sum(self, on: str | Sequence[str] | None = None, ignore_nulls: bool = True) -> Any:
         """Sum; of integers an int.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Self
 
-from raceline.data._arguments import column_names, whole_number
+from raceline.data._arguments import distinct_names, whole_number
 from raceline.data.handle import Handle
 from raceline.data.ray_arguments import STAGE_ARGUMENTS, accepts
+from raceline.data.shuffling import seed_of
 from raceline.errors import PlanError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class ShapingTransforms(Handle):
             >>> rows.select_columns(["c", "a"]).take_all()
             [{'c': 3, 'a': 1}]
         """
-        return self._derive(self._native.select(_distinct(cols)))
+        return self._derive(self._native.select(distinct_names(cols)))
 
     @accepts(STAGE_ARGUMENTS)
     def drop_columns(self, cols: str | Sequence[str]) -> Self:
@@ -59,7 +59,7 @@ class ShapingTransforms(Handle):
             >>> raceline.from_items([{"a": 1, "b": 2}]).drop_columns("a").take_all()
             [{'b': 2}]
         """
-        names = _distinct(cols)
+        names = distinct_names(cols)
         return self._derive(self._native.drop(names)) if names else self
 
     @accepts(STAGE_ARGUMENTS)
@@ -86,7 +86,7 @@ class ShapingTransforms(Handle):
             if len(old) != len(new):
                 raise PlanError(f"{len(new)} names are given for {len(old)} columns")
             pairs = list(zip(old, new, strict=True))
-        if not all(_distinct([new for _, new in pairs])):
+        if not all(distinct_names([new for _, new in pairs])):
             raise PlanError("a column's new name must not be empty")
         return self._derive(self._native.rename(pairs))
 
@@ -106,27 +106,37 @@ class ShapingTransforms(Handle):
         """
         return self._derive(self._native.limit(whole_number("limit", limit, 0)))
 
-    def sort(self, key: str | Sequence[str], descending: bool | Sequence[bool] = False) -> Self:
+    def sort(
+        self,
+        key: str | Sequence[str],
+        descending: bool | Sequence[bool] = False,
+        boundaries: Sequence[float] | None = None,
+    ) -> Self:
         """Sorts the rows. Missing values come last in both directions; ties in any order.
 
         Args:
             key: Columns, the most significant first.
             descending: Whether the greatest value comes first, for all or for each column.
+            boundaries: Without effect: the rows are sorted as a whole, within the memory budget,
+                and are in no blocks that boundaries would tell apart.
 
         Raises:
-            PlanError: No column is given, or not one direction a column.
+            PlanError: No column is given, not one direction a column, or a boundary is no number.
 
         Example:
             >>> import raceline
             >>> raceline.range(3).sort("id", descending=True).take_all()
             [{'id': 2}, {'id': 1}, {'id': 0}]
         """
-        keys = _distinct(key)
+        keys = distinct_names(key)
         directions = list(descending) if isinstance(descending, Sequence) else [descending]
         if not all(isinstance(one, bool) for one in directions):
             raise PlanError(f"`descending` must be True or False, got `{descending!r}`")
         if isinstance(descending, bool):
             directions *= len(keys)
+        for one in boundaries or ():
+            if not isinstance(one, int | float) or isinstance(one, bool):
+                raise PlanError(f"`boundaries` must be a list of numbers, got `{boundaries!r}`")
         if not keys:
             raise PlanError("`sort` needs at least one column")
         if len(directions) != len(keys):
@@ -179,12 +189,16 @@ class ShapingTransforms(Handle):
         target_num_rows_per_block: int | None = None,
         *,
         strict: bool = False,
+        shuffle: bool = False,
+        keys: str | Sequence[str] | None = None,
+        sort: bool = False,
     ) -> Self:
-        """Cuts the rows anew; their order stays.
+        """Cuts the rows anew. Their order stays, unless they are shuffled or brought together.
 
         With ``num_blocks`` all rows are gathered first: in memory up to an eighth of the
         session's, the rest on disk. A batch of more than 8 MiB, or less where memory is scarce,
-        comes in several. With ``target_num_rows_per_block`` the rows stream.
+        comes in several. With ``target_num_rows_per_block`` the rows stream. With ``keys`` the rows
+        with equal keys are in one batch, as far as that is not too large; None and NaN are one key.
 
         Args:
             num_blocks: Number of batches, of equal size; as many as there are rows where those
@@ -192,9 +206,15 @@ class ShapingTransforms(Handle):
             target_num_rows_per_block: Most rows of a batch.
             strict: Whether every batch but the last has exactly ``target_num_rows_per_block``
                 rows; else batches are cut, and never joined.
+            shuffle: Whether the rows are put into a random order first.
+            keys: Columns whose values decide where a row goes; the batches have any order then, and
+                those without rows are left out.
+            sort: Whether the rows of each batch are sorted by ``keys``.
 
         Raises:
-            PlanError: None or both of the numbers are given, or one is no int of at least 1.
+            PlanError: None or both of the numbers are given, one is no int of at least 1, or
+                arguments do not go together.
+            ColumnNotFoundError: A key does not exist; maybe only when the dataset is run.
 
         Example:
             >>> import raceline
@@ -204,20 +224,39 @@ class ShapingTransforms(Handle):
             >>> rows = raceline.range(10).repartition(target_num_rows_per_block=4, strict=True)
             >>> [len(part["id"]) for part in rows.iter_batches(batch_size=None)]
             [4, 4, 2]
+            >>> rows = raceline.from_items([{"a": 2}, {"a": 1}, {"a": 2}, {"a": 1}])
+            >>> rows.repartition(1, keys=["a"], sort=True).take_all()
+            [{'a': 1}, {'a': 1}, {'a': 2}, {'a': 2}]
         """
         if (num_blocks is None) == (target_num_rows_per_block is None):
             raise PlanError(
                 "`repartition` needs one of `num_blocks` and `target_num_rows_per_block`"
             )
-        if not isinstance(strict, bool):
-            raise PlanError(f"`strict` must be True or False, got `{strict!r}`")
-        if num_blocks is not None:
-            if strict:
-                raise PlanError("`strict` goes with `target_num_rows_per_block`")
-            parts = whole_number("num_blocks", num_blocks, 1)
-            return self._derive(self._native.repartition(parts))
-        rows = whole_number("target_num_rows_per_block", target_num_rows_per_block, 1)
-        return self._derive(self._native.repartition_rows(rows, strict))
+        for name, flag in (("strict", strict), ("shuffle", shuffle), ("sort", sort)):
+            if not isinstance(flag, bool):
+                raise PlanError(f"`{name}` must be True or False, got `{flag!r}`")
+        if target_num_rows_per_block is not None:
+            if shuffle or sort or keys is not None:
+                raise PlanError("`shuffle`, `keys` and `sort` go with `num_blocks`")
+            rows = whole_number("target_num_rows_per_block", target_num_rows_per_block, 1)
+            return self._derive(self._native.repartition_rows(rows, strict))
+        if strict:
+            raise PlanError("`strict` goes with `target_num_rows_per_block`")
+        parts = whole_number("num_blocks", num_blocks, 1)
+        if keys is not None:
+            return self._derive(self._native.repartition_by(_key_names(keys), parts, sort))
+        if sort:
+            raise PlanError("`sort` goes with `keys`", hint="or sort all rows: `sort(...)`")
+        native = self._native.random_shuffle(seed_of(None)) if shuffle else self._native
+        return self._derive(native.repartition(parts))
+
+
+def _key_names(keys: str | Sequence[str]) -> list[str]:
+    """Key columns, of which there is one at least."""
+    names = distinct_names(keys, "keys")
+    if not names:
+        raise PlanError("`keys` must name a column")
+    return names
 
 
 def _datasets(name: str, values: Iterable[Handle | Iterable[Handle]]) -> list[_native.Dataset]:
@@ -232,12 +271,3 @@ def _datasets(name: str, values: Iterable[Handle | Iterable[Handle]]) -> list[_n
         if not isinstance(one, Handle):
             raise PlanError(f"`{name}` takes datasets, got `{one!r}`")
     return [one._native for one in others]
-
-
-def _distinct(names: str | Sequence[str]) -> list[str]:
-    """Names of columns, each of which may come once."""
-    several = column_names(names)
-    twice = [name for name, times in Counter(several).items() if times > 1]
-    if twice:
-        raise PlanError(f"column `{twice[0]}` is named twice")
-    return several

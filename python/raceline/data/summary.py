@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from raceline._optional import optional
 from raceline.data._arguments import column_names
-from raceline.data.aggregate import AggregateFn, Count, Max, Mean, Min, Std, Sum
+from raceline.data.aggregate import (
+    AggregateFn,
+    ApproximateQuantile,
+    ApproximateTopK,
+    Count,
+    Max,
+    Mean,
+    Min,
+    MissingValuePercentage,
+    Std,
+    ZeroPercentage,
+)
 from raceline.data.consumption import Consumption
-from raceline.data.expressions import col
 from raceline.data.reduction import Reductions
 from raceline.data.shaping import ShapingTransforms
 from raceline.data.transforms import FunctionTransforms
@@ -19,9 +29,10 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-    from raceline.data.dataset import Dataset
-
 __all__ = ["DatasetSummary", "Summaries"]
+
+#: The aggregations of columns of a type.
+Aggregations = Mapping[Any, Callable[[str], Sequence[AggregateFn]]]
 
 # Values that are listed of texts.
 _TOP = 10
@@ -93,18 +104,24 @@ class Summaries(FunctionTransforms, ShapingTransforms, Reductions, Consumption):
 
     __slots__ = ()
 
-    def summary(self, columns: str | Sequence[str] | None = None) -> DatasetSummary:
+    def summary(
+        self,
+        columns: str | Sequence[str] | None = None,
+        override_dtype_agg_mapping: Aggregations | None = None,
+    ) -> DatasetSummary:
         """Statistics of columns, by their types; runs the dataset.
 
         All of them count their values, missing ones too (``count``), and tell the percentage of
         missing ones (``missing_pct``). Numbers and bools have besides ``mean``, ``min``, ``max``,
-        ``std`` with ``ddof=0``, the median (``approx_quantile[0]``) and the percentage of zeros
-        among the values (``zero_pct``); dates and times ``min`` and ``max``; texts and bytes the
-        ten most frequent values with their counts (``approx_topk[0]`` ...). The median and the
-        counts are exact; the median takes another run, and the values of each column of texts one.
+        ``std`` with ``ddof=0``, the approximate median (``approx_quantile[0]``) and the percentage
+        of zeros among the values (``zero_pct``); dates and times ``min`` and ``max``; texts and
+        bytes the ten most frequent values with their counts (``approx_topk[0]`` ...). All of it is
+        found in one run.
 
         Args:
             columns: The columns; None is all.
+            override_dtype_agg_mapping: Types of PyArrow, each with a function that gets the name of
+                a column of this type and returns its aggregations, instead of the usual ones.
 
         Raises:
             ColumnNotFoundError: A column does not exist.
@@ -130,85 +147,43 @@ class Summaries(FunctionTransforms, ShapingTransforms, Reductions, Consumption):
         dataset = self if columns is None else self.select_columns(column_names(columns))
         schema = dataset.schema()
         kinds = {} if schema is None else dict(zip(schema.names, schema.types, strict=True))
-        stats = _counted(dataset, kinds)
-        numbers = [name for name, kind in kinds.items() if _is_number(kind)]
-        if numbers:
-            from raceline.data.preprocessors.quantiles import quantiles
-
-            medians = quantiles(cast("Dataset", dataset), numbers, [0.5])
-            for name, [median] in medians.items():
-                stats[name]["approx_quantile[0]"] = median
+        asked: list[tuple[str, AggregateFn]] = []
         for name, kind in kinds.items():
-            if _is_text(kind):
-                stats[name] |= _frequent(dataset, name)
+            asked += [(name, one) for one in _chosen(name, kind, override_dtype_agg_mapping or {})]
+        stats: dict[str, dict[str, Any]] = {name: {} for name in kinds}
+        if asked:
+            values = dataset.aggregate(*(one for _, one in asked)).values()
+            for (name, one), value in zip(asked, values, strict=True):
+                stats[name] |= _statistics(name, one, value)
         whole = self.schema()
         base = optional("pyarrow").schema([]) if whole is None else whole.base_schema
         return DatasetSummary(base, stats)
 
 
-class Zeros:
-    """Adds a flag for each of some columns: whether the value is zero."""
-
-    def __init__(self, columns: list[str]) -> None:
-        """Takes the columns, in the order of their flags."""
-        self._columns = columns
-
-    def __call__(self, table: pa.Table) -> Any:
-        """The rows with their flags."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
-        for at, name in enumerate(self._columns):
-            values = table[name].cast(pa.float64(), safe=False)
-            table = table.append_column(_flag(at), pc.equal(values, 0.0).cast(pa.int64()))
-        return table
-
-
-def _flag(at: int) -> str:
-    return f"__raceline_zero_{at}"
+def _chosen(name: str, kind: Any, given: Aggregations) -> Sequence[AggregateFn]:
+    """The aggregations of a column, by its type: those that are given, or else the usual ones."""
+    for wanted, make in given.items():
+        to_arrow = getattr(wanted, "to_arrow_dtype", None)
+        if kind == (wanted if to_arrow is None else to_arrow()):
+            return make(name)
+    known: list[AggregateFn] = [Count(name), MissingValuePercentage(name)]
+    if _is_number(kind) or _is_temporal(kind):
+        known += [Min(name), Max(name)]
+    if _is_number(kind):
+        known += [Mean(name), Std(name, ddof=0)]
+        known += [ApproximateQuantile(name, quantiles=[0.5]), ZeroPercentage(name)]
+    if _is_text(kind):
+        known.append(ApproximateTopK(name, k=_TOP))
+    return known
 
 
-def _counted(dataset: Summaries, kinds: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """What one run of aggregations tells of each column."""
-    numbers = [name for name, kind in kinds.items() if _is_number(kind)]
-    asked: list[tuple[str, str, AggregateFn]] = []
-    for name, kind in kinds.items():
-        asked.append((name, "count", Count(name)))
-        asked.append((name, "known", Count(name, ignore_nulls=True)))
-        if _is_number(kind) or _is_temporal(kind):
-            asked += [(name, "min", Min(name)), (name, "max", Max(name))]
-        if _is_number(kind):
-            asked += [(name, "mean", Mean(name)), (name, "std", Std(name, ddof=0))]
-            asked.append((name, "zeros", Sum(_flag(numbers.index(name)))))
-    if not asked:
-        return {}
-    if numbers:
-        # In the thread that takes the rows: it costs less than a way to workers.
-        dataset = dataset.map_batches(
-            Zeros, fn_constructor_args=[numbers], batch_format="pyarrow", debug=True
-        )
-    values = dataset.aggregate(*(one for _, _, one in asked)).values()
-    stats: dict[str, dict[str, Any]] = {name: {} for name in kinds}
-    for (name, statistic, _), value in zip(asked, values, strict=True):
-        stats[name][statistic] = value
-    for found in stats.values():
-        count, known = found["count"], found.pop("known")
-        found["missing_pct"] = 100 * (count - known) / count if count else None
-        if "zeros" in found:
-            zeros = found.pop("zeros")
-            found["zero_pct"] = 100 * zeros / known if known else None
-    return stats
-
-
-def _frequent(dataset: Summaries, name: str) -> dict[str, Any]:
-    """The most frequent values of a column, each with its count; of equal ones the first."""
-    count = (("count", None, False, 0, "count()"),)
-    groups = dataset._derive(dataset._native.aggregate([name], list(count)))
-    rows = groups.filter(expr=col(name).is_not_null()).sort(["count()", name], [True, False])
-    return {
-        f"approx_topk[{at}]": {name: row[name], "count": row["count()"]}
-        for at, row in enumerate(rows.take(_TOP))
-    }
+def _statistics(column: str, aggregate: AggregateFn, value: Any) -> dict[str, Any]:
+    """A value by its statistic's name; the items of a list by theirs."""
+    name = aggregate.name.removesuffix(f"({column})")
+    if isinstance(value, list):
+        return {f"{name}[{at}]": item for at, item in enumerate(value)}
+    is_quantile = isinstance(aggregate, ApproximateQuantile)
+    return {f"{name}[0]" if is_quantile else name: value}
 
 
 def _is_number(kind: Any) -> bool:

@@ -109,6 +109,7 @@ pub fn compile(
         columns.collect::<Result<_, _>>().map(Compiled::Columns)
     };
     match kind {
+        UdfKind::MapGroups => Err(Decline::new("it is called for groups")),
         UdfKind::FlatMap => {
             let (rows, are_values) = rows(run(program, row(program, schema)?, Wanted::Rows)?)?;
             let rows = rows.into_iter().map(|(present, columns)| {

@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayData, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, make_array,
+    Array, ArrayData, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, make_array,
 };
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer};
-use arrow::compute::filter_record_batch;
+use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::datatypes::Schema;
 use arrow::error::ArrowError;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict, PyList, PyMapping, PyTuple};
-use raceline_types::{FLAGS_KEY, batch_sliced_bytes, is_plain_value_schema};
+use raceline_types::{FLAGS_KEY, batch_sliced_bytes, is_plain_value_schema, unite_batches};
 
 use crate::capsule::batch_capsules;
 use crate::convert::{self, ConvertError, Kind};
@@ -59,6 +59,25 @@ impl WorkerBatch {
     fn slice(&self, first: usize, rows: usize) -> Self {
         let first = first.min(self.inner.num_rows());
         Self { inner: self.inner.slice(first, rows.min(self.inner.num_rows() - first)) }
+    }
+
+    /// All rows of a batch of which each row is a group, and how many each group has.
+    fn groups(&self) -> PyResult<(Self, Vec<usize>)> {
+        let refuse = || PyValueError::new_err("the rows of a batch are no groups");
+        let list = match self.inner.columns() {
+            [only] => only.as_list_opt::<i32>().ok_or_else(refuse)?,
+            _ => return Err(refuse()),
+        };
+        let rows = list.values().as_struct_opt().ok_or_else(refuse)?;
+        let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
+        let (schema, columns) = (Schema::new(rows.fields().clone()), rows.columns().to_vec());
+        let rows = RecordBatch::try_new_with_options(Arc::new(schema), columns, &options);
+        let rows = rows.map_err(ConvertError::from)?;
+        let offsets = list.value_offsets();
+        let first = offsets.first().map_or(0, |first| first.unsigned_abs() as usize);
+        let lengths = offsets.windows(2).map(|span| (span[1] - span[0]).unsigned_abs() as usize);
+        let lengths: Vec<usize> = lengths.collect();
+        Ok((Self { inner: rows.slice(first, lengths.iter().sum()) }, lengths))
     }
 
     /// The values of each column; of a batch without columns, one column of `None`.
@@ -128,6 +147,19 @@ impl WorkerBatch {
 pub(crate) fn value_to_batches(value: &Bound<'_, PyAny>) -> PyResult<Vec<WorkerBatch>> {
     let batches = convert::batches_from_value(value, Memory::Shared)?;
     Ok(batches.into_iter().map(|inner| WorkerBatch { inner }).collect())
+}
+
+/// `batches` as one, where their columns can be united; else as they are.
+#[pyfunction]
+pub(crate) fn join_batches(batches: Vec<PyRef<'_, WorkerBatch>>) -> Vec<WorkerBatch> {
+    let all: Vec<RecordBatch> = batches.into_iter().map(|batch| batch.inner.clone()).collect();
+    let join = || {
+        let united = unite_batches(all.clone()).ok()?;
+        concat_batches(united.first()?.schema_ref(), &united).ok()
+    };
+    let joined = if all.len() > 1 { join() } else { None };
+    let joined = joined.map_or(all, |one| vec![one]);
+    joined.into_iter().map(|inner| WorkerBatch { inner }).collect()
 }
 
 /// Whether `row` is a plain value (true) or a mapping (false); `None` when it is neither.

@@ -8,7 +8,7 @@ mod collector;
 mod runtime;
 mod template;
 
-pub(crate) use batch::{WorkerBatch, is_plain_value, value_to_batches};
+pub(crate) use batch::{WorkerBatch, is_plain_value, join_batches, value_to_batches};
 pub(crate) use collector::RowCollector;
 pub(crate) use runtime::{RateGate, Stopwatch};
 pub(crate) use template::{WorkerRequest, WorkerTemplate};

@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{
-    DECIMAL128_MAX_PRECISION, DECIMAL256_MAX_PRECISION, DataType, Field, Schema, SchemaRef,
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::functions_aggregate::expr_fn::{
+    approx_percentile_cont, array_agg, avg, count, max, min, sum, var_pop,
 };
-use datafusion::functions_aggregate::expr_fn::{avg, count, max, min, sum, var_pop};
 use datafusion::logical_expr::{Expr, cast, ident, lit};
 use raceline_plan::{Aggregate, AggregateKind};
 
+use super::first::first;
+use super::types::{is_null_of_null, looks_at_values, output_field, plain_type};
+use super::value_counts::value_counts;
 use crate::error::{RelationalError, check_comparable};
-
-/// Precision that `DataFusion` adds to the type of a decimal sum.
-const DECIMAL_SUM_DIGITS: u8 = 10;
 
 /// The plan of an aggregation over one schema.
 ///
@@ -21,8 +21,8 @@ const DECIMAL_SUM_DIGITS: u8 = 10;
 pub(super) struct Layout {
     /// Positions of the key columns in the input.
     pub(super) keys: Vec<usize>,
-    /// Positions of the aggregated columns in the input, each once.
-    pub(super) values: Vec<usize>,
+    /// The aggregated columns, each once in each form.
+    pub(super) values: Vec<Value>,
     /// Schema of the keys and values.
     pub(super) input: SchemaRef,
     /// Schema of the result.
@@ -30,6 +30,26 @@ pub(super) struct Layout {
     /// How each aggregate comes from the slots, in output order.
     pub(super) finishes: Vec<Finish>,
     slots: Vec<Expr>,
+}
+
+/// A column that is aggregated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Value {
+    /// Its position in the input.
+    pub(super) at: usize,
+    /// What of it is looked at.
+    pub(super) form: Form,
+}
+
+/// What of a column is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// NaN is null, and both zeros are one.
+    Key,
+    /// NaN is null.
+    Value,
+    /// All of it.
+    AsIs,
 }
 
 /// How one aggregate comes from the slots.
@@ -60,6 +80,59 @@ pub(super) enum Answer {
         /// Delta degrees of freedom.
         ddof: u32,
     },
+    /// The greatest absolute value.
+    AbsMax {
+        /// The slot of the least value.
+        least: usize,
+        /// The slot of the greatest value.
+        greatest: usize,
+    },
+    /// A share in percent.
+    Percentage {
+        /// The slot of the number of some.
+        part: usize,
+        /// The slot of the number of all.
+        of: usize,
+        /// Whether it is the share of the others.
+        is_rest: bool,
+    },
+    /// A quantile of a list of float64.
+    Quantile {
+        /// The slot of the list.
+        values: usize,
+        /// From 0 to 1.
+        q: f64,
+    },
+    /// A list as it is, or without nulls.
+    List {
+        /// The slot of the list.
+        values: usize,
+        /// Whether nulls stay.
+        keeps_nulls: bool,
+    },
+    /// The values of counts.
+    Unique {
+        /// The slot of the counts.
+        counts: usize,
+        /// Whether a null stays.
+        keeps_nulls: bool,
+    },
+    /// The number of values of counts.
+    Distinct {
+        /// The slot of the counts.
+        counts: usize,
+        /// Whether null is one of them.
+        counts_null: bool,
+    },
+    /// The values of counts that are most frequent.
+    Top {
+        /// The slot of the counts.
+        counts: usize,
+        /// How many.
+        k: usize,
+    },
+    /// The numbers of these slots, as a list.
+    Beside(Vec<usize>),
 }
 
 impl Layout {
@@ -103,14 +176,15 @@ impl Layout {
         if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(RelationalError::DuplicateColumn { name: pair[0].clone() });
         }
-        let inside = |prefix: &str, positions: &[usize]| -> Vec<Field> {
-            let data_types = positions.iter().map(|&at| plain_type(schema.field(at).data_type()));
-            let numbered = data_types.enumerate();
+        let inside = |prefix: &str, positions: Vec<usize>| -> Vec<Field> {
+            let data_types = positions.into_iter().map(|at| schema.field(at).data_type());
+            let numbered = data_types.map(plain_type).enumerate();
             numbered
                 .map(|(i, data_type)| Field::new(format!("{prefix}{i}"), data_type, true))
                 .collect()
         };
-        let input = [inside("k", &layout.keys), inside("v", &layout.values)].concat();
+        let values = layout.values.iter().map(|value| value.at).collect();
+        let input = [inside("k", layout.keys.clone()), inside("v", values)].concat();
         layout.input = Arc::new(Schema::new(input));
         layout.output = Arc::new(Schema::new(fields));
         Ok(layout)
@@ -135,78 +209,138 @@ impl Layout {
         value: Option<usize>,
         schema: &Schema,
     ) -> Result<Field, RelationalError> {
+        let kind = &aggregate.kind;
         let counts_rows =
-            aggregate.kind == AggregateKind::Count && (value.is_none() || !aggregate.ignore_nulls);
+            *kind == AggregateKind::Count && (value.is_none() || !aggregate.ignore_nulls);
         if counts_rows {
-            let answer = Answer::Slot(self.slot(count(lit(1_i64))));
+            let answer = Answer::Slot(self.rows());
             self.finishes.push(Finish { answer, complete: None });
             return Ok(Field::new(&aggregate.name, DataType::Int64, true));
         }
         let Some(at) = value else {
             return Err(RelationalError::AggregateColumn { name: aggregate.name.clone() });
         };
-        if aggregate.kind != AggregateKind::Count {
-            check_comparable(schema.field(at), &format!("compute `{}` of", aggregate.kind))?;
+        let field = schema.field(at);
+        if looks_at_values(kind) {
+            check_comparable(field, &format!("compute `{kind}` of"))?;
         }
-        let data_type = plain_type(schema.field(at).data_type());
-        let Some(output) = output_type(aggregate.kind, &data_type) else {
+        let data_type = plain_type(field.data_type());
+        let Some(output) = output_field(aggregate, field, &data_type) else {
             return Err(RelationalError::AggregateType {
-                aggregate: aggregate.kind.to_string(),
-                column: schema.field(at).name().clone(),
+                aggregate: kind.to_string(),
+                column: field.name().clone(),
                 data_type,
             });
         };
-        let column = self.value(at);
-        let answer = self.answer(aggregate.kind, &column, &data_type, &output);
-        let complete = if aggregate.kind == AggregateKind::Count || aggregate.ignore_nulls {
-            None
+        let answer = self.answer(aggregate, at, &data_type, output.data_type());
+        let complete = if is_null_of_null(kind) && !aggregate.ignore_nulls {
+            let column = self.value(at, Form::Value);
+            Some((self.slot(count(column)), self.rows()))
         } else {
-            Some((self.slot(count(column)), self.slot(count(lit(1_i64)))))
+            None
         };
         self.finishes.push(Finish { answer, complete });
-        Ok(Field::new(&aggregate.name, output, true))
+        Ok(output)
     }
 
     fn answer(
         &mut self,
-        kind: AggregateKind,
-        column: &Expr,
+        aggregate: &Aggregate,
+        at: usize,
         data_type: &DataType,
         output: &DataType,
     ) -> Answer {
+        let ignore_nulls = aggregate.ignore_nulls;
+        let form = match aggregate.kind {
+            AggregateKind::First => Form::AsIs,
+            AggregateKind::List if !ignore_nulls => Form::AsIs,
+            _ => Form::Value,
+        };
+        let column = self.value(at, form);
         let float = || cast(column.clone(), DataType::Float64);
-        match kind {
-            AggregateKind::Count => Answer::Slot(self.slot(count(column.clone()))),
-            AggregateKind::Min => Answer::Slot(self.slot(min(column.clone()))),
-            AggregateKind::Max => Answer::Slot(self.slot(max(column.clone()))),
+        match &aggregate.kind {
+            AggregateKind::Count => Answer::Slot(self.slot(count(column))),
+            AggregateKind::Min => Answer::Slot(self.slot(min(column))),
+            AggregateKind::Max => Answer::Slot(self.slot(max(column))),
             AggregateKind::Mean => Answer::Slot(self.slot(avg(float()))),
+            AggregateKind::First => Answer::Slot(self.slot(first(column))),
             AggregateKind::Std { ddof } => Answer::Std {
                 variance: self.slot(var_pop(float())),
-                count: self.slot(count(column.clone())),
-                ddof,
+                count: self.slot(count(column)),
+                ddof: *ddof,
             },
-            AggregateKind::Sum => match data_type {
-                // Fewer than 2³¹ rows of 32 bits cannot leave 64; beyond, 64-bit values can.
-                DataType::Int64 | DataType::UInt64 => Answer::Sum {
-                    exact: self.slot(sum(column.clone())),
-                    approximate: self.slot(sum(float())),
-                },
-                DataType::Decimal128(..) | DataType::Decimal256(..) => {
-                    Answer::Slot(self.slot(sum(column.clone())))
-                }
-                _ => Answer::Slot(self.slot(sum(cast(column.clone(), output.clone())))),
+            AggregateKind::Sum => self.sum(column, data_type, output),
+            AggregateKind::AbsMax => Answer::AbsMax {
+                least: self.slot(min(cast(column.clone(), output.clone()))),
+                greatest: self.slot(max(cast(column, output.clone()))),
             },
+            AggregateKind::Quantile { q } => {
+                Answer::Quantile { values: self.slot(array_agg(float())), q: *q }
+            }
+            AggregateKind::List => {
+                Answer::List { values: self.slot(array_agg(column)), keeps_nulls: !ignore_nulls }
+            }
+            AggregateKind::Unique { flatten } => Answer::Unique {
+                counts: self.slot(value_counts(column, *flatten, usize::MAX)),
+                keeps_nulls: !ignore_nulls,
+            },
+            AggregateKind::CountDistinct => Answer::Distinct {
+                counts: self.slot(value_counts(column, false, usize::MAX)),
+                counts_null: !ignore_nulls,
+            },
+            AggregateKind::ValueCounts => {
+                Answer::Slot(self.slot(value_counts(column, false, usize::MAX)))
+            }
+            AggregateKind::ApproxTop { k, capacity, flatten } => {
+                Answer::Top { counts: self.slot(value_counts(column, *flatten, *capacity)), k: *k }
+            }
+            AggregateKind::MissingPercentage => {
+                let part = self.slot(count(column));
+                Answer::Percentage { part, of: self.rows(), is_rest: true }
+            }
+            AggregateKind::ZeroPercentage => {
+                let is_zero = cast(float().eq(lit(0.0)), DataType::Int64);
+                let of = if ignore_nulls { self.slot(count(column)) } else { self.rows() };
+                Answer::Percentage { part: self.slot(sum(is_zero)), of, is_rest: false }
+            }
+            AggregateKind::ApproxQuantiles { quantiles, centroids } => {
+                let slots = quantiles.iter().map(|&q| {
+                    let sorted = float().sort(true, true);
+                    self.slot(approx_percentile_cont(sorted, lit(q), Some(lit(*centroids))))
+                });
+                Answer::Beside(slots.collect())
+            }
+        }
+    }
+
+    fn sum(&mut self, column: Expr, data_type: &DataType, output: &DataType) -> Answer {
+        match data_type {
+            // Fewer than 2³¹ rows of 32 bits cannot leave 64; beyond, 64-bit values can.
+            DataType::Int64 | DataType::UInt64 => Answer::Sum {
+                exact: self.slot(sum(column.clone())),
+                approximate: self.slot(sum(cast(column, DataType::Float64))),
+            },
+            DataType::Decimal128(..) | DataType::Decimal256(..) => {
+                Answer::Slot(self.slot(sum(column)))
+            }
+            _ => Answer::Slot(self.slot(sum(cast(column, output.clone())))),
         }
     }
 
     /// The name inside of the input column at `at`.
-    fn value(&mut self, at: usize) -> Expr {
-        let known = self.values.iter().position(|&value| value == at);
+    fn value(&mut self, at: usize, form: Form) -> Expr {
+        let value = Value { at, form };
+        let known = self.values.iter().position(|one| *one == value);
         let position = known.unwrap_or_else(|| {
-            self.values.push(at);
+            self.values.push(value);
             self.values.len() - 1
         });
         ident(format!("v{position}"))
+    }
+
+    /// The slot of the number of rows.
+    fn rows(&mut self) -> usize {
+        self.slot(count(lit(1_i64)))
     }
 
     /// The slot that answers `expr`.
@@ -217,55 +351,4 @@ impl Layout {
             self.slots.len() - 1
         })
     }
-}
-
-/// The type that aggregates see: dictionaries unpacked, all-null columns as integers.
-fn plain_type(data_type: &DataType) -> DataType {
-    match data_type {
-        DataType::Dictionary(_, value) => value.as_ref().clone(),
-        DataType::Null => DataType::Int64,
-        other => other.clone(),
-    }
-}
-
-/// The type of an aggregate over `data_type`, or `None` when there is none.
-fn output_type(kind: AggregateKind, data_type: &DataType) -> Option<DataType> {
-    let is_decimal = matches!(data_type, DataType::Decimal128(..) | DataType::Decimal256(..));
-    let is_number = data_type.is_integer()
-        || data_type.is_floating()
-        || is_decimal
-        || data_type == &DataType::Boolean;
-    match kind {
-        AggregateKind::Count => Some(DataType::Int64),
-        AggregateKind::Mean | AggregateKind::Std { .. } => is_number.then_some(DataType::Float64),
-        AggregateKind::Min | AggregateKind::Max => {
-            let is_ordered = is_number || data_type.is_temporal() || is_text(data_type);
-            is_ordered.then(|| data_type.clone())
-        }
-        AggregateKind::Sum => match data_type {
-            DataType::UInt64 => Some(DataType::UInt64),
-            DataType::Decimal128(precision, scale) => Some(DataType::Decimal128(
-                (precision + DECIMAL_SUM_DIGITS).min(DECIMAL128_MAX_PRECISION),
-                *scale,
-            )),
-            DataType::Decimal256(precision, scale) => Some(DataType::Decimal256(
-                (precision + DECIMAL_SUM_DIGITS).min(DECIMAL256_MAX_PRECISION),
-                *scale,
-            )),
-            floating if floating.is_floating() => Some(DataType::Float64),
-            _ => is_number.then_some(DataType::Int64),
-        },
-    }
-}
-
-fn is_text(data_type: &DataType) -> bool {
-    matches!(
-        data_type,
-        DataType::Utf8
-            | DataType::LargeUtf8
-            | DataType::Utf8View
-            | DataType::Binary
-            | DataType::LargeBinary
-            | DataType::BinaryView
-    )
 }

@@ -1,9 +1,13 @@
 //! Aggregates over groups or over the whole input.
 
 mod finish;
+mod first;
 mod groups;
 mod layout;
+mod lists;
 mod stages;
+mod types;
+mod value_counts;
 
 #[cfg(test)]
 mod tests;
@@ -19,8 +23,9 @@ use raceline_exec::{Emit, PortStream, Region};
 use raceline_plan::{Aggregate, AggregateKind};
 use raceline_types::{Batch, Failure, InternalError};
 
-use self::layout::Layout;
+use self::layout::{Form, Layout};
 use self::stages::Stages;
+pub(crate) use self::types::plain_type;
 use crate::engine::Engine;
 use crate::error::failure;
 use crate::missing::{canonical_key, nan_to_null};
@@ -121,7 +126,7 @@ impl AggregateRegion {
     /// there.
     fn one_row(&self, output: &SchemaRef, rows: i64) -> Result<RecordBatch, Failure> {
         let columns = self.aggregates.iter().zip(output.fields()).map(|(aggregate, field)| {
-            if aggregate.kind == AggregateKind::Count {
+            if matches!(aggregate.kind, AggregateKind::Count | AggregateKind::CountDistinct) {
                 Arc::new(Int64Array::from_value(rows, 1)) as ArrayRef
             } else {
                 new_null_array(field.data_type(), 1)
@@ -203,20 +208,24 @@ fn prepare(
     let (keys, values) = (layout.keys.clone(), layout.values.clone());
     let target = Arc::clone(&layout.input);
     move |batch| {
-        let keys = keys.iter().map(|&at| (at, true));
-        let columns = keys.chain(values.iter().map(|&at| (at, false)));
+        let keys = keys.iter().map(|&at| (at, Form::Key));
+        let columns = keys.chain(values.iter().map(|value| (value.at, value.form)));
         columns
             .zip(target.fields())
-            .map(|((at, is_key), field)| {
+            .map(|((at, form), field)| {
                 let column = plain(batch.column(at), field.data_type())?;
-                Ok(if is_key { canonical_key(&column) } else { nan_to_null(&column) })
+                Ok(match form {
+                    Form::Key => canonical_key(&column),
+                    Form::Value => nan_to_null(&column),
+                    Form::AsIs => column,
+                })
             })
             .collect()
     }
 }
 
 /// `column` as the plain type that aggregates work on.
-fn plain(column: &ArrayRef, target: &DataType) -> Result<ArrayRef, Failure> {
+pub(crate) fn plain(column: &ArrayRef, target: &DataType) -> Result<ArrayRef, Failure> {
     if column.data_type() == target {
         return Ok(Arc::clone(column));
     }

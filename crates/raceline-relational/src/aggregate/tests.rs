@@ -21,8 +21,9 @@ use crate::fixture::{Collected, block_on, engine, run};
 const MEMORY_BYTES: usize = 256 << 20;
 
 fn aggregate(kind: AggregateKind, ignore_nulls: bool) -> Aggregate {
+    let name = format!("{kind}_{ignore_nulls}");
     let mut one = Aggregate::new(kind, Some("value".into()), ignore_nulls);
-    one.name = format!("{kind}_{ignore_nulls}");
+    one.name = name;
     one
 }
 
@@ -35,7 +36,10 @@ fn all_kinds() -> Vec<Aggregate> {
         AggregateKind::Mean,
         AggregateKind::Std { ddof: 1 },
     ];
-    kinds.into_iter().flat_map(|kind| [true, false].map(|nulls| aggregate(kind, nulls))).collect()
+    kinds
+        .into_iter()
+        .flat_map(|kind| [true, false].map(|nulls| aggregate(kind.clone(), nulls)))
+        .collect()
 }
 
 fn region(partitions: usize, keys: &[&str], aggregates: Vec<Aggregate>) -> AggregateRegion {
@@ -401,4 +405,81 @@ fn groups_beyond_the_memory_are_spilled_and_exact() {
     let rows = run(&tight, batches.collect()).unwrap().rows();
     assert_eq!(rows.num_rows(), 500_000);
     assert!(rows.column(1).as_primitive::<Int64Type>().values().iter().all(|&count| count == 2));
+}
+
+/// The kinds whose answers are made of the values, whose states are lists.
+fn kinds_of_values() -> Vec<Aggregate> {
+    let kinds = [
+        AggregateKind::AbsMax,
+        AggregateKind::Quantile { q: 0.25 },
+        AggregateKind::List,
+        AggregateKind::Unique { flatten: false },
+        AggregateKind::CountDistinct,
+        AggregateKind::ValueCounts,
+        AggregateKind::MissingPercentage,
+        AggregateKind::ZeroPercentage,
+        AggregateKind::ApproxQuantiles { quantiles: vec![0.0, 1.0], centroids: 100 },
+        AggregateKind::ApproxTop { k: 2, capacity: 100, flatten: false },
+        AggregateKind::First,
+    ];
+    kinds
+        .into_iter()
+        .flat_map(|kind| [true, false].map(|nulls| aggregate(kind.clone(), nulls)))
+        .collect()
+}
+
+/// Each group as text, lists sorted.
+fn shown_groups(batch: &RecordBatch) -> Vec<Vec<String>> {
+    let mut rows: Vec<Vec<String>> = (0..batch.num_rows())
+        .map(|row| {
+            let columns = batch.columns().iter().zip(batch.schema_ref().fields());
+            let columns = columns.filter(|(_, field)| !field.name().starts_with("first"));
+            let shown = columns.map(|(column, field)| {
+                let text = arrow::util::display::array_value_to_string(column, row).unwrap();
+                if !field.name().starts_with("list") {
+                    return text;
+                }
+                let mut items: Vec<_> = text.trim_matches(['[', ']']).split(", ").collect();
+                items.sort_unstable();
+                items.join(", ")
+            });
+            shown.collect()
+        })
+        .collect();
+    rows.sort();
+    rows
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
+
+    #[test]
+    fn states_of_values_merge_and_spill(
+        rows in prop::collection::vec((0_i64..6, prop::option::of(-3_i64..3)), 1..120)
+    ) {
+        let batches: Vec<RecordBatch> = rows
+            .chunks(5)
+            .map(|rows| {
+                let key: Int64Array = rows.iter().map(|row| Some(row.0)).collect();
+                let value: Int64Array = rows.iter().map(|row| row.1).collect();
+                table(vec![("key", Arc::new(key)), ("value", Arc::new(value))])
+            })
+            .collect();
+        let found = |engine| {
+            let region = AggregateRegion::new(engine, vec!["key".into()], kinds_of_values());
+            run(&region, batches.clone()).unwrap().rows()
+        };
+        let ample = found(engine(3, MEMORY_BYTES));
+        let one = found(engine(1, MEMORY_BYTES));
+        let tight = found(engine(2, MEMORY_BYTES).with_share_bytes(0));
+        prop_assert_eq!(shown_groups(&ample), shown_groups(&one));
+        prop_assert_eq!(shown_groups(&ample), shown_groups(&tight));
+        let first = ample.column_by_name("first_true").unwrap().as_primitive::<Int64Type>();
+        let key = ample.column(0).as_primitive::<Int64Type>();
+        for (key, first) in key.values().iter().zip(first) {
+            let mut there = rows.iter().filter(|row| row.0 == *key && row.1.is_some()).peekable();
+            prop_assert_eq!(first.is_some(), there.peek().is_some());
+            prop_assert!(first.is_none() || there.any(|row| row.1 == first));
+        }
+    }
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use arrow::record_batch::RecordBatch;
 use datafusion::logical_expr::Expr;
 use raceline_plan::{
-    Aggregate, BatchFormat, Cut, DownloadSpec, JoinSpec, Node, Projection, RowValues, ShuffleScope,
-    SortKey, UdfBody, UdfKind, UdfSpec,
+    Aggregate, BatchFormat, Cut, DownloadSpec, JoinSpec, KeyedExchange, Node, Projection,
+    RowValues, ShuffleScope, SortKey, UdfBody, UdfKind, UdfSpec,
 };
 use raceline_types::Resources;
 
@@ -113,6 +113,12 @@ impl Dataset {
     #[must_use]
     pub fn repartition(&self, cut: Cut) -> Self {
         self.then(|input| Node::Repartition { input, cut })
+    }
+
+    /// Rows with equal keys in one place: in partitions, or as groups of which each is one row.
+    #[must_use]
+    pub fn exchange(&self, spec: KeyedExchange) -> Self {
+        self.then(|input| Node::Exchange { input, spec: Arc::new(spec) })
     }
 
     /// A new or replaced column of the bytes behind the URIs of another one; null where they cannot

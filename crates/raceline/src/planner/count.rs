@@ -6,7 +6,7 @@ use arrow::record_batch::RecordBatch;
 use futures::future::BoxFuture;
 use futures::{FutureExt, TryStreamExt};
 use raceline_connect::Listing;
-use raceline_plan::{FileFormat, FileScan, FileSplit, Node, Source, UdfKind};
+use raceline_plan::{ExchangeForm, FileFormat, FileScan, FileSplit, Node, Source, UdfKind};
 use raceline_types::{Failure, InternalError};
 
 use super::schema;
@@ -45,6 +45,9 @@ fn rows_of<'a>(
             | Node::RowColumn { input, .. }
             | Node::Download { input, .. }
             | Node::Shuffle { input, .. } => rows_of(session, input).await,
+            Node::Exchange { input, spec } if spec.form != ExchangeForm::Groups => {
+                rows_of(session, input).await
+            }
             // A function may fail, and a count is no reason to run it: Ray Data runs it, we do
             // too.
             Node::Udf { input, udf } if udf.kind == UdfKind::Key => rows_of(session, input).await,
@@ -77,6 +80,7 @@ fn rows_of<'a>(
             Node::Filter { .. }
             | Node::Udf { .. }
             | Node::Aggregate { .. }
+            | Node::Exchange { .. }
             | Node::Join { .. }
             | Node::Relational { .. }
             | Node::Write { .. } => Ok(None),

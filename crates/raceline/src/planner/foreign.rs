@@ -96,7 +96,7 @@ pub(super) fn share_a_worker(first: &UdfSpec, second: &UdfSpec) -> bool {
             UdfKind::Map | UdfKind::Key => true,
             UdfKind::MapBatches if first.batch_limits.is_dynamic() => false,
             UdfKind::MapBatches => first.batch_rows.is_some_and(|first| first % rows == 0),
-            UdfKind::Filter | UdfKind::FlatMap => false,
+            UdfKind::Filter | UdfKind::FlatMap | UdfKind::MapGroups => false,
         },
     };
     is_debugged(first) == is_debugged(second)
@@ -171,7 +171,9 @@ pub(super) fn process_operator(
     let UdfWorkers { start, least, .. } = first.workers;
     let in_flight_max = first.workers.in_flight_max.or(batches_ahead(first));
     let Batching { mut shape, cost } = unit_batching(functions);
-    let learned = matches!(shape, BatchShape::Fastest(_)).then(|| session.batch_sizes().of(first));
+    // How large groups are is known of no other run.
+    let learns = matches!(shape, BatchShape::Fastest(_)) && first.kind != UdfKind::MapGroups;
+    let learned = learns.then(|| session.batch_sizes().of(first));
     if let Some(rows) = learned.as_ref().and_then(LearnedSize::rows) {
         shape = BatchShape::Fastest(rows);
     }

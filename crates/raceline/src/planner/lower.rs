@@ -183,6 +183,7 @@ impl Lowering<'_> {
                 Node::Zip { inputs } => self.zip(inputs).await,
                 Node::Relational { inputs, query } => self.query(inputs, query, None).await,
                 Node::Repartition { input, cut } => self.repartition(input, *cut).await,
+                Node::Exchange { input, spec } => self.exchange(input, spec).await,
                 Node::RowColumn { input, name, values } => {
                     self.row_column(input, name, *values).await
                 }

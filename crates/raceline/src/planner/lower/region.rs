@@ -5,8 +5,10 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use raceline_connect::FileSink;
 use raceline_exec::{NodeId, Region};
-use raceline_plan::{Aggregate, Cut, JoinSpec, Node, RowValues, ShuffleScope, SortKey, WriteSpec};
-use raceline_relational::{AggregateRegion, JoinRegion, SortRegion};
+use raceline_plan::{
+    Aggregate, Cut, JoinSpec, KeyedExchange, Node, RowValues, ShuffleScope, SortKey, WriteSpec,
+};
+use raceline_relational::{AggregateRegion, ExchangeRegion, JoinRegion, SortRegion};
 use raceline_types::{Failure, unite_schemas};
 
 use super::{Flow, Lowering, Open};
@@ -45,6 +47,20 @@ impl Lowering<'_> {
         let mut flow = self.region(input, Arc::new(region)).await?;
         flow.schema = match &flow.schema {
             Some(input) => Some(AggregateRegion::output_schema(input, keys, aggregates)?),
+            None => None,
+        };
+        Ok(flow)
+    }
+
+    pub(super) async fn exchange(
+        &mut self,
+        input: &Arc<Node>,
+        spec: &Arc<KeyedExchange>,
+    ) -> Result<Flow, Failure> {
+        let region = ExchangeRegion::new(Arc::clone(self.session.engine()), Arc::clone(spec));
+        let mut flow = self.region(input, Arc::new(region)).await?;
+        flow.schema = match &flow.schema {
+            Some(input) => Some(ExchangeRegion::output_schema(input, spec)?),
             None => None,
         };
         Ok(flow)

@@ -45,6 +45,7 @@ fn with_inputs(node: &Arc<Node>, inputs: Vec<Arc<Node>>) -> Arc<Node> {
         | Node::Sort { input, .. }
         | Node::Aggregate { input, .. }
         | Node::Repartition { input, .. }
+        | Node::Exchange { input, .. }
         | Node::RowColumn { input, .. }
         | Node::Download { input, .. }
         | Node::Shuffle { input, .. }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use datafusion::logical_expr::Expr;
 use raceline_plan::{
-    FileFormat, JoinSpec, Node, OnError, Passed, Projection, Source, UdfKind, UdfSpec,
+    ExchangeForm, FileFormat, JoinSpec, Node, OnError, Passed, Projection, Source, UdfKind, UdfSpec,
 };
 
 use super::with_inputs;
@@ -86,6 +86,10 @@ fn needed_below(node: &Node, needed: &Needed) -> Needed {
         | Node::Skip { .. }
         | Node::Repartition { .. }
         | Node::Shuffle { .. } => needed.clone(),
+        Node::Exchange { spec, .. } => match spec.form {
+            ExchangeForm::Parts { .. } => plus(needed.clone(), spec.keys.iter().cloned()),
+            ExchangeForm::Groups => None,
+        },
         Node::Download { spec, .. } => {
             let below = needed.clone().map(|columns| without(&columns, &spec.output));
             plus(below, std::iter::once(spec.uris.clone()))

@@ -2,9 +2,9 @@
 
 use datafusion::logical_expr::{col, lit};
 use raceline_plan::{
-    Aggregate, AggregateKind, CostLimit, FileFormat, FileScan, ImageReadOptions, JoinKind,
-    JoinSpec, OnError, Passed, Projection, ScanRequest, ShuffleScope, SortKey, Source, UdfBody,
-    UdfColumns, UdfKind, UdfSpec,
+    Aggregate, AggregateKind, CostLimit, ExchangeForm, FileFormat, FileScan, ImageReadOptions,
+    JoinKind, JoinSpec, KeyedExchange, OnError, Passed, Projection, ScanRequest, ShuffleScope,
+    SortKey, Source, UdfBody, UdfColumns, UdfKind, UdfSpec,
 };
 
 use super::*;
@@ -162,6 +162,26 @@ fn a_shuffle_moves_the_columns_that_are_needed_and_keeps_its_rows() {
             "      +- RandomShuffle(seed=7)",
             "         +- ReadParquet(t.parquet, columns=[a, b])",
         ],
+    );
+}
+
+#[test]
+fn partitions_move_the_columns_that_are_needed_and_groups_move_all() {
+    let exchange = |form| {
+        let spec = KeyedExchange { keys: vec!["k".into()], form };
+        Arc::new(Node::Exchange { input: scan(), spec: Arc::new(spec) })
+    };
+    check(
+        &select(exchange(ExchangeForm::Parts { parts: 2, sorted: true }), &["b"]),
+        &[
+            "Select(b)",
+            "+- Repartition(2, by=[k], sorted)",
+            "   +- ReadParquet(t.parquet, columns=[b, k])",
+        ],
+    );
+    check(
+        &udf(exchange(ExchangeForm::Groups), UdfKind::MapGroups, &[], |_| ()),
+        &["MapGroups(f)", "+- Groups(by=[k])", "   +- ReadParquet(t.parquet)"],
     );
 }
 
