@@ -24,7 +24,8 @@ pub enum WriteFormat {
         /// `snappy`, `zstd`, `gzip`, `lz4` or `none`.
         compression: String,
         /// Rows of a row group; `None` is the writer's default. A group is smaller at the end of
-        /// a file, and when the rows that wait to be written would take more than 128 MiB.
+        /// a file, and when the rows that wait to be written would take more than 128 MiB, or more
+        /// than a 24th of the session's memory.
         row_group_rows: Option<usize>,
     },
     /// Comma-separated values with a header.

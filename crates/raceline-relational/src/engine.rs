@@ -276,8 +276,3 @@ impl fmt::Debug for Engine {
             .finish_non_exhaustive()
     }
 }
-
-/// Rows of a batch whose rows weigh `row_bytes`, when memory is ample.
-pub(crate) fn batch_rows(row_bytes: usize) -> usize {
-    (BATCH_BYTES / row_bytes.max(1)).clamp(1, BATCH_ROWS_MAX)
-}

@@ -52,7 +52,8 @@ class Writes(Handle):
             mode: What to do when the folder exists.
             compression: Codec of the pages; None is ``"none"``.
             row_group_size: Rows of a row group; None leaves it to the writer. Fewer stand in
-                the last group of a file, and in a group whose rows would take over 128 MiB.
+                the last group of a file, and in a group whose rows would take over 128 MiB or
+                over a 24th of the session's memory.
             storage_options: See the class.
 
         Raises:

@@ -17,8 +17,10 @@ use parquet::basic::{Compression, Encoding, GzipLevel, LogicalType, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::SchemaDescriptor;
 use raceline_plan::WriteFormat;
 
+use super::dictionary::dictionaries_pay;
 use super::error::WriteError;
 use super::fit::format_name;
 
@@ -30,7 +32,7 @@ pub(super) struct Encoder {
 }
 
 enum How {
-    Parquet { options: Box<ArrowWriterOptions>, factory: Box<ArrowRowGroupWriterFactory> },
+    Parquet { compression: Compression, stored: Box<SchemaDescriptor> },
     Csv,
     Json,
 }
@@ -59,16 +61,9 @@ impl Encoder {
             WriteFormat::Csv => How::Csv,
             WriteFormat::Json => How::Json,
             WriteFormat::Parquet { compression, row_group_rows: _ } => {
-                let properties = properties(&schema, parse_compression(compression)?)?;
-                let options = ArrowWriterOptions::new().with_properties(properties);
-                let (_, factory) = ArrowWriter::try_new_with_options(
-                    io::sink(),
-                    Arc::clone(&schema),
-                    options.clone(),
-                )
-                .and_then(ArrowWriter::into_serialized_writer)
-                .map_err(parquet_error)?;
-                How::Parquet { options: Box::new(options), factory: Box::new(factory) }
+                let compression = parse_compression(compression)?;
+                let stored = ArrowSchemaConverter::new().convert(&schema).map_err(parquet_error)?;
+                How::Parquet { compression, stored: Box::new(stored) }
             }
         };
         Ok(Self { schema, format: format_name(format), how })
@@ -78,13 +73,9 @@ impl Encoder {
     pub(super) fn file(&self) -> Result<FileEncoder, WriteError> {
         let parquet = match &self.how {
             How::Csv | How::Json => None,
-            How::Parquet { options, .. } => {
-                let writer = ArrowWriter::try_new_with_options(
-                    Vec::new(),
-                    Arc::clone(&self.schema),
-                    options.as_ref().clone(),
-                )
-                .and_then(ArrowWriter::into_serialized_writer);
+            // How columns are encoded is a matter of each row group.
+            How::Parquet { compression, stored } => {
+                let writer = self.writer(Vec::new(), properties(stored, *compression, &[]));
                 Some(writer.map_err(parquet_error)?.0)
             }
         };
@@ -96,8 +87,9 @@ impl Encoder {
     pub(super) fn encode(&self, rows: &[RecordBatch], first: bool) -> Result<Encoded, WriteError> {
         let text_error = |source| WriteError::Encode { format: self.format, source };
         match &self.how {
-            How::Parquet { factory, .. } => {
-                self.row_group(factory, rows).map(Encoded::RowGroup).map_err(parquet_error)
+            How::Parquet { compression, stored } => {
+                let properties = properties(stored, *compression, &dictionaries_pay(stored, rows));
+                self.row_group(properties, rows).map(Encoded::RowGroup).map_err(parquet_error)
             }
             How::Csv => {
                 let mut writer = csv::WriterBuilder::new().with_header(first).build(Vec::new());
@@ -119,11 +111,22 @@ impl Encoder {
         }
     }
 
+    fn writer<W: io::Write + Send>(
+        &self,
+        to: W,
+        properties: WriterProperties,
+    ) -> Result<(SerializedFileWriter<W>, ArrowRowGroupWriterFactory), ParquetError> {
+        let options = ArrowWriterOptions::new().with_properties(properties);
+        ArrowWriter::try_new_with_options(to, Arc::clone(&self.schema), options)
+            .and_then(ArrowWriter::into_serialized_writer)
+    }
+
     fn row_group(
         &self,
-        factory: &ArrowRowGroupWriterFactory,
+        properties: WriterProperties,
         rows: &[RecordBatch],
     ) -> Result<Vec<ArrowColumnChunk>, ParquetError> {
+        let (_, factory) = self.writer(io::sink(), properties)?;
         // The number of a row group matters to encryption only.
         let mut writers = factory.create_column_writers(0)?;
         for batch in rows {
@@ -141,13 +144,29 @@ impl Encoder {
     }
 }
 
+impl Encoded {
+    /// Bytes that it holds.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Lines(bytes) => bytes.capacity(),
+            Self::RowGroup(columns) => {
+                let bytes: u64 = columns.iter().map(|column| column.close().bytes_written).sum();
+                usize::try_from(bytes).unwrap_or(usize::MAX)
+            }
+        }
+    }
+}
+
 impl FileEncoder {
     /// Adds a run; the bytes that it makes of the file come back.
     pub(super) fn append(&mut self, run: Encoded) -> Result<Vec<u8>, WriteError> {
+        let run_bytes = run.bytes();
         match (run, &mut self.parquet) {
             (Encoded::Lines(bytes), _) => Ok(bytes),
             (Encoded::RowGroup(columns), Some(writer)) => {
                 let append = || -> Result<(), ParquetError> {
+                    // Columns move from one to the other, so that they are never there twice.
+                    writer.inner_mut().reserve_exact(run_bytes);
                     let mut group = writer.next_row_group()?;
                     for column in columns {
                         column.append_to_row_group(&mut group)?;
@@ -172,28 +191,30 @@ impl FileEncoder {
     }
 }
 
-/// How columns are encoded: as the library sees fit, but for lists of bytes (pictures, say),
-/// whose values are many and of all kinds: differences are cheaper to write than a dictionary
-/// and no larger.
+/// How columns are encoded. Lists of bytes (pictures, say) have values that are many and of all
+/// kinds: differences are cheaper to write than a dictionary and no larger. Other columns have a
+/// dictionary, as far as `dictionaries` does not say for theirs that it does not pay.
 fn properties(
-    schema: &SchemaRef,
+    stored: &SchemaDescriptor,
     compression: Compression,
-) -> Result<WriterProperties, WriteError> {
-    let stored = ArrowSchemaConverter::new().convert(schema).map_err(parquet_error)?;
+    dictionaries: &[bool],
+) -> WriterProperties {
     let mut builder = WriterProperties::builder().set_compression(compression);
-    for column in stored.columns() {
+    for (at, column) in stored.columns().iter().enumerate() {
         let is_byte = matches!(
             column.logical_type_ref(),
             Some(LogicalType::Integer(integer)) if integer.bit_width == 8
         );
+        let path = || column.path().clone();
         if is_byte && column.max_rep_level() > 0 {
-            let path = column.path().clone();
             builder = builder
-                .set_column_dictionary_enabled(path.clone(), false)
-                .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
+                .set_column_dictionary_enabled(path(), false)
+                .set_column_encoding(path(), Encoding::DELTA_BINARY_PACKED);
+        } else if dictionaries.get(at) == Some(&false) {
+            builder = builder.set_column_dictionary_enabled(path(), false);
         }
     }
-    Ok(builder.build())
+    builder.build()
 }
 
 fn parquet_error(source: ParquetError) -> WriteError {

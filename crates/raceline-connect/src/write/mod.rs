@@ -1,6 +1,7 @@
 //! Writers: batches to files that appear all at once.
 
 mod commit;
+mod dictionary;
 mod encode;
 mod error;
 mod fit;

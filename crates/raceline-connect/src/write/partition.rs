@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch, UInt32Array};
+use arrow::array::{Array, AsArray, RecordBatch, StringArray, UInt32Array};
 use arrow::compute::{can_cast_types, cast, take_record_batch};
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use raceline_types::Failure;
@@ -77,35 +77,92 @@ impl Partitions {
         if self.columns.is_empty() {
             return Ok(vec![(String::new(), content)]);
         }
+        let mut groups = Groups::one(batch.num_rows());
         let mut values = Vec::with_capacity(self.columns.len());
         for (position, name) in &self.columns {
             let text = cast(batch.column(*position), &DataType::Utf8).map_err(encode)?;
+            groups.part_by(text.as_string());
             values.push((name, text));
         }
-        let mut positions: HashMap<String, usize> = HashMap::new();
-        let mut groups: Vec<(String, Vec<u32>)> = Vec::new();
-        for (row, index) in (0..batch.num_rows()).zip(0_u32..) {
-            let folders: Vec<String> = values
-                .iter()
-                .map(|(name, text)| {
-                    let text = text.as_string::<i32>();
-                    folder_name(name, (!text.is_null(row)).then(|| text.value(row)))
-                })
-                .collect();
-            let folder = folders.join("/");
-            let group = *positions.entry(folder).or_insert_with_key(|folder| {
-                groups.push((folder.clone(), Vec::new()));
-                groups.len() - 1
+        let divided = groups.rows().into_iter().map(|rows| {
+            let first = rows[0] as usize;
+            let folders = values.iter().map(|(name, text)| {
+                let text = text.as_string::<i32>();
+                folder_name(name, text.is_valid(first).then(|| text.value(first)))
             });
-            groups[group].1.push(index);
+            let folder = folders.collect::<Vec<_>>().join("/");
+            if rows.len() == content.num_rows() {
+                return Ok((folder, content.clone()));
+            }
+            let taken = take_record_batch(&content, &UInt32Array::from(rows)).map_err(encode)?;
+            Ok((folder, taken))
+        });
+        divided.collect()
+    }
+}
+
+/// Rows by their values: equal ones are in the same group. Groups are numbered in the order in
+/// which they appear.
+#[derive(Debug)]
+struct Groups {
+    of_rows: Vec<u32>,
+    count: u32,
+}
+
+impl Groups {
+    /// All rows in one group.
+    fn one(rows: usize) -> Self {
+        Self { of_rows: vec![0; rows], count: u32::from(rows > 0) }
+    }
+
+    /// Parts the groups by a column of theirs. Null and no text are the same folder.
+    fn part_by(&mut self, column: &StringArray) {
+        let mut known: HashMap<(u32, &str), u32> = HashMap::new();
+        let mut last = None;
+        for (row, group) in self.of_rows.iter_mut().enumerate() {
+            let value = if column.is_valid(row) { column.value(row) } else { "" };
+            let key = (*group, value);
+            // Rows of one folder often come one behind the other.
+            *group = match last {
+                Some((last, group)) if last == key => group,
+                _ => {
+                    let next = u32::try_from(known.len()).unwrap_or(u32::MAX);
+                    *known.entry(key).or_insert(next)
+                }
+            };
+            last = Some((key, *group));
         }
-        groups
-            .into_iter()
-            .map(|(folder, rows)| {
-                let taken =
-                    take_record_batch(&content, &UInt32Array::from(rows)).map_err(encode)?;
-                Ok((folder, taken))
-            })
-            .collect()
+        self.count = u32::try_from(known.len()).unwrap_or(u32::MAX);
+    }
+
+    /// The rows of each group, in their order.
+    fn rows(&self) -> Vec<Vec<u32>> {
+        let mut rows = vec![Vec::new(); self.count as usize];
+        for (row, &group) in (0..).zip(&self.of_rows) {
+            rows[group as usize].push(row);
+        }
+        rows
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_parted_by_all_columns_in_the_order_in_which_they_appear() {
+        let mut groups = Groups::one(6);
+        groups.part_by(&StringArray::from(vec![
+            Some("a"),
+            Some("b"),
+            None,
+            Some("a"),
+            None,
+            Some(""),
+        ]));
+        assert_eq!(groups.rows(), [vec![0, 3], vec![1], vec![2, 4, 5]]);
+        groups.part_by(&StringArray::from(vec!["x", "x", "x", "y", "x", "y"]));
+        assert_eq!(groups.rows(), [vec![0], vec![1], vec![2, 4], vec![3], vec![5]]);
+        assert!(Groups::one(0).rows().is_empty());
     }
 }

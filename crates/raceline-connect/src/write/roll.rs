@@ -6,6 +6,11 @@ use raceline_types::batch_sliced_bytes;
 
 /// Arrow bytes of a run: what is encoded at once, and a row group of Parquet.
 const RUN_BYTES: usize = 32 << 20;
+/// Runs that a write holds in its memory, when that is short: one that waits, two that are encoded,
+/// rows and what becomes of them, and one that is added to its file.
+const RUNS_HELD: usize = 6;
+/// Bytes that wait in all folders together; beyond it the largest run is encoded early.
+const WAITING_BYTES: usize = 128 << 20;
 /// Rows of a run at most, unless the user says otherwise.
 const RUN_ROWS: usize = 1 << 20;
 /// Arrow bytes after which a file ends.
@@ -19,11 +24,13 @@ pub(super) struct Rules {
     file_rows_min: usize,
     file_rows_max: usize,
     file_bytes: usize,
+    waiting_bytes: usize,
 }
 
 impl Rules {
-    /// The rules that `spec` asks for. A row group size counts rows and nothing else.
-    pub(super) fn new(spec: &WriteSpec) -> Self {
+    /// The rules that `spec` asks for, of a write that holds about `memory_bytes`. A row group size
+    /// counts rows and nothing else, as long as these fit.
+    pub(super) fn new(spec: &WriteSpec, memory_bytes: usize) -> Self {
         let row_group = match &spec.format {
             WriteFormat::Parquet { row_group_rows, .. } => *row_group_rows,
             WriteFormat::Csv | WriteFormat::Json => None,
@@ -31,11 +38,17 @@ impl Rules {
         let row_group = row_group.filter(|rows| *rows > 0);
         Self {
             run_rows: row_group.unwrap_or(RUN_ROWS),
-            run_bytes: row_group.map_or(RUN_BYTES, |_| usize::MAX),
+            run_bytes: row_group.map_or(RUN_BYTES.min(memory_bytes / RUNS_HELD), |_| usize::MAX),
             file_rows_min: spec.rows_per_file_min.unwrap_or(0),
             file_rows_max: spec.rows_per_file_max.unwrap_or(usize::MAX).max(1),
             file_bytes: FILE_BYTES,
+            waiting_bytes: WAITING_BYTES.min(memory_bytes / RUNS_HELD * 2),
         }
+    }
+
+    /// Bytes that may wait in all folders together.
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.waiting_bytes
     }
 }
 
@@ -165,8 +178,14 @@ mod tests {
             file_bytes in 1..400_usize,
         ) {
             let file_rows_max = file_rows_min.max(1) + more;
-            let rules =
-                Rules { run_rows, run_bytes: 200, file_rows_min, file_rows_max, file_bytes };
+            let rules = Rules {
+                run_rows,
+                run_bytes: 200,
+                file_rows_min,
+                file_rows_max,
+                file_bytes,
+                waiting_bytes: usize::MAX,
+            };
             let files = files(&sizes, &rules);
             for (at, file) in files.iter().enumerate() {
                 let is_last = at + 1 == files.len();

@@ -31,6 +31,7 @@ pub struct FileSink {
     stores: Arc<Stores>,
     spec: Arc<WriteSpec>,
     target: Located,
+    memory_bytes: usize,
 }
 
 impl FileSink {
@@ -49,7 +50,14 @@ impl FileSink {
             return Err(WriteError::RowsPerFile { rows_min, rows_max }.into());
         }
         check_format(&spec.format)?;
-        Ok(Self { stores, spec, target })
+        Ok(Self { stores, spec, target, memory_bytes: usize::MAX })
+    }
+
+    /// The same sink, which holds about `memory_bytes`: row groups are smaller, and fewer are
+    /// encoded side by side, where it would hold more.
+    #[must_use]
+    pub fn within(self, memory_bytes: usize) -> Self {
+        Self { memory_bytes, ..self }
     }
 
     /// Schema of what the sink puts out.
@@ -93,12 +101,11 @@ impl FileSink {
     ) -> Result<Vec<Written>, Failure> {
         let write_id = Uuid::new_v4().simple().to_string();
         let staging = Staging::new(self.target.clone(), write_id, self.stores.io().clone());
-        let mut writer = Writer::new(Arc::clone(&self.spec), staging);
-        let mut held = account.hold(0);
+        let spec = Arc::clone(&self.spec);
+        let mut writer = Writer::new(spec, staging, self.memory_bytes, account);
         for mut port in ports {
             while let Some(batch) = port.next().await {
                 writer.write(&batch?.data).await?;
-                held.set(writer.held_bytes() as u64);
             }
         }
         let (staging, written) = writer.finish().await?;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use raceline_exec::{Held, MemoryAccount};
 use raceline_plan::WriteSpec;
 use raceline_types::{
     Failure, InternalError, LOOKAHEAD_BYTES, Lookahead, batch_sliced_bytes, conform,
@@ -25,8 +26,8 @@ use super::stage::{StagedFile, Staging};
 /// Files that are open at once, when partition columns ask for more. Beyond it the largest is
 /// ended early.
 const OPEN_FILES_MAX: usize = 64;
-/// Bytes that wait in all folders together; beyond it the largest run is encoded early.
-const WAITING_BYTES_MAX: usize = 128 << 20;
+/// Part of a write's memory in which its first rows are kept.
+const LOOKAHEAD_SHARE: usize = 4;
 
 /// A file that has been staged whole.
 #[derive(Clone, Debug)]
@@ -48,6 +49,10 @@ pub(super) struct Writer {
     files: Vec<Option<OpenFile>>,
     runs: VecDeque<RunningEncode>,
     runs_max: usize,
+    memory_bytes: usize,
+    account: MemoryAccount,
+    /// The rows that wait.
+    waiting: Held,
     written: Vec<(usize, Written)>,
 }
 
@@ -75,36 +80,35 @@ struct OpenFile {
 struct RunningEncode {
     file: usize,
     rows: usize,
-    /// Bytes of the rows, which are held until they are encoded, as is what they become.
-    bytes: usize,
     ends_file: bool,
-    running: Option<AbortOnDropHandle<Result<Encoded, WriteError>>>,
+    running: Option<AbortOnDropHandle<Result<(Encoded, Held), WriteError>>>,
 }
 
 impl Writer {
-    /// A writer that encodes on the runtime that this is called on.
-    pub(super) fn new(spec: Arc<WriteSpec>, staging: Staging) -> Self {
+    /// A writer that encodes on the runtime that this is called on. It holds about `memory_bytes`,
+    /// which count in `account`: rows that wait, those that are encoded, and what they become.
+    pub(super) fn new(
+        spec: Arc<WriteSpec>,
+        staging: Staging,
+        memory_bytes: usize,
+        account: &MemoryAccount,
+    ) -> Self {
         Self {
-            rules: Rules::new(&spec),
+            rules: Rules::new(&spec, memory_bytes),
             spec,
             staging,
-            lookahead: Lookahead::new(LOOKAHEAD_BYTES),
+            lookahead: Lookahead::new(LOOKAHEAD_BYTES.min(memory_bytes / LOOKAHEAD_SHARE)),
             columns: None,
             folders: Vec::new(),
             folder_positions: HashMap::new(),
             files: Vec::new(),
             runs: VecDeque::new(),
             runs_max: Handle::current().metrics().num_workers(),
+            memory_bytes,
+            waiting: account.hold(0),
+            account: account.clone(),
             written: Vec::new(),
         }
-    }
-
-    /// Bytes of the rows that it holds: the first ones, those that wait for a run to become whole,
-    /// and those that are encoded.
-    pub(super) fn held_bytes(&self) -> usize {
-        let waiting = self.folders.iter().map(|folder| folder.lane.waiting_bytes());
-        let encoded = self.runs.iter().map(|run| run.bytes);
-        self.lookahead.bytes() + waiting.sum::<usize>() + encoded.sum::<usize>()
     }
 
     /// Takes the next rows.
@@ -118,8 +122,9 @@ impl Writer {
         }
         self.lookahead.push(batch.clone());
         if self.lookahead.is_full() {
-            self.begin().await?;
+            return self.begin().await;
         }
+        self.waiting.set(self.lookahead.bytes() as u64);
         Ok(())
     }
 
@@ -128,7 +133,11 @@ impl Writer {
         let lookahead = mem::replace(&mut self.lookahead, Lookahead::new(0));
         let Some((schema, batches)) = lookahead.fix()? else { return Ok(()) };
         self.columns = Some(Columns::new(&self.spec, schema)?);
+        self.waiting.set(0);
+        let mut left =
+            self.account.hold(batches.iter().map(batch_sliced_bytes).sum::<usize>() as u64);
         for batch in batches {
+            left.set(left.bytes() - batch_sliced_bytes(&batch) as u64);
             self.divide(&batch).await?;
         }
         Ok(())
@@ -145,13 +154,20 @@ impl Writer {
                 self.encode(at, run).await?;
             }
         }
-        let waiting = |folder: &Folder| folder.lane.waiting_bytes();
-        while self.folders.iter().map(waiting).sum::<usize>() > WAITING_BYTES_MAX {
+        while self.settle_waiting() > self.rules.waiting_bytes() {
+            let waiting = |folder: &Folder| folder.lane.waiting_bytes();
             let Some(at) = largest(&self.folders, waiting) else { break };
             let run = self.folders[at].lane.cut(&self.rules, false);
             self.encode(at, run).await?;
         }
         Ok(())
+    }
+
+    /// Bytes that wait in all folders together, which the account knows from here on.
+    fn settle_waiting(&mut self) -> usize {
+        let bytes = self.folders.iter().map(|folder| folder.lane.waiting_bytes()).sum();
+        self.waiting.set(bytes as u64);
+        bytes
     }
 
     /// Ends all files; they come back in the order in which they were begun, with the staging
@@ -215,19 +231,32 @@ impl Writer {
         Ok(index)
     }
 
-    /// Queues a run of `file`; waits while as many are encoded as the session has CPUs.
+    /// Queues a run of `file`; waits while as many are encoded as the session has CPUs, or as there
+    /// is memory for.
     async fn queue(&mut self, file: usize, run: Run, first: bool) -> Result<(), Failure> {
-        while self.runs.len() >= self.runs_max {
+        self.settle_waiting();
+        let (rows, ends_file) = (run.rows, run.ends_file);
+        // What they become is there before the rows have gone, and is seldom larger.
+        let bytes = 2 * run.batches.iter().map(batch_sliced_bytes).sum::<usize>() as u64;
+        let memory_bytes = self.memory_bytes as u64;
+        let is_full =
+            |account: &MemoryAccount| account.level().bytes.saturating_add(bytes) > memory_bytes;
+        while !self.runs.is_empty() && (self.runs.len() >= self.runs_max || is_full(&self.account))
+        {
             self.append_next().await?;
         }
-        let (rows, ends_file) = (run.rows, run.ends_file);
-        let bytes = run.batches.iter().map(batch_sliced_bytes).sum();
         let encoder = self.columns.as_ref().map(|columns| Arc::clone(&columns.encoder));
         let running = encoder.filter(|_| rows > 0).map(|encoder| {
-            let encoding = async move { encoder.encode(&run.batches, first) };
+            let mut held = self.account.hold(bytes);
+            let encoding = async move {
+                let result = encoder.encode(&run.batches, first)?;
+                drop(run);
+                held.set(result.bytes() as u64);
+                Ok((result, held))
+            };
             AbortOnDropHandle::new(Handle::current().spawn(encoding))
         });
-        self.runs.push_back(RunningEncode { file, rows, bytes, ends_file, running });
+        self.runs.push_back(RunningEncode { file, rows, ends_file, running });
         Ok(())
     }
 
@@ -238,7 +267,7 @@ impl Writer {
             return Err(InternalError::new("a run came to a file that had ended").into());
         };
         if let Some(running) = run.running {
-            let encoded = running
+            let (encoded, _held) = running
                 .await
                 .map_err(|error| InternalError::caused_by("an encoder stopped", error))??;
             let bytes = open.encoder.append(encoded)?;

@@ -11,7 +11,7 @@ use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStoreExt, PutPayload};
 use raceline_connect::{FileSink, Listing, Stores};
-use raceline_exec::{Emit, Region, SplitReader};
+use raceline_exec::{Emit, Region, SplitReader, StageAccounts};
 use raceline_plan::{
     FileFormat, FileScan, FileSplit, PartitionStyle, SaveMode, ScanRequest, TextReadOptions,
     WriteFormat, WriteSpec,
@@ -166,6 +166,7 @@ impl Place {
 #[derive(Default)]
 pub(crate) struct Collected {
     pub(crate) batches: Vec<Batch>,
+    pub(crate) accounts: StageAccounts,
 }
 
 #[async_trait]
@@ -173,6 +174,10 @@ impl Emit for Collected {
     async fn emit(&mut self, batch: Batch) -> Result<(), Failure> {
         self.batches.push(batch);
         Ok(())
+    }
+
+    fn accounts(&self) -> StageAccounts {
+        self.accounts.clone()
     }
 }
 

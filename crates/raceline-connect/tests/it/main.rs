@@ -6,6 +6,7 @@ mod fixture;
 mod killed;
 mod listing;
 mod reading;
+mod row_groups;
 mod s3;
 mod server;
 mod writing;

@@ -28,7 +28,7 @@ use super::fault::file_failure;
 use super::infer::{check_names, footer, parquet_metadata};
 use super::objects::ObjectFile;
 use super::{compression, is_first, json, object_meta};
-use crate::engine::{Engine, batch_rows};
+use crate::engine::Engine;
 use crate::error::{FileError, carry};
 use crate::resolve::resolve;
 
@@ -182,7 +182,7 @@ impl Target<'_> {
                 resolve(&relaxed(predicate, table.table_schema()), table.table_schema());
             source = source.with_predicate(predicate.map_err(|error| carry(error.into()))?);
         }
-        let rows = batch_rows(row_bytes(&footer, &own));
+        let rows = self.engine.batch_rows(row_bytes(&footer, &own));
         self.leaf(Arc::new(source), own, request, (rows, true))
     }
 

@@ -34,7 +34,11 @@ struct Files {
 
 impl Files {
     fn new() -> Self {
-        let (engine, store) = (engine(1, 256 << 20), Arc::new(InMemory::new()));
+        Self::with(engine(1, 256 << 20))
+    }
+
+    fn with(engine: Arc<Engine>) -> Self {
+        let store = Arc::new(InMemory::new());
         engine.register_store(&Url::parse(STORE_URL).unwrap(), Arc::clone(&store) as _);
         Self { engine, store }
     }

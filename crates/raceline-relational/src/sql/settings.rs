@@ -9,11 +9,28 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use raceline_types::Failure;
 
 use super::pool::{Grants, QueryPool};
-use crate::engine::{Engine, batch_rows};
+use crate::engine::Engine;
 use crate::error::failure;
 
 /// Most rows of a batch of a query.
-const BATCH_ROWS_MAX: usize = 8192;
+const BATCH_ROWS_MAX: usize = 16_384;
+
+/// Bytes of a side of a join up to which one partition makes a table of it for all of them, times
+/// the partitions: else rows of both sides are sent to their partitions first, which costs more the
+/// fewer there are.
+const SHARED_TABLE_BYTES: usize = 128 << 20;
+
+/// Part of the engine's memory that such a table takes at most.
+const SHARED_TABLE_SHARE: usize = 16;
+
+/// Bytes of its rows when nothing but their number is known.
+const SHARED_ROW_BYTES: usize = 16;
+
+/// Most places of a table of a join that is looked up by the key itself, wherever keys are.
+const DIRECT_KEYS: usize = 4 << 20;
+
+/// Bytes of a place.
+const DIRECT_KEY_BYTES: usize = 4;
 
 /// Rows of a batch when memory is short.
 const BATCH_ROWS_TIGHT: usize = 2048;
@@ -51,7 +68,7 @@ impl Settings {
     pub(super) fn ample(engine: &Engine, row_bytes: usize) -> Self {
         Self {
             partitions: engine.partitions(),
-            batch_rows: batch_rows(row_bytes).min(BATCH_ROWS_MAX),
+            batch_rows: engine.batch_rows(row_bytes).min(BATCH_ROWS_MAX),
             sort_merge_bytes: engine.sort_merge_bytes(),
             grants: Grants::default(),
             joins_by_hash: true,
@@ -81,7 +98,14 @@ impl Settings {
             .with_batch_size(self.batch_rows)
             .with_sort_spill_reservation_bytes(self.sort_merge_bytes)
             .with_spill_compression(SpillCompression::Lz4Frame);
-        config.options_mut().optimizer.prefer_hash_join = self.joins_by_hash;
+        let options = config.options_mut();
+        options.optimizer.prefer_hash_join = self.joins_by_hash;
+        let shared_bytes = shared_table_bytes(self.partitions, engine.limit_bytes());
+        options.optimizer.hash_join_single_partition_threshold = shared_bytes;
+        options.optimizer.hash_join_single_partition_threshold_rows =
+            shared_bytes / SHARED_ROW_BYTES;
+        options.execution.perfect_hash_join_small_build_threshold =
+            DIRECT_KEYS.min(engine.limit_bytes() / SHARED_TABLE_SHARE / DIRECT_KEY_BYTES);
         let runtime = engine.runtime();
         let pool = QueryPool::new(Arc::clone(&runtime.memory_pool), self.grants);
         let runtime = RuntimeEnvBuilder::from_runtime_env(runtime)
@@ -90,6 +114,11 @@ impl Settings {
             .map_err(failure)?;
         Ok(SessionContext::new_with_config_rt(config, runtime))
     }
+}
+
+/// Bytes of a side of a join that one of `partitions` makes a table of for all of them.
+fn shared_table_bytes(partitions: usize, limit_bytes: usize) -> usize {
+    (SHARED_TABLE_BYTES / partitions).min(limit_bytes / SHARED_TABLE_SHARE)
 }
 
 /// Bytes of which no operator is refused, of an engine of `limit_bytes`.
@@ -108,6 +137,13 @@ mod tests {
         let tight = Settings::ample(&engine, 0).tighter(&engine).unwrap();
         assert_eq!((tight.partitions, tight.batch_rows), (2, BATCH_ROWS_TIGHT));
         assert_eq!(tight.tighter(&engine), None);
+    }
+
+    #[test]
+    fn the_larger_the_machine_the_smaller_are_tables_that_one_partition_makes() {
+        assert_eq!(shared_table_bytes(2, 1 << 40), 64 << 20);
+        assert_eq!(shared_table_bytes(64, 1 << 40), 2 << 20);
+        assert_eq!(shared_table_bytes(2, 64 << 20), 4 << 20);
     }
 
     #[test]

@@ -10,12 +10,14 @@ use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::file::metadata::ParquetMetaData;
 use datafusion::parquet::file::properties::WriterProperties;
 use proptest::prelude::*;
+use raceline_exec::SplitReader as _;
 use raceline_plan::expression::{binary, column};
 use raceline_plan::{FileFormat, FileScan, ScanRequest};
-use raceline_types::ErrorKind;
+use raceline_types::{ErrorKind, Split, SplitId};
 
 use super::{Files, columns, fault, names, ranges, read_with, rows, scan};
 use crate::error::FileError;
+use crate::fixture::{Collected, block_on, engine};
 use crate::scan::count_rows;
 
 /// Rows `0..rows` with columns `id` (int64), `x` (half of it) and `name` (text or null).
@@ -58,6 +60,30 @@ fn keep(predicate: Expr) -> FileScan {
 
 fn compare(name: &str, op: &str, value: Expr) -> Expr {
     binary(op, column(name), value).unwrap()
+}
+
+/// Most rows of a batch that an engine of `memory_bytes` reads.
+fn batch_rows_max(memory_bytes: usize) -> usize {
+    let files = Files::with(engine(2, memory_bytes));
+    let file = files.put("a.parquet", file(&table(0..60_000), 60_000).0);
+    let reader = files.reader(&parquet(ScanRequest::default()), &file).unwrap();
+    let split = Split {
+        id: SplitId(0),
+        label: Arc::clone(&file.uri),
+        rows: None,
+        estimated_bytes: None,
+        payload: Arc::new(vec![file]),
+    };
+    let mut out = Collected::default();
+    block_on(reader.read(&split, &mut out)).unwrap();
+    assert_eq!(out.rows().num_rows(), 60_000);
+    out.0.iter().map(|batch| batch.data.num_rows()).max().unwrap()
+}
+
+#[test]
+fn the_smaller_the_engine_the_smaller_are_batches() {
+    assert!(batch_rows_max(8 << 20) < 10_000);
+    assert!(batch_rows_max(256 << 20) > 30_000);
 }
 
 #[test]

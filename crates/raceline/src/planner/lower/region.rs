@@ -124,6 +124,7 @@ impl Lowering<'_> {
     ) -> Result<Flow, Failure> {
         let stores = Arc::clone(self.session.stores());
         let sink = FileSink::new(stores, Arc::clone(spec))?;
+        let sink = sink.within(self.session.gathered_bytes_max());
         let mut flow = self.region(input, Arc::new(sink)).await?;
         flow.schema = None;
         Ok(flow)

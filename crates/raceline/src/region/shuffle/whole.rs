@@ -12,6 +12,8 @@ use raceline_exec::{Emit, Exchange, ExchangePartition, PortStream, Region, Spill
 use raceline_types::{
     Batch, Failure, InternalError, Lookahead, Random, batch_sliced_bytes, conform,
 };
+use tokio::runtime::Handle;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::gather::{Position, gather, output_rows};
 use super::order::{BUCKETS, Place, Unit, buckets_of, part_of};
@@ -62,7 +64,7 @@ impl ShuffleRegion {
         let order = self.unit.order(self.random, &keys);
         drop(keys);
         match self.unit {
-            Unit::Rows => emit_in_order(&batches, &order, out).await,
+            Unit::Rows => emit_in_order(batches, order, out).await,
             Unit::Batches => {
                 for (batch, _) in order.into_iter().filter(|(_, row)| *row == 0) {
                     let batch = batches[batch as usize].clone();
@@ -141,7 +143,7 @@ impl ShuffleRegion {
         }
         let order = self.unit.order(self.random, &keys);
         drop(keys);
-        emit_in_order(&batches, &order, out).await
+        emit_in_order(batches, order, out).await
     }
 }
 
@@ -231,16 +233,31 @@ impl Spread {
     }
 }
 
-/// Puts out the rows of `batches` at `order`.
+/// Puts out the rows of `batches` at `order`. They are brought together by all threads, each for a
+/// batch of its own: their places are all over memory, and it is memory that they wait for.
 async fn emit_in_order(
-    batches: &[RecordBatch],
-    order: &[Place],
+    batches: Vec<RecordBatch>,
+    order: Vec<Place>,
     out: &mut dyn Emit,
 ) -> Result<(), Failure> {
-    for places in order.chunks(output_rows(batches)) {
-        let positions: Vec<Position> =
-            places.iter().map(|(batch, row)| (*batch as usize, *row as usize)).collect();
-        let rows = gather(batches[0].schema_ref(), batches, &positions)?;
+    let runtime = Handle::current();
+    let rows = output_rows(&batches);
+    let (batches, order): (Arc<[_]>, Arc<[_]>) = (batches.into(), order.into());
+    let starts = (0..order.len()).step_by(rows);
+    let mut gathered = futures::stream::iter(starts)
+        .map(|start| {
+            let (batches, order) = (Arc::clone(&batches), Arc::clone(&order));
+            AbortOnDropHandle::new(runtime.spawn(async move {
+                let places = &order[start..order.len().min(start + rows)];
+                let positions: Vec<Position> =
+                    places.iter().map(|(batch, row)| (*batch as usize, *row as usize)).collect();
+                gather(batches[0].schema_ref(), &batches, &positions)
+            }))
+        })
+        .buffered(runtime.metrics().num_workers());
+    while let Some(rows) = gathered.next().await {
+        let rows =
+            rows.map_err(|error| InternalError::caused_by("gathering rows stopped", error))??;
         out.emit(Batch::without_origin(rows)).await?;
     }
     Ok(())
