@@ -6,14 +6,14 @@ Rows stay Python objects between neighbouring row functions.
 from __future__ import annotations
 
 import inspect
+import os
 import traceback
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from time import perf_counter_ns
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from raceline import _function, _pace, _rows, _tensors
+from raceline import _function, _rows, _tensors
 from raceline._exceptions import pack
 from raceline._function import (
     FunctionError,
@@ -29,20 +29,27 @@ from raceline._udf import Given
 
 if TYPE_CHECKING:
     from raceline._async import AsyncFunction
+    from raceline._pace import Pace
 
-# Frames of these files lie between the engine and the user's functions.
+# Frames of these files lie between the engine and the user's functions. Some of them are loaded
+# where a function needs them.
 _OWN_FILES = (
     __file__,
     _function.__file__,
-    _pace.__file__,
     _rows.__file__,
     _rows.LOOP_FILE,
     _tensors.__file__,
-    str(Path(__file__).with_name("_async.py")),
-    str(Path(__file__).with_name("_async_call.py")),
-    str(Path(__file__).with_name("_groups.py")),
-    str(Path(__file__).with_name("data") / "aggregation.py"),
-    str(Path(__file__).with_name("data") / "user_aggregation.py"),
+    *(
+        os.path.join(os.path.dirname(__file__), name)
+        for name in (
+            "_async.py",
+            "_async_call.py",
+            "_groups.py",
+            "_pace.py",
+            os.path.join("data", "aggregation.py"),
+            os.path.join("data", "user_aggregation.py"),
+        )
+    ),
 )
 
 # Characters of a message or traceback that an error shows.
@@ -79,14 +86,13 @@ class Chain:
         self._async: AsyncFunction | None = None
         for payload in payloads:
             function = UserFunction.load(payload)
-            pace = _pace.pace_of(function, gate)
+            pace = _set_pace(function, gate)
             if function.call.max_concurrency is not None:
                 from raceline._async import AsyncFunction
 
                 form = BatchFunction(function, watch) if function.kind == "map_batches" else None
                 self._async = AsyncFunction(function, form, pace, engine)
                 return
-            function.function = _pace.paced(function, pace)
             if function.kind == "map_batches":
                 self._parts.append(BatchFunction(function, watch))
                 continue
@@ -126,6 +132,18 @@ class Chain:
         """Ends what an async function left running."""
         if self._async is not None:
             self._async.close()
+
+
+def _set_pace(function: UserFunction, gate: RateGate | None) -> Pace | None:
+    """The pace of a function that has a rate limit; a plain function keeps to it from now on."""
+    if function.call.retry is None and function.call.rate_limit is None:
+        return None
+    from raceline import _pace
+
+    pace = _pace.pace_of(function, gate)
+    if function.call.max_concurrency is None:
+        function.function = _pace.paced(function, pace)
+    return pace
 
 
 class BatchFunction:

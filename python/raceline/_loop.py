@@ -184,6 +184,15 @@ class _Writer:
             return
         self._write(f"if type(row) is not t{self._step}:")
         self._write(f"    t{self._step} = check{self._step}(row)")
+        if self._puts_at_once():
+            # What is no dict goes out whole, so that of others nothing more is asked.
+            self._write(f"    if t{self._step} is not dict:")
+            for text in (f"t{self._step} = None", "out.append(row)", "yield", "continue"):
+                self._write(f"        {text}")
+
+    def _puts_at_once(self) -> bool:
+        """Whether the values of rows are taken out right where these are made."""
+        return bool(self._made) and self._maker == len(self._steps) - 1
 
     def _put_values(self) -> None:
         display, columns = self._steps[self._maker].display, range(len(self._made))
@@ -192,7 +201,7 @@ class _Writer:
                 self._write(f"o{index}.append(row[m{index}])")
             return
         is_odd = f"len(row) != {len(self._made)}"
-        if display is None:
+        if display is None and not self._puts_at_once():
             is_odd = f"t{self._maker} is not dict or {is_odd}"
         self._write(f"if {is_odd}:")
         self._put_whole()
@@ -210,7 +219,8 @@ class _Writer:
         return is_last and display is not None and display.keys == self._made
 
     def _put_whole(self) -> None:
-        for text in (f"out.append({self._own_row()})", "yield", "continue"):
+        own = "row.copy()" if self._puts_at_once() else self._own_row()
+        for text in (f"out.append({own})", "yield", "continue"):
             self._write(f"    {text}")
 
     def _filter(self, argument: str) -> None:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from operator import length_hint
+from types import GeneratorType
 from typing import Any, NamedTuple
 
 from raceline._dict_display import display_of
@@ -39,6 +40,8 @@ _COLUMNS_MAX = 64
 _LOOPS_MAX = 64
 # What is of one of these types, or of one of NumPy's scalars, is always a row, or always a value.
 _DEFINITE_TYPES = (dict, int, float, str, bytes)
+# What most functions make many rows as. Whether other types are iterable takes long to ask.
+_MANY = frozenset({list, tuple, GeneratorType})
 
 
 class RowFunctions:
@@ -347,6 +350,9 @@ def many(step: UserFunction, made: Any) -> Iterable[Any]:
     Raises:
         FunctionError: They are none.
     """
+    if type(made) in _MANY:
+        usual: Iterable[Any] = made
+        return usual
     if isinstance(made, Iterable) and not isinstance(made, (str, bytes, Mapping)):
         return made
     raise FunctionError(step.name) from step.complaint(

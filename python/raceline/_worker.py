@@ -1,8 +1,8 @@
 """The template process: ``python -m raceline._worker``, started by the engine.
 
-It imports what every function needs, and NumPy when the first function comes that surely needs it,
-runs no user code and has one thread. For each worker that the engine asks for it forks itself; the
-fork serves batches until the engine ends it.
+It imports what every function needs, and NumPy as soon as a function is planned that surely needs
+it, runs no user code and has one thread. For each worker that the engine asks for it forks itself;
+the fork serves batches until the engine ends it.
 """
 
 from __future__ import annotations
@@ -43,8 +43,10 @@ def main() -> None:
 
     template = WorkerTemplate()
     gc.freeze()
-    while (request := template.next_fork()) is not None:
+    while (request := template.next_request()) is not None:
         _load(request.preloads)
+        if not request.forks:
+            continue
         try:
             pid = os.fork()
         except OSError as error:
@@ -88,3 +90,7 @@ if __name__ == "__main__":
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # The program waits for the end of this process, which has nothing to tidy up.
+    os._exit(0)

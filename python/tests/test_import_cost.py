@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 HEAVY = ("numpy", "cloudpickle", "pyarrow", "pandas", "torch", "raceline._native")
 
 
@@ -75,3 +77,67 @@ print(told(raceline.range(1).map(of_row)))
         "{'batches': True}",
         "{'rows': True}",
     ]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@pytest.mark.parametrize(
+    ("plan", "loads_numpy"),
+    [
+        ("raceline.range(1).map_batches(Function)", True),
+        ("raceline.range(1).map(Function)", False),
+        # What is there for rows already is told of batches later.
+        ("(raceline.range(1).map(Function), raceline.range(1).map_batches(Function))", True),
+    ],
+)
+def test_numpy_is_loaded_for_workers_while_the_program_plans(plan, loads_numpy):
+    program = f"""
+import pathlib, time
+import raceline
+
+class Function:
+    def __call__(self, value):
+        return value
+
+def holds(name):
+    pids = pathlib.Path("/proc/self/task").glob("*/children")
+    return any(
+        name in pathlib.Path(f"/proc/{{pid}}/maps").read_text()
+        for file in pids for pid in file.read_text().split()
+    )
+
+def wait(name, seconds):
+    end = time.monotonic() + seconds
+    while not holds(name) and time.monotonic() < end:
+        time.sleep(0.01)
+    return holds(name)
+
+plan = {plan}
+print(wait("_native.", 30), wait("_multiarray_umath", {30 if loads_numpy else 1}))
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert run.stdout.split() == ["True", str(loads_numpy)]
+
+
+def test_a_run_loads_no_module_that_it_has_no_use_for():
+    loaded = loaded_after("import raceline\nraceline.range(3).take_all()")
+    unused = {"difflib", "hashlib", "html", "ipaddress", "platform", "random", "urllib", "uuid"}
+    assert not loaded.intersection({*unused, "raceline.data.datasource", "raceline._tensors"})
+
+
+def test_names_that_are_loaded_late_are_there():
+    program = """
+import raceline.data
+assert "raceline.data.datasource" not in sys.modules
+assert {*raceline.data.__all__, "datasource", "preprocessors"} <= {*dir(raceline.data)}
+for name in [*raceline.data.__all__, "datasource", "preprocessors"]:
+    assert getattr(raceline.data, name) is getattr(raceline.data, name)
+try:
+    raceline.data.missing
+except AttributeError as error:
+    assert str(error) == "module `raceline.data` has no attribute `missing`"
+from raceline.data import *
+assert Datasource is raceline.data.datasource.Datasource
+"""
+    assert "raceline.data.from_frames" in loaded_after(program)

@@ -128,6 +128,7 @@ def test_a_row_with_other_columns_keeps_its_place():
     ]
 
 
+@pytest.mark.parametrize("kind", ["map", "flat_map"])
 @pytest.mark.parametrize(
     "odd",
     [
@@ -138,9 +139,11 @@ def test_a_row_with_other_columns_keeps_its_place():
         lambda at: {"b": at},
     ],
 )
-def test_what_is_no_plain_dict_keeps_its_place(odd):
+def test_what_is_no_plain_dict_keeps_its_place(odd, kind):
     rows = [odd(at) if at in (40, 41, 90) else {"a": at} for at in range(100)]
-    [made] = run(ids(100), ("map", lambda row: rows[row["id"]]))
+    [made] = run(
+        ids(100), (kind, lambda row: rows[row["id"]] if kind == "map" else [rows[row["id"]]])
+    )
     names = ["a", "b"] if "b" in odd(0) else ["a"]
     assert rows_of(made) == [{name: dict(row).get(name) for name in names} for row in rows]
 

@@ -45,10 +45,20 @@ pub struct ForkRequest {
     output: OwnedFd,
 }
 
+/// What a template is to do.
+#[derive(Debug)]
+pub enum TemplateOrder {
+    /// Load this, unless it is there; for all workers from then on.
+    Load(Vec<String>),
+    /// Fork a worker.
+    Fork(ForkRequest),
+}
+
 /// The template's connection to the engine.
 ///
-/// Each turn of its loop: [`TemplateLoop::next_fork`], fork, then [`TemplateLoop::report`] in
-/// the parent and [`TemplateLoop::enter_worker`] followed by [`crate::serve`] in the child.
+/// Each turn of its loop: [`TemplateLoop::next_order`]; where that is to fork, it forks, then
+/// [`TemplateLoop::report`] in the parent and [`TemplateLoop::enter_worker`] followed by
+/// [`crate::serve`] in the child.
 #[derive(Debug)]
 pub struct TemplateLoop {
     channel: Channel,
@@ -75,13 +85,13 @@ impl TemplateLoop {
         Ok(Some(Self { channel, workers: Vec::new(), awaited: Vec::new(), pid }))
     }
 
-    /// Waits for the next worker to fork, and kills and reaps workers while it waits. `None` when
+    /// Waits for the next thing to do, and kills and reaps workers while it waits. `None` when
     /// the engine is gone or needs no more: all workers were killed and the template should end.
     ///
     /// # Errors
     /// When the socket fails; then too.
-    pub fn next_fork(&mut self) -> io::Result<Option<ForkRequest>> {
-        let next = self.next_order();
+    pub fn next_order(&mut self) -> io::Result<Option<TemplateOrder>> {
+        let next = self.await_order();
         if !matches!(next, Ok(Some(_))) {
             // They would end with their parent, but what they started would not.
             self.workers.iter().copied().for_each(kill_with_group);
@@ -89,14 +99,14 @@ impl TemplateLoop {
         next
     }
 
-    fn next_order(&mut self) -> io::Result<Option<ForkRequest>> {
+    fn await_order(&mut self) -> io::Result<Option<TemplateOrder>> {
         loop {
             while let Some(frame) = self.channel.take_frame()? {
                 match wire::decode(&frame)? {
                     ToTemplate::Fork { request, index, stage, env, preloads, data_bytes_max } => {
                         let socket = self.channel.take_descriptor()?;
                         let output = self.channel.take_descriptor()?;
-                        return Ok(Some(ForkRequest {
+                        return Ok(Some(TemplateOrder::Fork(ForkRequest {
                             index,
                             stage,
                             env,
@@ -105,7 +115,10 @@ impl TemplateLoop {
                             request,
                             socket,
                             output,
-                        }));
+                        })));
+                    }
+                    ToTemplate::Load { preloads } => {
+                        return Ok(Some(TemplateOrder::Load(preloads)));
                     }
                     ToTemplate::Kill { pid } if self.workers.contains(&pid) => {
                         kill_with_group(pid);

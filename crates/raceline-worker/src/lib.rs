@@ -47,7 +47,7 @@ pub use crossing::Crossing;
 pub use device::GpuLedger;
 pub use error::{Exit, UdfError, WorkerError};
 pub use errored::{ErroredBatches, ErroredRow, ErroredRows};
-pub use fork::{ForkRequest, TemplateLoop};
+pub use fork::{ForkRequest, TemplateLoop, TemplateOrder};
 pub use gpus::{declare_gpus, find_gpus};
 pub use operator::{NoteBatchRows, ProcessOperator, ProcessSpec, RowCosts, TemplateSource};
 pub use output::LineSink;

@@ -34,6 +34,11 @@ pub(crate) enum ToTemplate {
         /// Private memory that it may take beside what it is forked with.
         data_bytes_max: Option<u64>,
     },
+    /// Load what workers will need, so that it is there when the first is forked.
+    Load {
+        /// What to load, unless it is there.
+        preloads: Vec<String>,
+    },
     /// This worker is about to end by itself: reap it soon.
     Await {
         /// Its process id.

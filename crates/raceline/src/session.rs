@@ -308,15 +308,19 @@ impl Session {
         }
     }
 
-    /// Starts what workers are forked from, in the background, so that it is there when a run
-    /// needs it. When that fails, the run says so. A session that cannot run starts nothing.
-    pub fn expect_workers(&self) {
+    /// Starts what workers are forked from, in the background, and has it load `preloads`, so that
+    /// all is there when a run needs it. When that fails, the run says so. A session that cannot
+    /// run starts nothing.
+    pub fn expect_workers(&self, preloads: Vec<String>) {
         if self.shared.life.check().is_err() {
             return;
         }
         let (life, template) = (Arc::clone(&self.shared.life), Arc::clone(&self.shared.template));
         let start = move || {
-            let _told_by_the_run = template.get().is_err();
+            match template.get() {
+                Ok(template) if !preloads.is_empty() => template.load(preloads),
+                Ok(_) | Err(_) => {}
+            }
             if life.check().is_err() {
                 template.shutdown();
             }

@@ -6,6 +6,7 @@ Aggregations stand in ``raceline.data.aggregate``, expressions in ``raceline.dat
 from __future__ import annotations
 
 import importlib
+from typing import TYPE_CHECKING, Any
 
 from raceline.data import aggregate as aggregate
 from raceline.data import exceptions as exceptions
@@ -15,25 +16,7 @@ from raceline.data.compute import ActorPoolStrategy, TaskPoolStrategy
 from raceline.data.context import DataContext
 from raceline.data.data_iterator import DataIterator
 from raceline.data.dataset import Dataset, MaterializedDataset
-from raceline.data.datasource import (
-    BlockBasedFileDatasink,
-    Datasink,
-    Datasource,
-    ReadTask,
-    RowBasedFileDatasink,
-)
 from raceline.data.execution import ExecutionOptions, ExecutionResources
-from raceline.data.from_datasets import from_huggingface, from_tf, from_torch
-from raceline.data.from_frames import (
-    from_daft,
-    from_dask,
-    from_duckdb,
-    from_mars,
-    from_modin,
-    from_polars,
-    from_spark,
-)
-from raceline.data.from_refs import from_arrow_refs, from_numpy_refs, from_pandas_refs
 from raceline.data.grouped import GroupedData
 from raceline.data.memory import (
     from_arrow,
@@ -44,8 +27,6 @@ from raceline.data.memory import (
     range,
     range_tensor,
 )
-from raceline.data.own_sources import read_datasource
-from raceline.data.preprocessor import Preprocessor
 from raceline.data.read import (
     read_binary_files,
     read_csv,
@@ -60,12 +41,59 @@ from raceline.data.shuffling import FileShuffleConfig
 from raceline.data.sql import sql
 from raceline.data.summary import DatasetSummary
 
+if TYPE_CHECKING:
+    from raceline.data.datasource import (
+        BlockBasedFileDatasink,
+        Datasink,
+        Datasource,
+        ReadTask,
+        RowBasedFileDatasink,
+    )
+    from raceline.data.from_datasets import from_huggingface, from_tf, from_torch
+    from raceline.data.from_frames import (
+        from_daft,
+        from_dask,
+        from_duckdb,
+        from_mars,
+        from_modin,
+        from_polars,
+        from_spark,
+    )
+    from raceline.data.from_refs import from_arrow_refs, from_numpy_refs, from_pandas_refs
+    from raceline.data.own_sources import read_datasource
+    from raceline.data.preprocessor import Preprocessor
+
 # Ray's other name of the settings.
 DatasetContext = DataContext
 # Ray's name of the type of a node's id.
 NodeIdStr = str
 # And of the iterators.
 DatasetIterator = DataIterator
+
+# What few programs use is loaded at its first use: names by the module that has them, and modules.
+_HOMES = {
+    "BlockBasedFileDatasink": "datasource",
+    "Datasink": "datasource",
+    "Datasource": "datasource",
+    "Preprocessor": "preprocessor",
+    "ReadTask": "datasource",
+    "RowBasedFileDatasink": "datasource",
+    "from_arrow_refs": "from_refs",
+    "from_daft": "from_frames",
+    "from_dask": "from_frames",
+    "from_duckdb": "from_frames",
+    "from_huggingface": "from_datasets",
+    "from_mars": "from_frames",
+    "from_modin": "from_frames",
+    "from_numpy_refs": "from_refs",
+    "from_pandas_refs": "from_refs",
+    "from_polars": "from_frames",
+    "from_spark": "from_frames",
+    "from_tf": "from_datasets",
+    "from_torch": "from_datasets",
+    "read_datasource": "own_sources",
+}
+_MODULES = ("collate_fn", "datasource", "preprocessors")
 
 __all__ = [
     "ActorPoolStrategy",
@@ -123,8 +151,17 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    """Loads ``preprocessors`` and ``collate_fn`` at their first use."""
-    if name in ("preprocessors", "collate_fn"):
-        return importlib.import_module(f"raceline.data.{name}")
-    raise AttributeError(f"module `{__name__}` has no attribute `{name}`")
+def __getattr__(name: str) -> Any:
+    """Loads a name at its first use."""
+    if name in _MODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module `{__name__}` has no attribute `{name}`")
+    value = globals()[name] = getattr(importlib.import_module(f"{__name__}.{home}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    """All names, loaded or not."""
+    return sorted({*globals(), *__all__, *_MODULES})

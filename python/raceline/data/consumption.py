@@ -17,7 +17,6 @@ from raceline.data.formats import (
 from raceline.data.handle import Handle
 from raceline.data.iteration import Iteration
 from raceline.data.iterator import all_rows_of, native_batches_of
-from raceline.data.profile import Profile, StageProfile
 from raceline.data.schema import Schema
 
 if TYPE_CHECKING:
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from raceline._native import Batch
     from raceline.data.dataset import MaterializedDataset
     from raceline.data.epochs import Epochs
+    from raceline.data.profile import Profile
 
 __all__ = ["Consumption"]
 
@@ -299,6 +299,8 @@ class Consumption(Iteration, Handle):
             >>> slowed.profile().stages[1].function_s >= 0.1
             True
         """
+        from raceline.data.profile import Profile, StageProfile
+
         last = self._native.profile()
         if last is None:
             return Profile(0.0, [])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -41,6 +40,8 @@ class Display(Consumption, Identity):
 
     def _repr_html_(self) -> str:
         """The same for a notebook."""
+        import html
+
         name = "" if self.name is None else f"<p>name: {html.escape(self.name)}</p>"
         seen = self._seen()
         if isinstance(seen, str):
@@ -134,6 +135,8 @@ def _box(seen: _Seen) -> list[str]:
 
 def _html_table(seen: _Seen) -> str:
     """The table in HTML, in which nothing that comes of the data is markup."""
+    import html
+
     heads = "".join(
         f"<th>{html.escape(name)}<br><small>{html.escape(kind)}</small></th>"
         for name, kind in zip(seen.names, seen.kinds, strict=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from raceline import _frames, _tensors
 from raceline._optional import optional, require
 from raceline.errors import PlanError
 
@@ -72,7 +71,11 @@ def convert_batch(batch: Batch, batch_format: str, *, writable: bool = False) ->
     if batch_format == "numpy":
         return batch.numpy(writable=writable)
     if batch_format == "torch":
+        from raceline import _tensors
+
         return _tensors.to_torch(batch, writable=True)
+    from raceline import _frames
+
     if batch_format == "pandas":
         return _frames.to_pandas(batch)
     return _frames.to_arrow(batch)
@@ -93,6 +96,8 @@ def arrow_table(batches: list[Batch], schema: object | None) -> pa.Table:
     Raises:
         ImportError: pyarrow is not installed.
     """
+    from raceline import _frames
+
     pa = optional("pyarrow")
     if not batches:
         return pa.schema([] if schema is None else schema).empty_table()
@@ -113,6 +118,8 @@ def pandas_frame(batches: list[Batch], schema: object | None) -> pd.DataFrame:
         ImportError: pandas or pyarrow is not installed.
     """
     if batches:
+        from raceline import _frames
+
         return _frames.to_pandas(join(batches))
     pandas = optional("pandas")
     frame: pd.DataFrame = arrow_table([], schema).to_pandas(types_mapper=pandas.ArrowDtype)

@@ -239,8 +239,7 @@ class UserFunction:
             "in_flight_max": workers.batches(is_async=at_once is not None),
             "max_concurrency": at_once,
             "is_rate_limited": self.calls.rate_limit is not None,
-            # Workers for rows do without NumPy and are there sooner, unless the program has it.
-            "preloads": ["numpy"] if self._is_of_batches or "numpy" in sys.modules else [],
+            "preloads": self.preloads,
             "max_retries": self.faults.max_retries,
             "timeout_s": self.batching.timeout() if at_once is None else None,
             "on_error": self.faults.on_error,
@@ -257,6 +256,14 @@ class UserFunction:
     @property
     def _is_of_batches(self) -> bool:
         return self.kind in ("map_batches", "map_groups")
+
+    @property
+    def preloads(self) -> list[str]:
+        """Modules that its workers have from the start.
+
+        Workers for rows do without NumPy and are there sooner, unless the program has it.
+        """
+        return ["numpy"] if self._is_of_batches or "numpy" in sys.modules else []
 
     @property
     def is_debugged(self) -> bool:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import inspect
-import uuid
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from raceline.data.compute import Concurrency
-from raceline.data.datasource.datasink import Datasink, TaskContext, WriteResult
 from raceline.data.function import Batching, Demand, Faults, UserFunction
 from raceline.data.iterator import native_batches_of
 from raceline.data.transforms import FunctionTransforms
@@ -16,6 +14,8 @@ from raceline.errors import PlanError
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from raceline.data.datasource.datasink import Datasink, WriteResult
 
 __all__ = ["SinkWrites"]
 
@@ -61,6 +61,7 @@ class SinkWrites(FunctionTransforms):
             >>> sink.rows_written
             10
         """
+        from raceline.data.datasource.datasink import Datasink
         from raceline.data.own_sources import demand_of, faults_of
 
         if not isinstance(datasink, Datasink):
@@ -92,6 +93,9 @@ class SinkWrites(FunctionTransforms):
     ) -> WriteResult[Any]:
         """Runs all writes; what they came to."""
         import pickle
+        import uuid
+
+        from raceline.data.datasource.datasink import WriteResult
 
         rows, size = datasink.min_rows_per_write, datasink.min_bytes_per_write
         if rows is None and size is None and not self._native.plan().startswith("Repartition("):
@@ -171,6 +175,8 @@ class _Write:
 
     def __call__(self, table: pa.Table) -> dict[str, list[Any]]:
         import cloudpickle
+
+        from raceline.data.datasource.datasink import TaskContext
 
         # A write may come in pieces: the number of its first row tells which one this is.
         number = table.column(_NUMBER)[0].as_py()

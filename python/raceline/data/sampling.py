@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -160,5 +159,7 @@ class HashPart:
 
     def _is_below(self, value: Hashable) -> int:
         """1 where the hash of a value's text is low enough, else 0."""
+        import hashlib
+
         digest = hashlib.blake2b(str(value).encode(), digest_size=8).digest()
         return int(int.from_bytes(digest, "big") < self._below)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
@@ -87,7 +87,7 @@ def seed_of(seed: Any, name: str = "seed") -> int:
         PlanError: It is no int from 0 to 2**64 - 1.
     """
     if seed is None:
-        return secrets.randbits(64)
+        return int.from_bytes(os.urandom(8), "little")
     if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < _SEEDS:
         raise PlanError(f"`{name}` must be an int from 0 to 2**64 - 1 or None, got `{seed!r}`")
     return seed

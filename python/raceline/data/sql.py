@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Mapping
 from types import FrameType
@@ -159,6 +158,8 @@ def _file(name: str) -> Dataset | None:
 
 def _not_found(name: str, scopes: list[Mapping[str, Any]]) -> PlanError:
     """The error of a name that is no table."""
+    import difflib
+
     known = sorted(
         {
             other

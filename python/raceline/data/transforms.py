@@ -437,6 +437,6 @@ class FunctionTransforms(Handle):
         """The dataset after a function."""
         translation = function.translated()
         if translation.program is None and not function.is_debugged:
-            # What it runs in starts while it is pickled.
-            self._native.expect_workers()
+            # What it runs in starts while it is pickled, and while its input is prepared.
+            self._native.expect_workers(function.preloads)
         return self._derive(self._native.udf(function.native_options(translation)))

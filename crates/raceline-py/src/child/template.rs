@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use raceline_worker::{ForkRequest, TemplateLoop, serve};
+use raceline_worker::{ForkRequest, TemplateLoop, TemplateOrder, serve};
 
 use super::runtime::PythonRuntime;
 
@@ -17,14 +17,18 @@ pub(crate) struct WorkerTemplate {
     inner: Mutex<Option<TemplateLoop>>,
 }
 
-/// A worker that is to be forked.
+/// What the template is to do: load modules, and then, unless that is all, fork a worker.
 #[pyclass(frozen, module = "raceline._native")]
 pub(crate) struct WorkerRequest {
+    /// The worker to fork.
     inner: Mutex<Option<ForkRequest>>,
+    /// Whether there is one.
+    #[pyo3(get)]
+    forks: bool,
     /// Environment variables for the worker, to be set before user code runs.
     #[pyo3(get)]
     env: Vec<(String, String)>,
-    /// Modules to import in the template, before it forks.
+    /// Modules to import in the template.
     #[pyo3(get)]
     preloads: Vec<String>,
 }
@@ -59,12 +63,17 @@ impl WorkerTemplate {
         Ok(Self { inner: Mutex::new(Some(inner)) })
     }
 
-    /// Waits for the next worker to be forked; `None` when the engine has ended.
-    fn next_fork(&self) -> PyResult<Option<WorkerRequest>> {
-        let request = self.with_loop(TemplateLoop::next_fork)?;
-        Ok(request.map(|request| {
-            let (env, preloads) = (request.env.clone(), request.preloads.clone());
-            WorkerRequest { inner: Mutex::new(Some(request)), env, preloads }
+    /// Waits for the next thing to do; `None` when the engine has ended.
+    fn next_request(&self) -> PyResult<Option<WorkerRequest>> {
+        let order = self.with_loop(TemplateLoop::next_order)?;
+        Ok(order.map(|order| match order {
+            TemplateOrder::Load(preloads) => {
+                WorkerRequest { inner: Mutex::new(None), forks: false, env: Vec::new(), preloads }
+            }
+            TemplateOrder::Fork(request) => {
+                let (env, preloads) = (request.env.clone(), request.preloads.clone());
+                WorkerRequest { inner: Mutex::new(Some(request)), forks: true, env, preloads }
+            }
         }))
     }
 

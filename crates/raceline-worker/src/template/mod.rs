@@ -187,6 +187,13 @@ impl Template {
         self.shared.state().ended.is_none()
     }
 
+    /// Has it load what workers will need, so that they need not wait for that. Does not wait for
+    /// it; what cannot be loaded is told of by the first fork of a worker that needs it.
+    pub fn load(&self, preloads: Vec<String>) {
+        // It fails only when the template is gone, which the next fork tells.
+        let _gone = self.shared.send(&ToTemplate::Load { preloads }, &[]).is_err();
+    }
+
     /// Where printed lines go.
     pub(crate) fn lines(&self) -> LineSink {
         Arc::clone(&self.shared.lines)

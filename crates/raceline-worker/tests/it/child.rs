@@ -8,7 +8,9 @@ use std::{io, process, thread};
 
 use arrow::array::{Array, AsArray, Int64Array, RecordBatch};
 use arrow::datatypes::Int64Type;
-use raceline_worker::{Answer, Caller, RateGate, Runtime, TemplateLoop, UserError, serve};
+use raceline_worker::{
+    Answer, Caller, RateGate, Runtime, TemplateLoop, TemplateOrder, UserError, serve,
+};
 
 /// What a process does that the harness started as a template; nothing in the test run itself.
 #[test]
@@ -25,12 +27,21 @@ fn template_entry() {
 }
 
 fn run_template(mut template: TemplateLoop) -> io::Result<()> {
-    while let Some(request) = template.next_fork()? {
+    let mut loaded = Vec::new();
+    while let Some(order) = template.next_order()? {
+        let request = match order {
+            TemplateOrder::Load(preloads) => {
+                loaded.extend(preloads);
+                continue;
+            }
+            TemplateOrder::Fork(request) => request,
+        };
         // SAFETY: the test harness has one other thread, which waits and holds no lock.
         match unsafe { libc::fork() } {
             -1 => template.report_failure(request, &io::Error::last_os_error())?,
             0 => {
-                let env = request.env.clone();
+                let mut env = request.env.clone();
+                env.push(("LOADED".to_owned(), loaded.join(" ")));
                 let mut functions = Functions { env, ..Functions::default() };
                 let socket = template.enter_worker(request)?;
                 end(serve(socket, &mut functions).map_or(1, |()| 0))
@@ -55,6 +66,17 @@ struct Functions {
     calls: i64,
     kept: Vec<RecordBatch>,
     gate: Option<RateGate>,
+}
+
+impl Functions {
+    /// Its process id, or the length of the names of what the template was told to load.
+    fn about_itself(&self) -> i64 {
+        if self.name == "pid" {
+            return i64::from(process::id());
+        }
+        let loaded = self.env.iter().find(|(name, _)| name == "LOADED");
+        loaded.map_or(-1, |(_, names)| i64::try_from(names.len()).unwrap())
+    }
 }
 
 impl Runtime for Functions {
@@ -134,7 +156,7 @@ impl Runtime for Functions {
                 return Ok(());
             }
             "time" => timed(&input),
-            "pid" => column_of(&input, vec![i64::from(process::id())]),
+            "pid" | "loaded" => column_of(&input, vec![self.about_itself()]),
             "gpus" => {
                 // So long that two runs overlap and neither finds the other's worker idle.
                 thread::sleep(Duration::from_millis(50));

@@ -7,7 +7,7 @@ use raceline_exec::Operator;
 use tokio::time::timeout;
 
 use crate::harness::{
-    Session, batch, children, eventually, is_alive, parent_of, run, spec, worker_pid,
+    Session, batch, children, eventually, is_alive, parent_of, run, spec, values, worker_pid,
 };
 
 /// The workers of a session, found as children of a child of this process.
@@ -143,4 +143,21 @@ fn workers_end_with_an_engine_that_was_killed() {
     eventually("nothing is left", || {
         !is_alive(template) && !is_alive(started) && workers.iter().all(|pid| !is_alive(pid))
     });
+}
+
+#[tokio::test]
+async fn a_template_loads_what_it_is_told_to_before_the_first_fork() {
+    let session = Session::start();
+    session.template.load(vec!["numpy".to_owned()]);
+    let operator = session.operator(spec("loaded"));
+    let outputs = run(&operator, batch(0..1)).await.unwrap();
+    assert_eq!(values(&outputs[0].data), [5]);
+}
+
+#[tokio::test]
+async fn a_template_that_is_gone_is_told_nothing() {
+    let session = Session::start();
+    session.template.shutdown();
+    session.template.load(vec!["numpy".to_owned()]);
+    assert!(!session.template.is_running());
 }
