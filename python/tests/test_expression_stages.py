@@ -57,6 +57,8 @@ def test_random_numbers_depend_on_seed_and_place():
     assert free.take_all() != free.take_all()
     pair = raceline.range(50).with_columns({"a": random(), "b": random()}).take_all()
     assert any(row["a"] != row["b"] for row in pair)
+    one = raceline.range(50).with_column("a", random()).with_column("b", random()).take_all()
+    assert any(row["a"] != row["b"] for row in one)
     with pytest.raises(PlanError, match=r"`seed` must be an int of at least 0"):
         random(seed=-1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -64,7 +65,7 @@ class MonotonicallyIncreasingIdExpr(_RowValuesExpr):
 class RandomExpr(_RowValuesExpr):
     """Random numbers; made by ``random``."""
 
-    __slots__ = ("reseed_after_execution", "seed")
+    __slots__ = ("_drawn", "reseed_after_execution", "seed")
     _kind = "random"
 
     def __init__(self, seed: int | None, reseed_after_execution: bool) -> None:
@@ -72,8 +73,12 @@ class RandomExpr(_RowValuesExpr):
         super().__init__()
         self.seed = None if seed is None else whole_number("seed", seed, 0)
         self.reseed_after_execution = reseed_after_execution
+        # Two columns of one run that name no seed must not be the same.
+        self._drawn = int.from_bytes(os.urandom(4), "little")
 
     def _seed(self) -> tuple[int | None, bool]:
+        if self.seed is None:
+            return self._drawn, True
         return self.seed, self.reseed_after_execution
 
     def _label(self) -> str:
