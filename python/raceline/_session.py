@@ -184,7 +184,10 @@ def session() -> Session:
     with _state.lock:
         if _state.session is None:
             _state.session = _start(_state.settings or _Settings())
-        return _state.session
+        # Imported here, as most of a program's imports need no session.
+        from raceline._lineage import recorded_session
+
+        return recorded_session(_state.session)
 
 
 def _start(settings: _Settings) -> Session:

@@ -202,7 +202,7 @@ def test_sinks_refuse_columns_of_objects_by_name(tmp_path):
         (lambda: raceline.read_parquet([3]), "a path must be a string, got `3`"),
         (
             lambda: raceline.read_parquet("a", partitioning="dir"),
-            "there is no partitioning `'dir'`\n  hint: pass \"hive\" or None",
+            "there is no partitioning `'dir'`\n  hint: pass \"hive\", a `Partitioning` or None",
         ),
         (
             lambda: raceline.read_images("a", size=(0, 5)),

@@ -266,9 +266,14 @@ def test_no_fraction_inside_json_is_cut_off(tmp_path):
     path = write_lines(tmp_path / "a.jsonl", *[whole] * 1500, part)
     rows = raceline.read_json(path).take_all()
     assert (rows[0], rows[-1]) == (whole, part)
-    other = write_lines(tmp_path / "b.jsonl", whole)
+    others = first_files(tmp_path, whole)
     with pytest.raises(SourceError, match=r"a value does not fit .*(?s:.*)a\.jsonl(?s:.*)`1\.75`"):
-        raceline.read_json([other, path]).take_all()
+        raceline.read_json([*others, path]).take_all()
+
+
+def first_files(folder, row):
+    """As many files as are looked at for the columns of a read."""
+    return [write_lines(folder / f"first{index}.jsonl", row) for index in range(8)]
 
 
 def test_keys_and_types_that_json_shows_late_are_found(tmp_path):
@@ -278,10 +283,10 @@ def test_keys_and_types_that_json_shows_late_are_found(tmp_path):
     dataset = raceline.read_json(path)
     assert sorted(dataset.columns()) == ["a", "n", "z"]
     assert dataset.take_all()[-1] == {"a": 1, "n": 2, "z": 5}
-    other = write_lines(tmp_path / "b.jsonl", {"a": 1, "n": 1})
+    others = first_files(tmp_path, {"a": 1, "n": 1})
     with pytest.raises(SourceError, match=r"key `z` .*(?s:.*)a\.jsonl"):
-        raceline.read_json([other, path]).take_all()
-    assert raceline.read_json([other, path]).select_columns(["a"]).sum("a") == 1502
+        raceline.read_json([*others, path]).take_all()
+    assert raceline.read_json([*others, path]).select_columns(["a"]).sum("a") == 1509
 
 
 def test_two_columns_of_one_name_are_refused(tmp_path):
@@ -300,13 +305,14 @@ def test_json_columns_keep_the_order_of_their_keys(tmp_path):
 
 @pytest.mark.parametrize("kind", ["parquet", "csv"])
 def test_a_column_that_only_a_later_file_has_is_not_lost(tmp_path, kind):
-    for name, columns in ("1", {"a": [1]}), ("2", {"a": [2], "new": [3]}):
-        part = raceline.from_arrow(pa.table(columns))
-        getattr(part, f"write_{kind}")(tmp_path / name)
+    for name in "12345678":
+        getattr(raceline.from_arrow(pa.table({"a": [1]})), f"write_{kind}")(tmp_path / name)
+    part = raceline.from_arrow(pa.table({"a": [2], "new": [3]}))
+    getattr(part, f"write_{kind}")(tmp_path / "9")
     read = getattr(raceline, f"read_{kind}")(tmp_path)
     with pytest.raises(raceline.errors.SourceError, match="column `new` is none of") as caught:
         read.take_all()
-    assert f"{tmp_path}/2/" in str(caught.value)
-    assert read.select_columns(["a"]).take_all() == [{"a": 1}, {"a": 2}]
-    both = getattr(raceline, f"read_{kind}")([tmp_path / "2", tmp_path / "1"])
+    assert f"{tmp_path}/9/" in str(caught.value)
+    assert read.select_columns(["a"]).take_all() == [{"a": 1}] * 8 + [{"a": 2}]
+    both = getattr(raceline, f"read_{kind}")([tmp_path / "9", tmp_path / "1"])
     assert both.take_all() == [{"a": 2, "new": 3}, {"a": 1, "new": None}]

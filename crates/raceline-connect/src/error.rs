@@ -74,6 +74,20 @@ pub enum ConnectError {
         /// Extensions of the files that are there.
         found: Vec<String>,
     },
+    /// Folders that do not fit the columns that were named for them.
+    #[error(
+        "the folders of `{path}` do not fit the partitioning: they are `{}`, and its columns `{}`",
+        found.join("`, `"),
+        names.join("`, `")
+    )]
+    Folders {
+        /// The file.
+        path: String,
+        /// Its folders, or the columns that they name.
+        found: Vec<String>,
+        /// The columns; one that is passed over is empty.
+        names: Vec<String>,
+    },
     /// Access was refused.
     #[error("access to `{uri}` was refused")]
     Denied {
@@ -129,6 +143,7 @@ impl Diagnostic for ConnectError {
             | Self::Scheme { .. }
             | Self::StorageOption { .. }
             | Self::Setup { .. }
+            | Self::Folders { .. }
             | Self::NoFiles { .. } => ErrorKind::Plan,
             Self::Missing { .. } | Self::NoBucket { .. } | Self::NoMatch { .. } => {
                 ErrorKind::NotFound
@@ -162,6 +177,11 @@ impl Diagnostic for ConnectError {
                  `storage_options={{\"endpoint\": …, \"region\": …}}` or `AWS_ENDPOINT_URL` and \
                  `AWS_REGION`"
             )),
+            Self::Folders { .. } => Some(
+                "set `base_dir` to the folder below which the partitions begin, or name as many \
+                 columns as there are folders"
+                    .into(),
+            ),
             Self::NoMatch { .. } => Some(
                 "`*` and `?` stay inside one folder, `**` crosses folders; a name's own `*`, `?` \
                  or `[` is written `[*]`, `[?]` or `[[]`"

@@ -21,15 +21,15 @@ pub use aggregate::{Aggregate, AggregateKind};
 pub use download::DownloadSpec;
 pub use exchange::{ExchangeForm, KeyedExchange};
 pub use join::{JoinKind, JoinSpec};
-pub use node::{Cut, Node, Projection, ShuffleScope, SortKey, Source};
+pub use node::{Cut, MixSpec, Node, Projection, ShuffleScope, SortKey, Source};
 pub use query::Query;
 pub use row_values::RowValues;
 pub use scan::{
-    CsvReadOptions, FileFormat, FileScan, FileShuffle, FileSplit, ImageReadOptions,
-    JsonReadOptions, PartitionStyle, ScanRequest, TextReadOptions,
+    CsvReadOptions, FileFormat, FileScan, FileShuffle, FileSplit, FolderColumns, FolderNames,
+    ImageReadOptions, JsonReadOptions, PartitionStyle, ScanRequest, TextReadOptions,
 };
 pub use udf::{
     BatchFormat, BatchLimits, CostLimit, NativeFunction, OnError, Passed, UdfBody, UdfColumns,
     UdfKind, UdfSpec, UdfWorkers,
 };
-pub use write::{SaveMode, WriteFormat, WriteSpec};
+pub use write::{FileNames, NameFiles, SaveMode, WriteFormat, WriteSpec};

@@ -100,6 +100,16 @@ pub struct SortKey {
     pub descending: bool,
 }
 
+/// How the rows of several inputs are mixed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MixSpec {
+    /// Rows of each input among those of all, in proportion; finite and greater than 0.
+    pub weights: Vec<f64>,
+    /// Whether all ends with the first input of which a row would be next and is not there; else
+    /// the others go on without it.
+    pub stops_early: bool,
+}
+
 /// What a shuffle moves, and how far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ShuffleScope {
@@ -187,6 +197,13 @@ pub enum Node {
         /// Inputs.
         inputs: Vec<Arc<Self>>,
     },
+    /// All rows of the inputs, those of each in order, interleaved by weights.
+    Mix {
+        /// Inputs, as many as there are weights.
+        inputs: Vec<Arc<Self>>,
+        /// How.
+        spec: Arc<MixSpec>,
+    },
     /// Row by row, the columns of the first input and then those of each other one, which must
     /// have as many rows. A name that was there gets `_1`, `_2`.
     Zip {
@@ -237,6 +254,8 @@ pub enum Node {
         input: Arc<Self>,
         /// What the order depends on, beside the input.
         seed: u64,
+        /// Whether each run has an order of its own, which depends on its number as well.
+        reseeds: bool,
         /// What is moved, and how far.
         scope: ShuffleScope,
     },
@@ -269,9 +288,10 @@ impl Node {
             | Self::Shuffle { input, .. }
             | Self::Write { input, .. } => vec![input],
             Self::Join { left, right, .. } => vec![left, right],
-            Self::Union { inputs } | Self::Zip { inputs } | Self::Relational { inputs, .. } => {
-                inputs.iter().collect()
-            }
+            Self::Union { inputs }
+            | Self::Mix { inputs, .. }
+            | Self::Zip { inputs }
+            | Self::Relational { inputs, .. } => inputs.iter().collect(),
         }
     }
 
@@ -309,6 +329,7 @@ impl Node {
             }
             Self::Join { spec, .. } => spec.to_string(),
             Self::Union { inputs } => format!("Union({} inputs)", inputs.len()),
+            Self::Mix { spec, .. } => format!("Mix({})", join(&spec.weights)),
             Self::Zip { inputs } => format!("Zip({} inputs)", inputs.len()),
             Self::Relational { query, .. } => query.to_string(),
             Self::Repartition { cut, .. } => cut.to_string(),

@@ -8,13 +8,34 @@ use arrow::datatypes::SchemaRef;
 use datafusion_expr::Expr;
 
 /// How folders name partition columns.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum PartitionStyle {
     /// `column=value` folders become string columns.
     #[default]
     Hive,
+    /// Folders below another one become string columns.
+    Below(Arc<FolderColumns>),
     /// Folders mean nothing.
     None,
+}
+
+/// Which columns the folders below a base are.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct FolderColumns {
+    /// The base, without scheme and slashes at its ends; empty is the root. What does not lie
+    /// below it has no columns.
+    pub base: String,
+    /// The columns, outermost folder first.
+    pub names: FolderNames,
+}
+
+/// What names the columns of folders.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum FolderNames {
+    /// The folders themselves, `column=value`; with `Some` they must be these, in this order.
+    Hive(Option<Vec<String>>),
+    /// Their order: as many folders as names, of which `None` passes one over.
+    Order(Vec<Option<String>>),
 }
 
 /// Options of a CSV scan.
@@ -105,6 +126,9 @@ pub struct FileScan {
     pub shuffle: Option<FileShuffle>,
     /// The schema, when the user declared it.
     pub schema: Option<SchemaRef>,
+    /// Whether each file must have the columns of the declared schema and no others, of its types
+    /// where files tell types.
+    pub is_strict: bool,
     /// What the rest of the plan needs of the scan.
     pub request: ScanRequest,
 }

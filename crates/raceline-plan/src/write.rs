@@ -1,6 +1,9 @@
 //! File sinks in a plan.
 
 use std::collections::BTreeMap;
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
 
 /// What to do when the target exists.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -46,6 +49,57 @@ impl WriteFormat {
     }
 }
 
+/// Gives the files of a write their names.
+pub trait NameFiles: Send + Sync {
+    /// The name of the file number `index` of the write `write_id`: without folders, and another
+    /// one for each file.
+    ///
+    /// # Errors
+    /// Whatever keeps it from naming the file; it ends the write.
+    fn name(&self, write_id: &str, index: usize) -> Result<String, Box<dyn Error + Send + Sync>>;
+}
+
+/// What the files of a write are called.
+#[derive(Clone)]
+pub enum FileNames {
+    /// `{dataset id}_{write id}_{index}.{extension}`, without the dataset's where it is empty.
+    ByIndex {
+        /// What they begin with.
+        dataset_id: String,
+    },
+    /// As somebody else says.
+    Given(Arc<dyn NameFiles>),
+}
+
+impl Default for FileNames {
+    fn default() -> Self {
+        Self::ByIndex { dataset_id: String::new() }
+    }
+}
+
+impl fmt::Debug for FileNames {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ByIndex { dataset_id } => write!(f, "ByIndex({dataset_id})"),
+            Self::Given(_) => f.write_str("Given"),
+        }
+    }
+}
+
+impl PartialEq for FileNames {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::ByIndex { dataset_id: own }, Self::ByIndex { dataset_id: other }) => {
+                own == other
+            }
+            (Self::Given(own), Self::Given(other)) => Arc::ptr_eq(own, other),
+            _ => false,
+        }
+    }
+}
+
+impl Eq for FileNames {}
+
 /// A write of a dataset to a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WriteSpec {
@@ -64,4 +118,6 @@ pub struct WriteSpec {
     pub rows_per_file_min: Option<usize>,
     /// At most this many rows a file.
     pub rows_per_file_max: Option<usize>,
+    /// What the files are called.
+    pub names: FileNames,
 }

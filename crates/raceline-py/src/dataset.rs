@@ -7,8 +7,8 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use raceline::{
-    Cut, DownloadSpec, ExchangeForm, JoinKind, JoinSpec, KeyedExchange, Projection, RowValues,
-    RunOrder, RunTimeouts, SortKey, StageSnapshot, WorkTimes, written_files,
+    Cut, DownloadSpec, ExchangeForm, JoinKind, JoinSpec, KeyedExchange, MixSpec, Projection,
+    RowValues, RunOrder, RunTimeouts, SortKey, StageSnapshot, WorkTimes, written_files,
 };
 
 use crate::aggregate::{AggregateTuple, read_aggregate};
@@ -173,6 +173,12 @@ impl Dataset {
         Self::new(self.inner.zip(&others))
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "extracted from Python by value")]
+    fn mix(&self, others: Vec<PyRef<'_, Self>>, weights: Vec<f64>, stops_early: bool) -> Self {
+        let others: Vec<_> = others.iter().map(|other| other.inner.clone()).collect();
+        Self::new(self.inner.mix(&others, MixSpec { weights, stops_early }))
+    }
+
     fn repartition(&self, parts: usize) -> Self {
         Self::new(self.inner.repartition(Cut::Parts(parts)))
     }
@@ -203,6 +209,11 @@ impl Dataset {
 
     fn randomize_block_order(&self, seed: u64) -> Self {
         Self::new(self.inner.randomize_batch_order(seed))
+    }
+
+    /// The same plan, whose last step is a shuffle, with an order of its own in each run.
+    fn reseeding(&self) -> Self {
+        Self::new(self.inner.reseeding())
     }
 
     fn aggregate(&self, keys: Vec<String>, aggs: Vec<AggregateTuple<'_>>) -> PyResult<Self> {
@@ -252,6 +263,15 @@ impl Dataset {
         let first = next_batch(py, &mut run)?;
         crate::gil::end(py, &mut run)?;
         Ok(first.map(|batch| Schema::new(batch.schema())))
+    }
+
+    fn executions(&self) -> u64 {
+        self.inner.executions()
+    }
+
+    /// URIs of the files that are read.
+    fn input_files(&self, py: Python<'_>) -> PyResult<Vec<String>> {
+        wait(py, self.inner.begin_input_files())
     }
 
     fn explain(&self, py: Python<'_>) -> PyResult<String> {

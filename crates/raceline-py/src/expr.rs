@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::datatypes::DataType;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyBytes, PyFloat, PyInt, PyString};
+use pyo3::types::{PyBool, PyBytes, PyFloat, PyInt, PyString, PyTuple};
 use raceline_plan::expression::{self, Parameter, ScalarValue};
 use raceline_relational::expression_field;
 use raceline_types::holds_objects;
@@ -20,11 +20,13 @@ use crate::schema::Schema;
 #[pyclass(frozen, module = "raceline._native")]
 pub(crate) struct Expr {
     inner: raceline::Expr,
+    /// How it was made, as arguments of `raceline._lineage.make_expression`.
+    recipe: Py<PyTuple>,
 }
 
 impl Expr {
-    fn new(inner: raceline::Expr) -> Self {
-        Self { inner }
+    fn new(inner: raceline::Expr, recipe: Bound<'_, PyTuple>) -> Self {
+        Self { inner, recipe: recipe.unbind() }
     }
 
     /// The expression itself.
@@ -35,61 +37,65 @@ impl Expr {
 
 #[pymethods]
 impl Expr {
-    fn binary(&self, py: Python<'_>, op: &str, other: &Self) -> PyResult<Self> {
-        expression::binary(op, self.inner.clone(), other.inner.clone())
-            .map(Self::new)
-            .map_err(|error| to_py_err(py, &error.into()))
+    fn binary(this: &Bound<'_, Self>, op: &str, other: &Bound<'_, Self>) -> PyResult<Self> {
+        let py = this.py();
+        let made = expression::binary(op, this.get().inner.clone(), other.get().inner.clone())
+            .map_err(|error| to_py_err(py, &error.into()))?;
+        Ok(Self::new(made, ("binary", this, op, other).into_pyobject(py)?))
     }
 
-    fn unary(&self, py: Python<'_>, op: &str) -> PyResult<Self> {
-        expression::unary(op, self.inner.clone())
-            .map(Self::new)
-            .map_err(|error| to_py_err(py, &error.into()))
+    fn unary(this: &Bound<'_, Self>, op: &str) -> PyResult<Self> {
+        let py = this.py();
+        let made = expression::unary(op, this.get().inner.clone())
+            .map_err(|error| to_py_err(py, &error.into()))?;
+        Ok(Self::new(made, ("unary", this, op).into_pyobject(py)?))
     }
 
     /// A function of the engine, with `self` as the first argument.
-    #[expect(clippy::needless_pass_by_value, reason = "extracted from Python by value")]
     fn call(
-        &self,
-        py: Python<'_>,
+        this: &Bound<'_, Self>,
         function: &str,
-        others: Vec<PyRef<'_, Self>>,
+        others: Vec<Bound<'_, Self>>,
         options: BTreeMap<String, Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
-        let others = others.iter().map(|other| other.inner.clone());
-        let arguments = std::iter::once(self.inner.clone()).chain(others).collect();
+        let py = this.py();
+        let more = others.iter().map(|other| other.get().inner.clone());
+        let arguments = std::iter::once(this.get().inner.clone()).chain(more).collect();
         let parameters = options
-            .into_iter()
-            .map(|(name, value)| parameter(&name, &value).map(|value| (name, value)))
+            .iter()
+            .map(|(name, value)| parameter(name, value).map(|value| (name.clone(), value)))
             .collect::<PyResult<_>>()?;
-        expression::named(function, arguments, parameters)
-            .map(Self::new)
-            .map_err(|error| to_py_err(py, &error.into()))
+        let made = expression::named(function, arguments, parameters)
+            .map_err(|error| to_py_err(py, &error.into()))?;
+        Ok(Self::new(made, ("call", this, function, others, options).into_pyobject(py)?))
     }
 
     /// Whether the value is one of `values`, which are literals.
-    #[expect(clippy::needless_pass_by_value, reason = "extracted from Python by value")]
-    fn is_in(&self, values: Vec<PyRef<'_, Self>>) -> PyResult<Self> {
-        let literal = |value: &PyRef<'_, Self>| match &value.inner {
+    fn is_in(this: &Bound<'_, Self>, values: Vec<Bound<'_, Self>>) -> PyResult<Self> {
+        let literal = |value: &Bound<'_, Self>| match &value.get().inner {
             raceline::Expr::Literal(value, _) => Ok(value.clone()),
             other => Err(PyTypeError::new_err(format!("`{other}` is no plain value"))),
         };
-        let values = values.iter().map(literal).collect::<PyResult<_>>()?;
-        Ok(Self::new(expression::is_in(self.inner.clone(), values, false)))
+        let literals = values.iter().map(literal).collect::<PyResult<_>>()?;
+        let made = expression::is_in(this.get().inner.clone(), literals, false);
+        Ok(Self::new(made, ("is_in", this, values).into_pyobject(this.py())?))
     }
 
-    fn alias(&self, name: &str) -> Self {
-        Self::new(self.inner.clone().alias(name))
+    fn alias(this: &Bound<'_, Self>, name: &str) -> PyResult<Self> {
+        let made = this.get().inner.clone().alias(name);
+        Ok(Self::new(made, ("alias", this, name).into_pyobject(this.py())?))
     }
 
-    fn cast(&self, r#type: &str, safe: bool) -> PyResult<Self> {
-        Ok(Self::new(expression::cast(self.inner.clone(), named_type(r#type)?, safe)))
+    fn cast(this: &Bound<'_, Self>, r#type: &str, safe: bool) -> PyResult<Self> {
+        let made = expression::cast(this.get().inner.clone(), named_type(r#type)?, safe);
+        Ok(Self::new(made, ("cast", this, r#type, safe).into_pyobject(this.py())?))
     }
 
     /// As `cast`, to a type that exports itself as an Arrow schema.
-    fn cast_to(&self, r#type: &Bound<'_, PyAny>, safe: bool) -> PyResult<Self> {
-        let field = exported_field(r#type)?;
-        Ok(Self::new(expression::cast(self.inner.clone(), field.data_type().clone(), safe)))
+    fn cast_to(this: &Bound<'_, Self>, r#type: &Bound<'_, PyAny>, safe: bool) -> PyResult<Self> {
+        let data_type = exported_field(r#type)?.data_type().clone();
+        let made = expression::cast(this.get().inner.clone(), data_type, safe);
+        Ok(Self::new(made, ("cast_to", this, r#type, safe).into_pyobject(this.py())?))
     }
 
     /// The field that it is over the columns of a schema.
@@ -105,6 +111,11 @@ impl Expr {
         Ok(Schema::new(Arc::new(arrow::datatypes::Schema::new(vec![field]))))
     }
 
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, Py<PyTuple>)> {
+        let make = py.import("raceline._lineage")?.getattr("make_expression")?;
+        Ok((make, self.recipe.clone_ref(py)))
+    }
+
     fn __repr__(&self) -> String {
         self.inner.to_string()
     }
@@ -112,20 +123,22 @@ impl Expr {
 
 /// The column `name` as it is spelt, dots and capitals included.
 #[pyfunction]
-pub(crate) fn col(name: &str) -> Expr {
-    Expr::new(expression::column(name))
+pub(crate) fn col(py: Python<'_>, name: &str) -> PyResult<Expr> {
+    Ok(Expr::new(expression::column(name), ("col", name).into_pyobject(py)?))
 }
 
 /// A constant.
 #[pyfunction]
 pub(crate) fn lit(value: &Bound<'_, PyAny>) -> PyResult<Expr> {
-    Ok(Expr::new(expression::literal(scalar(value)?)))
+    let made = expression::literal(scalar(value)?);
+    Ok(Expr::new(made, ("lit", value).into_pyobject(value.py())?))
 }
 
 /// The value of the one row and column of a batch, as a constant.
 #[pyfunction]
-pub(crate) fn lit_of(batch: &Batch) -> PyResult<Expr> {
-    let (fields, columns) = (batch.get().schema(), batch.get().columns());
+pub(crate) fn lit_of(batch: &Bound<'_, Batch>) -> PyResult<Expr> {
+    let row = batch.get().get();
+    let (fields, columns) = (row.schema(), row.columns());
     let ([field], [column]) = (fields.fields().as_ref(), columns) else {
         return Err(PyTypeError::new_err("a constant is one value"));
     };
@@ -134,20 +147,23 @@ pub(crate) fn lit_of(batch: &Batch) -> PyResult<Expr> {
     }
     let value = ScalarValue::try_from_array(column, 0)
         .map_err(|error| PyTypeError::new_err(error.to_string()))?;
-    Ok(Expr::new(expression::literal(value)))
+    let recipe = ("lit_of", batch).into_pyobject(batch.py())?;
+    Ok(Expr::new(expression::literal(value), recipe))
 }
 
 /// The value of the first condition that holds, or else `rest`.
 #[pyfunction]
-#[expect(clippy::needless_pass_by_value, reason = "extracted from Python by value")]
 pub(crate) fn case(
-    conditions: Vec<PyRef<'_, Expr>>,
-    values: Vec<PyRef<'_, Expr>>,
-    rest: Option<PyRef<'_, Expr>>,
-) -> Expr {
+    py: Python<'_>,
+    conditions: Vec<Bound<'_, Expr>>,
+    values: Vec<Bound<'_, Expr>>,
+    rest: Option<Bound<'_, Expr>>,
+) -> PyResult<Expr> {
+    let plain = |expr: &Bound<'_, Expr>| expr.get().inner.clone();
     let pairs = conditions.iter().zip(&values);
-    let pairs = pairs.map(|(when, then)| (when.inner.clone(), then.inner.clone())).collect();
-    Expr::new(expression::case(pairs, rest.map(|rest| rest.inner.clone())))
+    let pairs = pairs.map(|(when, then)| (plain(when), plain(then))).collect();
+    let made = expression::case(pairs, rest.as_ref().map(plain));
+    Ok(Expr::new(made, ("case", conditions, values, rest).into_pyobject(py)?))
 }
 
 fn parameter(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Parameter> {

@@ -15,6 +15,7 @@ mod expr;
 mod gil;
 mod ipc;
 mod lambda;
+mod names;
 mod numpy;
 mod options;
 mod schema;

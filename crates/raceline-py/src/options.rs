@@ -4,19 +4,22 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow::datatypes::SchemaRef;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use raceline::{
-    BatchFormat, BatchLimits, CostLimit, CsvReadOptions, FileFormat, FileScan, FileShuffle,
-    ImageReadOptions, JsonReadOptions, OnError, PartitionStyle, Passed, Resources, SaveMode,
-    ScanRequest, TextReadOptions, UdfBody, UdfColumns, UdfKind, UdfSpec, UdfWorkers, WriteFormat,
-    WriteSpec,
+    BatchFormat, BatchLimits, CostLimit, CsvReadOptions, FileFormat, FileNames, FileScan,
+    FileShuffle, FolderColumns, FolderNames, ImageReadOptions, JsonReadOptions, OnError,
+    PartitionStyle, Passed, Resources, SaveMode, ScanRequest, TextReadOptions, UdfBody, UdfColumns,
+    UdfKind, UdfSpec, UdfWorkers, WriteFormat, WriteSpec,
 };
 
 use crate::caller::Given;
+use crate::capsule::ArrowChunks;
 use crate::expr::Expr;
 use crate::lambda::program_from_py;
+use crate::names::FileNamer;
 
 /// Rows that are looked at to find the types of CSV columns.
 const CSV_INFER_ROWS: usize = 1000;
@@ -50,11 +53,7 @@ fn unknown(what: &str, value: &str) -> PyErr {
 
 /// A file scan.
 pub(crate) fn read_scan(options: &Bound<'_, PyDict>) -> PyResult<FileScan> {
-    let partitions = match optional::<String>(options, "partitioning")?.as_deref() {
-        Some("hive") => PartitionStyle::Hive,
-        None => PartitionStyle::None,
-        Some(other) => return Err(unknown("partitioning", other)),
-    };
+    let partitions = partition_style(options)?;
     let projection = optional(options, "columns")?;
     Ok(FileScan {
         format: read_format(options)?,
@@ -65,9 +64,40 @@ pub(crate) fn read_scan(options: &Bound<'_, PyDict>) -> PyResult<FileScan> {
         extensions: optional(options, "extensions")?,
         shuffle: optional::<(Option<u64>, bool)>(options, "shuffle")?
             .map(|(seed, reseeds)| FileShuffle { seed, reseeds }),
-        schema: None,
+        schema: declared_schema(options)?,
+        is_strict: optional(options, "strict_schema")?.unwrap_or(false),
         request: ScanRequest { projection, ..ScanRequest::default() },
     })
+}
+
+/// How folders become columns: `hive`, None, or their base, names and whether they name themselves.
+fn partition_style(options: &Bound<'_, PyDict>) -> PyResult<PartitionStyle> {
+    let Some(given) = options.get_item("partitioning")?.filter(|given| !given.is_none()) else {
+        return Ok(PartitionStyle::None);
+    };
+    if let Ok(style) = given.extract::<String>() {
+        return if style == "hive" {
+            Ok(PartitionStyle::Hive)
+        } else {
+            Err(unknown("partitioning", &style))
+        };
+    }
+    let (base, is_hive, names): (String, bool, Option<Vec<Option<String>>>) = given.extract()?;
+    let names = if is_hive {
+        FolderNames::Hive(names.map(|names| names.into_iter().flatten().collect()))
+    } else {
+        FolderNames::Order(names.unwrap_or_default())
+    };
+    Ok(PartitionStyle::Below(Arc::new(FolderColumns { base, names })))
+}
+
+/// The columns of a table without rows.
+fn declared_schema(options: &Bound<'_, PyDict>) -> PyResult<Option<SchemaRef>> {
+    let Some(table) = optional::<Bound<'_, PyAny>>(options, "schema")? else { return Ok(None) };
+    match ArrowChunks::take(&table)? {
+        Some(chunks) => Ok(Some(chunks.into_batches()?.0)),
+        None => Err(PyValueError::new_err("the option `schema` is no Arrow data")),
+    }
 }
 
 fn storage_options(options: &Bound<'_, PyDict>) -> PyResult<BTreeMap<String, String>> {
@@ -234,5 +264,11 @@ pub(crate) fn read_write(options: &Bound<'_, PyDict>) -> PyResult<WriteSpec> {
         partition_columns: optional(options, "partition_cols")?.unwrap_or_default(),
         rows_per_file_min: optional(options, "min_rows_per_file")?,
         rows_per_file_max: optional(options, "max_rows_per_file")?,
+        names: match optional::<Py<PyAny>>(options, "names")? {
+            Some(function) => FileNames::Given(Arc::new(FileNamer(function))),
+            None => FileNames::ByIndex {
+                dataset_id: optional(options, "dataset_id")?.unwrap_or_default(),
+            },
+        },
     })
 }

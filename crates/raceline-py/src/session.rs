@@ -160,6 +160,7 @@ fn source_name(name: &str) -> &'static str {
         "FromNumpy" => "FromNumpy",
         "FromPandas" => "FromPandas",
         "FromArrow" => "FromArrow",
+        "ReadTasks" => "ReadTasks",
         _ => "FromBatches",
     }
 }

@@ -9,6 +9,8 @@ use datafusion::error::DataFusionError;
 use raceline_types::{Diagnostic, ErrorKind, Failure, InternalError, holds_objects, nearest_names};
 use thiserror::Error;
 
+use crate::schemas::Schemas;
+
 /// An error of relational work on batches.
 #[derive(Debug, Error)]
 pub enum RelationalError {
@@ -286,11 +288,26 @@ pub enum FileError {
         /// The key, with those above it: `a.b`.
         key: String,
     },
-    /// A column that the first file lacks.
-    #[error("column `{column}` is none of those of the first file")]
+    /// A column that the first files lack, or that was not declared.
+    #[error(
+        "column `{column}` is none of those {}",
+        if *is_declared { "that were declared" } else { "of the first file" }
+    )]
     UnknownColumn {
         /// The name.
         column: String,
+        /// Whether the columns were declared, and are not found from files.
+        is_declared: bool,
+        /// Those of the scan and of the file.
+        schemas: Schemas,
+    },
+    /// A column that was declared and that a file must have.
+    #[error("column `{column}` is missing in this file")]
+    MissingColumn {
+        /// The name.
+        column: String,
+        /// Those of the scan and of the file.
+        schemas: Schemas,
     },
     /// Two columns of one name.
     #[error("column `{column}` occurs twice")]
@@ -318,15 +335,19 @@ pub enum FileError {
         #[source]
         source: Box<DataFusionError>,
     },
-    /// A column whose values would lose their fractions.
+    /// A column whose values are of another kind, or would lose their fractions.
     #[error("column `{column}` is `{found}` in this file, not `{expected}`")]
-    Narrower {
+    OtherType {
         /// The column.
         column: String,
         /// Its type in the file.
         found: DataType,
         /// Its type in the scan.
         expected: DataType,
+        /// Whether the types were declared, and are not found from files.
+        is_declared: bool,
+        /// Those of the scan and of the file.
+        schemas: Schemas,
     },
     /// Content that its reader refused.
     #[error("cannot read this {format} file")]
@@ -354,6 +375,15 @@ pub enum FileError {
 }
 
 impl Diagnostic for FileError {
+    fn detail(&self) -> Option<String> {
+        match self {
+            Self::UnknownColumn { schemas, .. }
+            | Self::MissingColumn { schemas, .. }
+            | Self::OtherType { schemas, .. } => Some(schemas.to_string()),
+            _ => None,
+        }
+    }
+
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Malformed { .. }
@@ -362,7 +392,8 @@ impl Diagnostic for FileError {
             | Self::DuplicateColumn { .. }
             | Self::Value { .. }
             | Self::Cast { .. }
-            | Self::Narrower { .. }
+            | Self::MissingColumn { .. }
+            | Self::OtherType { .. }
             | Self::Read { .. } => ErrorKind::Source,
             Self::NotFound { .. } => ErrorKind::NotFound,
             Self::PermissionDenied { .. } => ErrorKind::PermissionDenied,
@@ -378,6 +409,11 @@ impl Diagnostic for FileError {
                 first a file that starts with all keys, select the columns that you need, or read \
                 the lines with `read_text` and parse them in a function"
                 .into(),
+            Self::UnknownColumn { is_declared: true, .. }
+            | Self::MissingColumn { .. }
+            | Self::OtherType { is_declared: true, .. } => "mend the file, or declare the columns \
+                as it has them; without `strict_schema` they may be missing, and are cast"
+                .into(),
             Self::UnknownColumn { .. } => "put first a file that has all columns, or select the \
                 columns that you need"
                 .into(),
@@ -385,8 +421,8 @@ impl Diagnostic for FileError {
             Self::Value { .. } | Self::Cast { .. } => "types are found from the start of the \
                 first file: write the files with the same types, or put first one that shows them"
                 .into(),
-            Self::Narrower { .. } => "types are those of the first file: put first a file with \
-                the wider type, or write the files with the same types"
+            Self::OtherType { .. } => "types are found from the first files: declare them by \
+                `schema=`, or write the files with the same types"
                 .into(),
             Self::Read { .. } => "check the file with another reader; it may be truncated".into(),
             Self::NotFound { .. } => "it was there when it was listed: run again".into(),

@@ -24,6 +24,7 @@ mod project;
 mod resolve;
 mod run_pool;
 mod scan;
+mod schemas;
 mod sort;
 mod spill;
 mod sql;
@@ -40,6 +41,7 @@ pub use join::JoinRegion;
 pub use project::ProjectOperator;
 pub use resolve::expression_field;
 pub use scan::{FileReader, count_rows, infer_schema};
+pub use schemas::Schemas;
 pub use sort::SortRegion;
 pub use sql::{
     FileTable, PlannedQuery, PortTable, QueryRegion, QuerySource, QueryTable, SqlError,

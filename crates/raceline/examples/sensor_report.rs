@@ -12,8 +12,8 @@ use arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch};
 use arrow::datatypes::{Float64Type, Int64Type};
 use arrow::error::ArrowError;
 use raceline::{
-    Aggregate, AggregateKind, FileFormat, FileScan, PartitionStyle, ProgressMode, SaveMode,
-    ScanRequest, Session, SessionOptions, SortKey, WriteFormat, WriteSpec, col, lit,
+    Aggregate, AggregateKind, FileFormat, FileNames, FileScan, PartitionStyle, ProgressMode,
+    SaveMode, ScanRequest, Session, SessionOptions, SortKey, WriteFormat, WriteSpec, col, lit,
 };
 
 const READINGS: u64 = 2_000_000;
@@ -89,6 +89,7 @@ fn scan(path: String) -> FileScan {
         extensions: Some(vec!["parquet".into()]),
         shuffle: None,
         schema: None,
+        is_strict: false,
         request: ScanRequest::default(),
     }
 }
@@ -102,5 +103,6 @@ fn parquet(path: String) -> WriteSpec {
         partition_columns: Vec::new(),
         rows_per_file_min: None,
         rows_per_file_max: None,
+        names: FileNames::default(),
     }
 }

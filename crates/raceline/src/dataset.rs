@@ -229,6 +229,15 @@ impl Dataset {
         self.begin(|session, plan| async move { planner::schema(&session, &plan).await })
     }
 
+    /// Begins to look for the files that are read: their URIs, each once, in the order of the
+    /// sources and of their files.
+    ///
+    /// # Errors
+    /// When files cannot be listed, then or from the [`Pending`].
+    pub fn begin_input_files(&self) -> Result<Pending<Vec<String>>, Failure> {
+        self.begin(|session, plan| async move { planner::input_files(&session, &plan).await })
+    }
+
     /// The rows, computed now and kept: up to an eighth of the session's memory there, the rest on
     /// disk, for as long as the dataset or one made of it is there.
     ///
@@ -313,6 +322,12 @@ impl Dataset {
         self.begin(
             move |session, plan| async move { explain::explain(&session, &plan, most).await },
         )
+    }
+
+    /// Runs so far, of this dataset and those that it was made of or that were made of it.
+    #[must_use]
+    pub fn executions(&self) -> u64 {
+        self.executions.load(Ordering::Relaxed)
     }
 
     /// What the last run did, or does while it runs, stage by stage; `None` before the first.

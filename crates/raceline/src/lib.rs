@@ -50,10 +50,11 @@ pub use raceline_exec::{
 };
 pub use raceline_plan::{
     Aggregate, AggregateKind, BatchFormat, BatchLimits, CostLimit, CsvReadOptions, Cut,
-    DownloadSpec, ExchangeForm, FileFormat, FileScan, FileShuffle, FileSplit, ImageReadOptions,
-    JoinKind, JoinSpec, JsonReadOptions, KeyedExchange, Node, OnError, PartitionStyle, Passed,
-    Projection, Query, RowValues, SaveMode, ScanRequest, SortKey, TextReadOptions, UdfBody,
-    UdfColumns, UdfKind, UdfSpec, UdfWorkers, WriteFormat, WriteSpec,
+    DownloadSpec, ExchangeForm, FileFormat, FileNames, FileScan, FileShuffle, FileSplit,
+    FolderColumns, FolderNames, ImageReadOptions, JoinKind, JoinSpec, JsonReadOptions,
+    KeyedExchange, MixSpec, NameFiles, Node, OnError, PartitionStyle, Passed, Projection, Query,
+    RowValues, SaveMode, ScanRequest, SortKey, TextReadOptions, UdfBody, UdfColumns, UdfKind,
+    UdfSpec, UdfWorkers, WriteFormat, WriteSpec,
 };
 pub use raceline_relational::SqlError;
 pub use raceline_types::{

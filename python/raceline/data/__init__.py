@@ -37,7 +37,8 @@ from raceline.data.read import (
 )
 from raceline.data.save_mode import SaveMode
 from raceline.data.schema import Schema
-from raceline.data.shuffling import FileShuffleConfig
+from raceline.data.shaping import MixStoppingCondition
+from raceline.data.shuffling import FileShuffleConfig, RandomSeedConfig
 from raceline.data.sql import sql
 from raceline.data.summary import DatasetSummary
 
@@ -111,8 +112,10 @@ __all__ = [
     "FileShuffleConfig",
     "GroupedData",
     "MaterializedDataset",
+    "MixStoppingCondition",
     "NodeIdStr",
     "Preprocessor",
+    "RandomSeedConfig",
     "RateLimit",
     "ReadTask",
     "Retry",

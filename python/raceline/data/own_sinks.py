@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["SinkWrites"]
 
 # Bytes of the rows of one write where the sink does not say.
-_WRITE_BYTES = 8 * 2**20
+_WRITE_BYTES = 3 * 2**20
 # Column that numbers the writes, and bits of the number of a row in its write.
 _NUMBER = "__raceline_write"
 _ROW_BITS = 40
@@ -41,7 +41,7 @@ class SinkWrites(FunctionTransforms):
         """Writes the rows to a sink of a user's own; see :class:`raceline.data.Datasink`.
 
         The sink's writes run in worker processes, several at once. Without ``min_rows_per_write``
-        or ``min_bytes_per_write`` a write has about 8 MiB; behind ``repartition``, a batch.
+        or ``min_bytes_per_write`` a write has about 3 MiB; behind ``repartition``, a batch.
 
         Args:
             datasink: The sink.
@@ -110,7 +110,8 @@ class SinkWrites(FunctionTransforms):
             "map_batches",
             _Write(datasink, uuid.uuid4().hex),
             demand=demand,
-            batching=Batching(None, "pyarrow"),
+            # Large batches come in pieces, which are joined again where their rows are counted.
+            batching=Batching(rows, "pyarrow"),
             faults=faults,
             debug=not datasink.supports_distributed_writes,
         )

@@ -14,6 +14,7 @@ from raceline.data.context import DataContext
 from raceline.data.dataset import Dataset
 from raceline.data.datasource.datasource import Datasource, ReadTask
 from raceline.data.function import Batching, Compute, Demand, Faults, UserFunction
+from raceline.data.shuffling import seed_of
 from raceline.errors import PlanError
 
 __all__ = ["demand_of", "faults_of", "read_datasource"]
@@ -86,6 +87,11 @@ def read_datasource(
     demand = demand_of(ray_remote_args, compute, concurrency, given)
     tasks = _tasks_of(datasource, wanted, read_args)
     native = session().from_batches("ReadTasks", rows_to_batches([_row(one) for one in tasks]))
+    order = datasource.part_order()
+    if order is not None:
+        seed, reseeds = order
+        native = native.random_shuffle(seed_of(seed))
+        native = native.reseeding() if reseeds else native
     reading = UserFunction(
         "map_batches",
         _Read(f"Read{datasource.get_name()}"),

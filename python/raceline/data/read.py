@@ -8,13 +8,26 @@ All reads take the same keywords:
 * ``storage_options``: ``endpoint``, ``region``, ``access_key_id``, ``secret_access_key`` and more
   of the store; what is missing comes from the environment (``AWS_ENDPOINT_URL``,
   ``AWS_ACCESS_KEY_ID``...).
-* ``partitioning``: ``"hive"`` makes string columns of folders named ``column=value``; None does
-  not.
+* ``partitioning``: ``"hive"`` makes string columns of folders named ``column=value``; a
+  ``raceline.data.datasource.Partitioning`` says otherwise which folders become columns, and of
+  which types; None makes none.
+* ``partition_filter``: a ``PathPartitionFilter``: which files are read, by the values of their
+  folders. All files are listed for it, when the dataset is made.
+* ``ignore_missing_paths``: whether a path that does not exist is passed over. All paths are looked
+  at for it, when the dataset is made.
 * ``include_paths``: whether a column ``path`` names each row's file.
 * ``file_extensions``: endings of file names to read, without dot, in any case; None reads all.
 * ``shuffle``: ``"files"`` reads the files in another random order each time; a
   ``FileShuffleConfig`` with a seed in one that can be had again. Rows of a file stay in order, and
   the columns are those of the first file by its path. All files are listed first.
+* ``schema``: columns and types, as a PyArrow schema or a dict of names and PyArrow types. Values
+  are cast to them, a column that a file lacks is missing, and other columns are not read. Without
+  it the columns are those of the first files, up to eight of them (of CSV and JSON those that come
+  to 16 MiB): a column that is null in one of them has its type elsewhere, integers and floats
+  together are floats, structs have the fields of all. A file that does not fit is a ``SourceError``
+  that shows both schemas.
+* ``strict_schema``: whether each file must have the columns of ``schema``, no others, and in
+  Parquet exactly those types.
 * ``override_num_blocks``: without effect but a warning: batches are cut by bytes.
 
 Nothing is read before the dataset is run, except for what ``schema`` needs. Then a path that does
@@ -24,17 +37,16 @@ raises ``SourceError`` with the file's name.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
-from raceline._session import session
-from raceline.data._arguments import column_names, path_text, several, storage_texts
+from raceline.data._arguments import column_names
 from raceline.data.blocks import warn_of_blocks
 from raceline.data.dataset import Dataset
+from raceline.data.datasource.partitioning import PathPartitionFilter
+from raceline.data.file_selection import Files, Partitions, Paths, SchemaLike, declared_schema
 from raceline.data.ray_arguments import READ_ARGUMENTS, accepts
-from raceline.data.shuffling import FileShuffle, file_shuffle
+from raceline.data.shuffling import FileShuffle
 from raceline.errors import PlanError
 
 __all__ = [
@@ -46,10 +58,6 @@ __all__ = [
     "read_text",
 ]
 
-Path = str | os.PathLike[str]
-Paths = Path | Sequence[Path]
-Partitioning = Literal["hive"] | None
-
 _COMPRESSED = ("gz", "br", "zst", "lz4")
 _JSON_EXTENSIONS = [
     stem + end for stem in ("json", "jsonl") for end in ("", *(f".{one}" for one in _COMPRESSED))
@@ -57,60 +65,20 @@ _JSON_EXTENSIONS = [
 _IMAGE_EXTENSIONS = ["png", "jpg", "jpeg"]
 
 
-@dataclass(frozen=True, slots=True)
-class _Files:
-    """Which files are read; what all formats share."""
-
-    paths: Paths
-    storage_options: Mapping[str, str] | None
-    partitioning: Partitioning
-    include_paths: bool
-    file_extensions: Sequence[str] | None
-    shuffle: FileShuffle
-
-    def read(self, file_format: str, **options: Any) -> Dataset:
-        """The dataset of these files.
-
-        Raises:
-            PlanError: No path is given, or an argument is out of range.
-        """
-        if isinstance(self.paths, Iterable) and not isinstance(self.paths, str | bytes):
-            paths = [path_text(path) for path in self.paths]
-        else:
-            paths = [path_text(self.paths)]
-        if not paths:
-            raise PlanError("no path is given", hint="pass a file, a folder or a glob")
-        if self.partitioning not in ("hive", None):
-            raise PlanError(
-                f"there is no partitioning `{self.partitioning!r}`", hint='pass "hive" or None'
-            )
-        extensions = self.file_extensions
-        if extensions is not None:
-            endings = several("file_extensions", extensions, "a file extension")
-            extensions = [one.lstrip(".") for one in endings]
-        shared = {
-            "format": file_format,
-            "paths": paths,
-            "storage_options": storage_texts(self.storage_options),
-            "partitioning": self.partitioning,
-            "include_paths": self.include_paths,
-            "extensions": extensions,
-            "shuffle": file_shuffle(self.shuffle),
-            "columns": None,
-        }
-        return Dataset(session().read_files(shared | options))
-
-
 @accepts(READ_ARGUMENTS)
 def read_parquet(
     paths: Paths,
     *,
     columns: Sequence[str] | None = None,
+    schema: SchemaLike = None,
+    strict_schema: bool = False,
     storage_options: Mapping[str, str] | None = None,
-    partitioning: Partitioning = "hive",
+    partitioning: Partitions = "hive",
     include_paths: bool = False,
     file_extensions: Sequence[str] | None = ("parquet",),
     shuffle: FileShuffle = None,
+    partition_filter: PathPartitionFilter | None = None,
+    ignore_missing_paths: bool = False,
     override_num_blocks: int | None = None,
 ) -> Dataset:
     """A dataset of Parquet files.
@@ -121,11 +89,15 @@ def read_parquet(
     Args:
         paths: See the module, as for all not described here.
         columns: Columns to read, in this order; None reads all.
+        schema: See the module.
+        strict_schema: See the module.
         storage_options: See the module.
         partitioning: See the module.
         include_paths: See the module.
         file_extensions: See the module.
         shuffle: See the module.
+        partition_filter: See the module.
+        ignore_missing_paths: See the module.
         override_num_blocks: See the module.
 
     Example:
@@ -136,8 +108,19 @@ def read_parquet(
         [{'id': 0}, {'id': 1}, {'id': 2}]
     """
     warn_of_blocks(override_num_blocks, frames=2)
-    files = _Files(paths, storage_options, partitioning, include_paths, file_extensions, shuffle)
-    return files.read("parquet", columns=None if columns is None else column_names(columns))
+    files = Files(
+        paths,
+        storage_options,
+        partitioning,
+        include_paths,
+        file_extensions,
+        shuffle,
+        partition_filter,
+        ignore_missing_paths,
+    )
+    declared = declared_schema(schema, strict=strict_schema)
+    named = None if columns is None else column_names(columns)
+    return files.read("parquet", columns=named, **declared)
 
 
 @accepts(READ_ARGUMENTS)
@@ -147,28 +130,37 @@ def read_csv(
     delimiter: str = ",",
     quote: str = '"',
     has_header: bool = True,
+    schema: SchemaLike = None,
+    strict_schema: bool = False,
     storage_options: Mapping[str, str] | None = None,
-    partitioning: Partitioning = "hive",
+    partitioning: Partitions = "hive",
     include_paths: bool = False,
     file_extensions: Sequence[str] | None = None,
     shuffle: FileShuffle = None,
+    partition_filter: PathPartitionFilter | None = None,
+    ignore_missing_paths: bool = False,
     override_num_blocks: int | None = None,
 ) -> Dataset:
     r"""A dataset of files of comma-separated values, compressed or not by their names.
 
-    Types are found from the first rows: int64, float64, bool, date, timestamp or string. An
-    empty field is missing.
+    Types are found from the first rows: int64, float64, bool, date, timestamp or string. An empty
+    field is missing, and in a column of strings an empty string, with quotes or without: the
+    file does not tell them apart. A line break inside quotes is part of the value.
 
     Args:
         paths: See the module, as for all not described here.
         delimiter: Separator of fields, one ASCII character.
         quote: Quotation mark of fields, one ASCII character.
         has_header: Whether the first line names the columns; else they are ``column_1``...
+        schema: See the module.
+        strict_schema: See the module.
         storage_options: See the module.
         partitioning: See the module.
         include_paths: See the module.
         file_extensions: See the module.
         shuffle: See the module.
+        partition_filter: See the module.
+        ignore_missing_paths: See the module.
         override_num_blocks: See the module.
 
     Raises:
@@ -186,8 +178,19 @@ def read_csv(
         if not isinstance(value, str) or len(value) != 1 or not value.isascii():
             raise PlanError(f"`{name}` must be one ASCII character, got `{value!r}`")
     warn_of_blocks(override_num_blocks, frames=2)
-    files = _Files(paths, storage_options, partitioning, include_paths, file_extensions, shuffle)
-    return files.read("csv", delimiter=delimiter, quote=quote, has_header=has_header)
+    files = Files(
+        paths,
+        storage_options,
+        partitioning,
+        include_paths,
+        file_extensions,
+        shuffle,
+        partition_filter,
+        ignore_missing_paths,
+    )
+    declared = declared_schema(schema, strict=strict_schema)
+    form = {"delimiter": delimiter, "quote": quote, "has_header": has_header}
+    return files.read("csv", **form, **declared)
 
 
 @accepts(READ_ARGUMENTS)
@@ -195,11 +198,15 @@ def read_json(
     paths: Paths,
     *,
     lines: bool = False,
+    schema: SchemaLike = None,
+    strict_schema: bool = False,
     storage_options: Mapping[str, str] | None = None,
-    partitioning: Partitioning = "hive",
+    partitioning: Partitions = "hive",
     include_paths: bool = False,
     file_extensions: Sequence[str] | None = tuple(_JSON_EXTENSIONS),
     shuffle: FileShuffle = None,
+    partition_filter: PathPartitionFilter | None = None,
+    ignore_missing_paths: bool = False,
     override_num_blocks: int | None = None,
 ) -> Dataset:
     r"""A dataset of files of JSON objects, compressed or not by their names.
@@ -212,11 +219,15 @@ def read_json(
     Args:
         paths: See the module, as for all not described here.
         lines: As in Ray Data, where it chooses a reader; lines are found without it.
+        schema: See the module.
+        strict_schema: See the module.
         storage_options: See the module.
         partitioning: See the module.
         include_paths: See the module.
         file_extensions: See the module.
         shuffle: See the module.
+        partition_filter: See the module.
+        ignore_missing_paths: See the module.
         override_num_blocks: See the module.
 
     Example:
@@ -229,8 +240,17 @@ def read_json(
     if not isinstance(lines, bool):
         raise PlanError(f"`lines` must be True or False, got `{lines!r}`")
     warn_of_blocks(override_num_blocks, frames=2)
-    files = _Files(paths, storage_options, partitioning, include_paths, file_extensions, shuffle)
-    return files.read("json")
+    files = Files(
+        paths,
+        storage_options,
+        partitioning,
+        include_paths,
+        file_extensions,
+        shuffle,
+        partition_filter,
+        ignore_missing_paths,
+    )
+    return files.read("json", **declared_schema(schema, strict=strict_schema))
 
 
 @accepts(READ_ARGUMENTS)
@@ -239,10 +259,12 @@ def read_text(
     *,
     drop_empty_lines: bool = True,
     storage_options: Mapping[str, str] | None = None,
-    partitioning: Partitioning = "hive",
+    partitioning: Partitions = "hive",
     include_paths: bool = False,
     file_extensions: Sequence[str] | None = None,
     shuffle: FileShuffle = None,
+    partition_filter: PathPartitionFilter | None = None,
+    ignore_missing_paths: bool = False,
     override_num_blocks: int | None = None,
 ) -> Dataset:
     r"""A dataset of the lines of UTF-8 text files: one row a line, column ``text``.
@@ -255,6 +277,8 @@ def read_text(
         include_paths: See the module.
         file_extensions: See the module.
         shuffle: See the module.
+        partition_filter: See the module.
+        ignore_missing_paths: See the module.
         override_num_blocks: See the module.
 
     Example:
@@ -265,7 +289,16 @@ def read_text(
         [{'text': 'one'}, {'text': 'two'}]
     """
     warn_of_blocks(override_num_blocks, frames=2)
-    files = _Files(paths, storage_options, partitioning, include_paths, file_extensions, shuffle)
+    files = Files(
+        paths,
+        storage_options,
+        partitioning,
+        include_paths,
+        file_extensions,
+        shuffle,
+        partition_filter,
+        ignore_missing_paths,
+    )
     return files.read("text", drop_empty_lines=drop_empty_lines)
 
 
@@ -274,10 +307,12 @@ def read_binary_files(
     paths: Paths,
     *,
     storage_options: Mapping[str, str] | None = None,
-    partitioning: Partitioning = "hive",
+    partitioning: Partitions = "hive",
     include_paths: bool = False,
     file_extensions: Sequence[str] | None = None,
     shuffle: FileShuffle = None,
+    partition_filter: PathPartitionFilter | None = None,
+    ignore_missing_paths: bool = False,
     override_num_blocks: int | None = None,
 ) -> Dataset:
     r"""A dataset of whole files: one row a file, column ``bytes``.
@@ -289,6 +324,8 @@ def read_binary_files(
         include_paths: See the module.
         file_extensions: See the module.
         shuffle: See the module.
+        partition_filter: See the module.
+        ignore_missing_paths: See the module.
         override_num_blocks: See the module.
 
     Example:
@@ -299,7 +336,16 @@ def read_binary_files(
         [{'bytes': b'\x00\x01'}]
     """
     warn_of_blocks(override_num_blocks, frames=2)
-    files = _Files(paths, storage_options, partitioning, include_paths, file_extensions, shuffle)
+    files = Files(
+        paths,
+        storage_options,
+        partitioning,
+        include_paths,
+        file_extensions,
+        shuffle,
+        partition_filter,
+        ignore_missing_paths,
+    )
     return files.read("binary")
 
 
@@ -310,10 +356,12 @@ def read_images(
     size: tuple[int, int] | None = None,
     mode: Literal["RGB", "RGBA", "L"] | None = None,
     storage_options: Mapping[str, str] | None = None,
-    partitioning: Partitioning = "hive",
+    partitioning: Partitions = "hive",
     include_paths: bool = False,
     file_extensions: Sequence[str] | None = tuple(_IMAGE_EXTENSIONS),
     shuffle: FileShuffle = None,
+    partition_filter: PathPartitionFilter | None = None,
+    ignore_missing_paths: bool = False,
     override_num_blocks: int | None = None,
 ) -> Dataset:
     """A dataset of JPEG and PNG images: one row a file, column ``image``.
@@ -330,6 +378,8 @@ def read_images(
         include_paths: See the module.
         file_extensions: See the module.
         shuffle: See the module.
+        partition_filter: See the module.
+        ignore_missing_paths: See the module.
         override_num_blocks: See the module.
 
     Raises:
@@ -347,5 +397,14 @@ def read_images(
     if mode not in (None, "RGB", "RGBA", "L"):
         raise PlanError(f"there is no image mode `{mode!r}`", hint='pass "RGB", "RGBA" or "L"')
     warn_of_blocks(override_num_blocks, frames=2)
-    files = _Files(paths, storage_options, partitioning, include_paths, file_extensions, shuffle)
+    files = Files(
+        paths,
+        storage_options,
+        partitioning,
+        include_paths,
+        file_extensions,
+        shuffle,
+        partition_filter,
+        ignore_missing_paths,
+    )
     return files.read("image", size=None if size is None else tuple(size), mode=mode)

@@ -6,6 +6,7 @@ from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from raceline.data._arguments import column_names, whole_number
+from raceline.data.shuffling import RandomSeedConfig, Seed, seed_config
 from raceline.data.transforms import FunctionTransforms
 from raceline.errors import PlanError
 
@@ -20,13 +21,14 @@ class Sampling(FunctionTransforms):
 
     __slots__ = ()
 
-    def random_sample(self, fraction: float, *, seed: int | None = None) -> Self:
+    def random_sample(self, fraction: float, *, seed: Seed = None) -> Self:
         """Keeps each row with the same probability.
 
         Args:
             fraction: The probability, from 0 to 1.
             seed: With one, each run keeps the same rows, however they lie in batches; without,
-                each run keeps others.
+                each run keeps others. A ``RandomSeedConfig`` keeps other rows in each run, and the
+                same in the first, the second...
 
         Raises:
             PlanError: ``fraction`` or ``seed`` is out of range.
@@ -40,13 +42,17 @@ class Sampling(FunctionTransforms):
         is_number = isinstance(fraction, int | float) and not isinstance(fraction, bool)
         if not is_number or not 0 <= fraction <= 1:
             raise PlanError(f"`fraction` must be a number from 0 to 1, got `{fraction!r}`")
-        if seed is not None:
-            whole_number("seed", seed, 0)
+        chosen: int | Epochs | None = None
+        if isinstance(seed, RandomSeedConfig):
+            config = seed_config(seed)
+            chosen = Epochs(config) if config.reseed_after_execution else config.seed
+        elif seed is not None:
+            chosen = whole_number("seed", seed, 0)
         if fraction == 1:
             return self
         if fraction == 0:
             return self._derive(self._native.limit(0))
-        return self._random_part(fraction, seed, rest=False)
+        return self._random_part(fraction, chosen, rest=False)
 
     def streaming_train_test_split(
         self,
@@ -105,7 +111,7 @@ class Sampling(FunctionTransforms):
         )
         return train, test
 
-    def _random_part(self, fraction: float, seed: int | None, *, rest: bool) -> Self:
+    def _random_part(self, fraction: float, seed: int | Epochs | None, *, rest: bool) -> Self:
         """Rows by chance, or all others."""
         # In the thread that takes the rows: one stream of numbers for all rows, in order.
         return self.map_batches(
@@ -116,15 +122,30 @@ class Sampling(FunctionTransforms):
         )
 
 
+class Epochs:
+    """Seeds of the first run of a dataset, of the second, and so on."""
+
+    def __init__(self, config: RandomSeedConfig) -> None:
+        """Begins with the first run."""
+        self._seed = config.seed
+        self._runs = 0
+
+    def next_seed(self) -> list[int]:
+        """The seed of the next run."""
+        self._runs += 1
+        return [self._runs - 1, self._seed or 0]
+
+
 class RandomPart:
     """Keeps rows by a stream of random numbers; made anew for each run."""
 
-    def __init__(self, fraction: float, seed: int | None, rest: bool) -> None:
+    def __init__(self, fraction: float, seed: int | Epochs | None, rest: bool) -> None:
         """Starts the stream."""
         import numpy as np
 
         self._fraction = fraction
-        self._numbers = np.random.default_rng(seed)
+        chosen = seed.next_seed() if isinstance(seed, Epochs) else seed
+        self._numbers = np.random.default_rng(chosen)
         self._rest = rest
 
     def __call__(self, table: pa.Table) -> Any:

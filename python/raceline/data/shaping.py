@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import enum
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Self
 
@@ -14,7 +16,24 @@ from raceline.errors import PlanError
 if TYPE_CHECKING:
     from raceline import _native
 
-__all__ = ["ShapingTransforms"]
+__all__ = ["MixStoppingCondition", "ShapingTransforms"]
+
+
+class MixStoppingCondition(enum.Enum):
+    """When a mix of datasets ends.
+
+    Example:
+        >>> import raceline
+        >>> from raceline.data import MixStoppingCondition
+        >>> few, many = raceline.range(2), raceline.range(100)
+        >>> few.mix(many, stopping_condition=MixStoppingCondition.STOP_ON_SHORTEST).count()
+        4
+    """
+
+    #: With the first dataset of which a row would be next and is not there.
+    STOP_ON_SHORTEST = "stop_on_shortest"
+    #: With the last; the others are left out as they end.
+    STOP_ON_LONGEST_DROP = "stop_on_longest_drop"
 
 
 class ShapingTransforms(Handle):
@@ -162,6 +181,50 @@ class ShapingTransforms(Handle):
             [{'id': 0}, {'id': 1}, {'id': 0}]
         """
         return self._derive(self._native.union(_datasets("union", other)))
+
+    def mix(
+        self,
+        *other: Handle | Iterable[Handle],
+        weights: Sequence[float] | None = None,
+        stopping_condition: MixStoppingCondition = MixStoppingCondition.STOP_ON_LONGEST_DROP,
+    ) -> Self:
+        """The rows of this dataset and of others, interleaved row by row, by weights.
+
+        The next row is always of the dataset that is furthest behind its weight, so that any
+        stretch of rows has them in proportion, and each run has the same order. A column that a
+        dataset lacks is missing in its rows.
+
+        Args:
+            *other: Datasets, or lists of them.
+            weights: Rows of each dataset, this one first, among those of all; None is equal ones.
+            stopping_condition: Whether a dataset that has no more rows is left out, or ends all.
+
+        Raises:
+            PlanError: Something is no dataset, or there is not one positive weight for each.
+
+        Example:
+            >>> import raceline
+            >>> code, prose = raceline.from_items(["a", "b"]), raceline.from_items(["x", "y", "z"])
+            >>> [row["item"] for row in code.mix(prose, weights=[1, 2]).take_all()]
+            ['x', 'a', 'y', 'z', 'b']
+        """
+        others = _datasets("mix", other)
+        shares = [1.0] * (1 + len(others)) if weights is None else list(weights)
+        if len(shares) != 1 + len(others):
+            raise PlanError(f"{len(shares)} weights are given for {1 + len(others)} datasets")
+        for share in shares:
+            is_number = isinstance(share, int | float) and not isinstance(share, bool)
+            if not is_number or not 0 < share < math.inf:
+                raise PlanError(f"a weight must be a positive number, got `{share!r}`")
+        try:
+            condition = MixStoppingCondition(stopping_condition)
+        except ValueError:
+            raise PlanError(
+                f"there is no stopping condition `{stopping_condition!r}`",
+                hint="pass `MixStoppingCondition.STOP_ON_SHORTEST` or `STOP_ON_LONGEST_DROP`",
+            ) from None
+        stops_early = condition is MixStoppingCondition.STOP_ON_SHORTEST
+        return self._derive(self._native.mix(others, [float(one) for one in shares], stops_early))
 
     def zip(self, *other: Handle) -> Self:
         """The columns of this dataset and of each other one, row by row.

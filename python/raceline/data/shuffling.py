@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from raceline.data._arguments import whole_number
 from raceline.data.handle import Handle
 from raceline.errors import PlanError
 
+if TYPE_CHECKING:
+    from raceline import _native
+
 __all__ = [
     "FileShuffle",
     "FileShuffleConfig",
     "LocalShuffle",
+    "RandomSeedConfig",
+    "Seed",
     "ShufflingTransforms",
     "file_shuffle",
+    "seed_config",
     "seed_of",
 ]
 
@@ -59,6 +65,37 @@ class FileShuffleConfig:
         return hash((self.seed, execution_idx)) % 2**32
 
 
+@dataclass(frozen=True)
+class RandomSeedConfig:
+    """A seed that each run of a dataset makes another choice by chance of.
+
+    Args:
+        seed: What the choices depend on; None takes one now.
+        reseed_after_execution: Whether each run makes another choice: that of the first run, of the
+            second... is always the same. Else all runs make the same one, as of a plain int.
+
+    Raises:
+        ValueError: The seed is no int, or out of range.
+
+    Example:
+        >>> import raceline
+        >>> from raceline.data import RandomSeedConfig
+        >>> epochs = raceline.range(100).random_shuffle(seed=RandomSeedConfig(seed=7))
+        >>> epochs.take(5) == epochs.take(5)
+        False
+    """
+
+    seed: int | None = None
+    reseed_after_execution: bool = True
+
+    def __post_init__(self) -> None:
+        """Checks the seed."""
+        if self.seed is not None:
+            seed_of(self.seed)
+
+
+Seed = int | RandomSeedConfig | None
+
 FileShuffle = Literal["files"] | FileShuffleConfig | None
 
 
@@ -93,6 +130,17 @@ def seed_of(seed: Any, name: str = "seed") -> int:
     return seed
 
 
+def seed_config(seed: Seed) -> RandomSeedConfig:
+    """The seed that is meant, with whether each run has another choice.
+
+    Raises:
+        PlanError: It is no int from 0 to 2**64 - 1.
+    """
+    if isinstance(seed, RandomSeedConfig):
+        return RandomSeedConfig(seed_of(seed.seed), seed.reseed_after_execution)
+    return RandomSeedConfig(seed_of(seed), reseed_after_execution=False)
+
+
 class LocalShuffle:
     """How the rows of an iteration are drawn from those that are held."""
 
@@ -121,7 +169,7 @@ class ShufflingTransforms(Handle):
     def random_shuffle(
         self,
         *,
-        seed: int | None = None,
+        seed: Seed = None,
         num_blocks: int | None = None,
         window_rows: int | None = None,
     ) -> Self:
@@ -132,7 +180,7 @@ class ShufflingTransforms(Handle):
 
         Args:
             seed: An int from 0 to 2**64 - 1. None takes one now: the dataset has the same order
-                each time it is run.
+                each time it is run. A ``RandomSeedConfig`` can have another one each time.
             num_blocks: No longer there.
             window_rows: With a number, only so many rows are held, in memory, and each next one is
                 drawn from them: rows move about so far, and nothing goes to disk.
@@ -154,12 +202,13 @@ class ShufflingTransforms(Handle):
                 "`num_blocks` of `random_shuffle` is no longer there",
                 hint="call `repartition(n)` on the result",
             )
+        config = seed_config(seed)
         if window_rows is None:
-            return self._derive(self._native.random_shuffle(seed_of(seed)))
+            return self._shuffled(self._native.random_shuffle(seed_of(config.seed)), config)
         rows = whole_number("window_rows", window_rows, 1)
-        return self._derive(self._native.window_shuffle(rows, seed_of(seed)))
+        return self._shuffled(self._native.window_shuffle(rows, seed_of(config.seed)), config)
 
-    def randomize_block_order(self, *, seed: int | None = None) -> Self:
+    def randomize_block_order(self, *, seed: Seed = None) -> Self:
         """Puts the batches into a random order; the rows of each stay together.
 
         Batches are what ``iter_batches(batch_size=None)`` gives: the engine cuts them by bytes, and
@@ -178,4 +227,9 @@ class ShufflingTransforms(Handle):
             >>> sorted(batch["id"].tolist() for batch in blocks.iter_batches(batch_size=None))
             [[0, 1], [2, 3], [4, 5]]
         """
-        return self._derive(self._native.randomize_block_order(seed_of(seed)))
+        config = seed_config(seed)
+        return self._shuffled(self._native.randomize_block_order(seed_of(config.seed)), config)
+
+    def _shuffled(self, native: _native.Dataset, config: RandomSeedConfig) -> Self:
+        """A dataset of a plan that ends with a shuffle."""
+        return self._derive(native.reseeding() if config.reseed_after_execution else native)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import uuid
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from raceline.data._arguments import column_names, path_text, storage_texts, whole_number
+from raceline.data.datasource.filename_provider import FilenameProvider, checked_name
 from raceline.data.handle import Handle
 from raceline.data.ray_arguments import WRITE_ARGUMENTS, accepts
 from raceline.data.save_mode import SaveMode, save_mode
@@ -25,6 +28,11 @@ class Writes(Handle):
     ``storage_options`` are as of ``read_parquet``. ``partition_cols`` are columns whose values
     become folders ``column=value`` and leave the files. A file holds at least
     ``min_rows_per_file`` rows, but for the last one, and at most ``max_rows_per_file``.
+
+    Files are called ``{dataset}_{write}_{number}.{extension}``, where the first two are identifiers
+    and the numbers have the order of the rows (Parquet's with ``-0`` behind the number), or as a
+    ``FilenameProvider`` says, whose ``get_filename_for_task`` is asked for each file.
+    ``num_rows_per_file`` is the older name of ``min_rows_per_file``.
     """
 
     __slots__ = ()
@@ -37,6 +45,8 @@ class Writes(Handle):
         partition_cols: str | Sequence[str] | None = None,
         min_rows_per_file: int | None = None,
         max_rows_per_file: int | None = None,
+        filename_provider: FilenameProvider | None = None,
+        num_rows_per_file: int | None = None,
         mode: SaveMode | str = SaveMode.APPEND,
         compression: Literal["snappy", "zstd", "gzip", "lz4", "none"] | None = "snappy",
         row_group_size: int | None = None,
@@ -49,6 +59,8 @@ class Writes(Handle):
             partition_cols: See the class.
             min_rows_per_file: See the class.
             max_rows_per_file: See the class.
+            filename_provider: See the class.
+            num_rows_per_file: See the class.
             mode: What to do when the folder exists.
             compression: Codec of the pages; None is ``"none"``.
             row_group_size: Rows of a row group; None leaves it to the writer. Fewer stand in
@@ -57,8 +69,9 @@ class Writes(Handle):
             storage_options: See the class.
 
         Raises:
-            PlanError: An argument is out of range, or a column's type cannot be written.
-            SourceError: The target cannot be written, or exists and must not.
+            PlanError: An argument is out of range, a column's type cannot be written, or the
+                target exists and must not.
+            SourceError: The target cannot be written.
 
         Example:
             >>> import raceline, tempfile
@@ -67,7 +80,9 @@ class Writes(Handle):
             ...     raceline.read_parquet(f"{folder}/numbers").sum("id")
             3
         """
-        options = _options(path, mode, min_rows_per_file, max_rows_per_file, storage_options)
+        bounds = _bounds(min_rows_per_file, max_rows_per_file, num_rows_per_file)
+        options = _options(path, mode, storage_options)
+        options |= bounds | _names(filename_provider, options["mode"])
         self._native.write(
             options
             | {
@@ -86,6 +101,8 @@ class Writes(Handle):
         partition_cols: str | Sequence[str] | None = None,
         min_rows_per_file: int | None = None,
         max_rows_per_file: int | None = None,
+        filename_provider: FilenameProvider | None = None,
+        num_rows_per_file: int | None = None,
         mode: SaveMode | str = SaveMode.APPEND,
         storage_options: Mapping[str, str] | None = None,
     ) -> None:
@@ -96,12 +113,15 @@ class Writes(Handle):
             partition_cols: See the class.
             min_rows_per_file: See the class.
             max_rows_per_file: See the class.
+            filename_provider: See the class.
+            num_rows_per_file: See the class.
             mode: What to do when the folder exists.
             storage_options: See the class.
 
         Raises:
-            PlanError: An argument is out of range, or a column's type cannot be written.
-            SourceError: The target cannot be written, or exists and must not.
+            PlanError: An argument is out of range, a column's type cannot be written, or the
+                target exists and must not.
+            SourceError: The target cannot be written.
 
         Example:
             >>> import raceline, tempfile
@@ -110,7 +130,9 @@ class Writes(Handle):
             ...     raceline.read_csv(f"{folder}/numbers").take_all()
             [{'id': 0}, {'id': 1}, {'id': 2}]
         """
-        options = _options(path, mode, min_rows_per_file, max_rows_per_file, storage_options)
+        bounds = _bounds(min_rows_per_file, max_rows_per_file, num_rows_per_file)
+        options = _options(path, mode, storage_options)
+        options |= bounds | _names(filename_provider, options["mode"])
         partitions = column_names(partition_cols or [], "partition_cols")
         self._native.write(options | {"format": "csv", "partition_cols": partitions})
 
@@ -122,6 +144,8 @@ class Writes(Handle):
         partition_cols: str | Sequence[str] | None = None,
         min_rows_per_file: int | None = None,
         max_rows_per_file: int | None = None,
+        filename_provider: FilenameProvider | None = None,
+        num_rows_per_file: int | None = None,
         mode: SaveMode | str = SaveMode.APPEND,
         storage_options: Mapping[str, str] | None = None,
     ) -> None:
@@ -132,12 +156,15 @@ class Writes(Handle):
             partition_cols: See the class.
             min_rows_per_file: See the class.
             max_rows_per_file: See the class.
+            filename_provider: See the class.
+            num_rows_per_file: See the class.
             mode: What to do when the folder exists.
             storage_options: See the class.
 
         Raises:
-            PlanError: An argument is out of range, or a column's type cannot be written.
-            SourceError: The target cannot be written, or exists and must not.
+            PlanError: An argument is out of range, a column's type cannot be written, or the
+                target exists and must not.
+            SourceError: The target cannot be written.
 
         Example:
             >>> import raceline, tempfile
@@ -146,7 +173,9 @@ class Writes(Handle):
             ...     raceline.read_json(f"{folder}/numbers").take_all()
             [{'id': 0}, {'id': 1}]
         """
-        options = _options(path, mode, min_rows_per_file, max_rows_per_file, storage_options)
+        bounds = _bounds(min_rows_per_file, max_rows_per_file, num_rows_per_file)
+        options = _options(path, mode, storage_options)
+        options |= bounds | _names(filename_provider, options["mode"])
         partitions = column_names(partition_cols or [], "partition_cols")
         self._native.write(options | {"format": "json", "partition_cols": partitions})
 
@@ -154,23 +183,54 @@ class Writes(Handle):
 def _options(
     path: Path,
     mode: SaveMode | str,
-    min_rows_per_file: int | None,
-    max_rows_per_file: int | None,
     storage_options: Mapping[str, str] | None,
 ) -> dict[str, Any]:
     """What all formats share, checked, as the engine takes it."""
     checked_mode = save_mode(mode)
-    least = _rows("min_rows_per_file", min_rows_per_file)
-    most = _rows("max_rows_per_file", max_rows_per_file)
-    if least is not None and most is not None and least > most:
-        raise PlanError(f"`min_rows_per_file` {least} is above `max_rows_per_file` {most}")
     return {
         "path": path_text(path),
         "mode": "error" if checked_mode is SaveMode.CREATE else checked_mode.value,
-        "min_rows_per_file": least,
-        "max_rows_per_file": most,
         "storage_options": storage_texts(storage_options),
     }
+
+
+def _bounds(least: int | None, most: int | None, rows: int | None) -> dict[str, int | None]:
+    """The bounds of the rows of a file."""
+    if rows is not None:
+        if least is not None:
+            raise PlanError("pass either `min_rows_per_file` or `num_rows_per_file`, not both")
+        warnings.warn(
+            "`num_rows_per_file` is called `min_rows_per_file` now",
+            DeprecationWarning,
+            stacklevel=4,
+        )
+        least = _rows("num_rows_per_file", rows)
+    least, most = _rows("min_rows_per_file", least), _rows("max_rows_per_file", most)
+    if least is not None and most is not None and least > most:
+        raise PlanError(f"`min_rows_per_file` {least} is above `max_rows_per_file` {most}")
+    return {"min_rows_per_file": least, "max_rows_per_file": most}
+
+
+def _names(provider: FilenameProvider | None, mode: str) -> dict[str, Any]:
+    """What the files of a write are called."""
+    if provider is None:
+        return {"dataset_id": uuid.uuid4().hex}
+    if not isinstance(provider, FilenameProvider):
+        raise PlanError(
+            f"`filename_provider` must be a `FilenameProvider`, got `{type(provider).__name__}`",
+            hint="derive your class from `raceline.data.datasource.FilenameProvider`",
+        )
+    kind = type(provider)
+    is_older = kind.get_filename_for_task is FilenameProvider.get_filename_for_task
+
+    def name(write_uuid: str, index: int) -> str:
+        if is_older:
+            given = provider.get_filename_for_block(None, write_uuid, index, 0)
+        else:
+            given = provider.get_filename_for_task(write_uuid, index)
+        return checked_name(given, write_uuid if mode == SaveMode.APPEND.value else None)
+
+    return {"names": name}
 
 
 def _rows(name: str, rows: int | None) -> int | None:

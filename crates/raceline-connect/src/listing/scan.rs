@@ -60,7 +60,7 @@ impl Listing {
             .map(|path| Ok((path.clone(), stores.resolve(path, &scan.storage_options)?)))
             .collect::<Result<_, ConnectError>>()?;
         let (format, extensions) = (scan.format.clone(), scan.extensions.clone());
-        let partitions = scan.partitions;
+        let partitions = scan.partitions.clone();
         let scan = Scan { stores, format, partitions, extensions, paths };
         Ok(Self { scan: Arc::new(scan), seed: None })
     }
@@ -134,15 +134,24 @@ impl Listing {
             .boxed()
     }
 
-    /// The first file, from which a schema can be found.
+    /// The first files, at least one and at most `count`, from which a schema can be found. What
+    /// fails behind the first one is left to whoever reads.
     ///
     /// # Errors
     /// As [`Listing::splits`].
-    pub async fn first(&self) -> Result<FileSplit, Failure> {
-        match self.files().next().await {
-            Some(first) => first,
-            None => Err(self.scan.no_files(BTreeSet::new()).into()),
+    pub async fn first(&self, count: usize) -> Result<Vec<FileSplit>, Failure> {
+        let mut files = self.files();
+        let first = match files.next().await {
+            Some(first) => first?,
+            None => return Err(self.scan.no_files(BTreeSet::new()).into()),
+        };
+        let mut found = vec![first];
+        while found.len() < count
+            && let Some(Ok(next)) = files.next().await
+        {
+            found.push(next);
         }
+        Ok(found)
     }
 }
 
@@ -186,7 +195,7 @@ async fn files_of(
                 };
                 if taken {
                     tally.taken += 1;
-                    let file = scan.split_of(&located, &file);
+                    let file = scan.split_of(&located, &file)?;
                     return Ok(Some((file, Some((found, tally)))));
                 }
             }
@@ -203,20 +212,19 @@ async fn files_of(
 }
 
 impl Scan {
-    fn split_of(&self, located: &Located, file: &FoundFile) -> FileSplit {
-        let partition_values = match self.partitions {
-            PartitionStyle::Hive => hive::partition_values(file.location.as_ref()),
-            PartitionStyle::None => Vec::new(),
-        };
-        FileSplit {
-            uri: located.uri_of(&file.location),
+    fn split_of(&self, located: &Located, file: &FoundFile) -> Result<FileSplit, ConnectError> {
+        let uri = located.uri_of(&file.location);
+        let path = uri.split_once("://").map_or(&*uri, |(_, path)| path);
+        let partition_values = hive::partition_values(path, &self.partitions)?;
+        Ok(FileSplit {
+            uri,
             store_url: Arc::clone(&located.store_url),
             location: file.location.as_ref().into(),
             size_bytes: file.size_bytes,
             modified_ms: file.modified_ms,
             range: None,
             partition_values,
-        }
+        })
     }
 
     fn check_any(&self, tally: &Mutex<Tally>) -> Result<(), ConnectError> {

@@ -70,6 +70,18 @@ pub enum WriteError {
         /// Its type.
         data_type: DataType,
     },
+    /// A file that whoever names the files cannot name.
+    #[error("cannot name a file of the write")]
+    Name {
+        /// Why.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// Two files of one name.
+    #[error("two files of the write would be called `{name}`")]
+    NameTwice {
+        /// The name.
+        name: String,
+    },
     /// Every column is a partition column.
     #[error("nothing is left for the files: there is no column besides partition columns")]
     OnlyPartitions,
@@ -194,6 +206,11 @@ impl Diagnostic for WriteError {
             Self::PartitionType { .. } => {
                 "partition by columns of numbers, strings, booleans or dates".to_owned()
             }
+            Self::NameTwice { .. } => {
+                "make the name depend on `task_index`, and on nothing that is the same for all \
+                 files"
+                    .to_owned()
+            }
             Self::Full { .. } => {
                 "free some space or write elsewhere; what was staged has been removed".to_owned()
             }
@@ -208,6 +225,7 @@ impl Diagnostic for WriteError {
                  all it holds: what it was to replace is still there"
             ),
             Self::RowsPerFile { .. }
+            | Self::Name { .. }
             | Self::OnlyPartitions
             | Self::Io { .. }
             | Self::Manifest { .. }

@@ -23,8 +23,8 @@ use crate::store::{Located, Stores};
 /// Writes the rows of its input to a folder, in order, and puts out one row a file: `path`
 /// (utf8), `rows` and `bytes` (int64), in the order of the rows.
 ///
-/// Files are named `{write id}_{index}.{extension}`, so that sorting by name is the order of
-/// the rows (within a folder of partition columns). They are staged, and appear together when
+/// Files are named as the spec says; by their numbers, sorting by name is the order of the rows
+/// (within a folder of partition columns). They are staged, and appear together when
 /// the input has ended: a write that fails or is dropped leaves nothing. A write without rows
 /// makes no file and no folder. Batches without rows are passed over.
 pub struct FileSink {

@@ -16,9 +16,9 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::encode::{Encoded, Encoder, FileEncoder};
 use super::error::WriteError;
-use super::file_name;
 use super::fit::check_columns;
 use super::manifest::StagedEntry;
+use super::names::Namer;
 use super::partition::Partitions;
 use super::roll::{Lane, Rules, Run};
 use super::stage::{StagedFile, Staging};
@@ -41,6 +41,7 @@ pub(super) struct Writer {
     spec: Arc<WriteSpec>,
     rules: Rules,
     staging: Staging,
+    namer: Namer,
     /// The first rows, until their columns are known.
     lookahead: Lookahead,
     columns: Option<Columns>,
@@ -95,6 +96,7 @@ impl Writer {
     ) -> Self {
         Self {
             rules: Rules::new(&spec, memory_bytes),
+            namer: Namer::new(Arc::clone(&spec), staging.write_id.clone(), staging.io.clone()),
             spec,
             staging,
             lookahead: Lookahead::new(LOOKAHEAD_BYTES.min(memory_bytes / LOOKAHEAD_SHARE)),
@@ -217,7 +219,7 @@ impl Writer {
             self.queue(file, run, false).await?;
         }
         let index = self.files.len();
-        let name = file_name(&self.staging.write_id, index, &self.spec.format);
+        let name = self.namer.name(index).await?;
         let path = match self.folders[at].name.as_str() {
             "" => name,
             folder => format!("{folder}/{name}"),

@@ -13,8 +13,8 @@ use object_store::{ObjectStoreExt, PutPayload};
 use raceline_connect::{FileSink, Listing, Stores};
 use raceline_exec::{Emit, Region, SplitReader, StageAccounts};
 use raceline_plan::{
-    FileFormat, FileScan, FileSplit, PartitionStyle, SaveMode, ScanRequest, TextReadOptions,
-    WriteFormat, WriteSpec,
+    FileFormat, FileNames, FileScan, FileSplit, PartitionStyle, SaveMode, ScanRequest,
+    TextReadOptions, WriteFormat, WriteSpec,
 };
 use raceline_types::{Batch, Failure, Split};
 use tokio::runtime::Handle;
@@ -80,6 +80,7 @@ impl Place {
             extensions: None,
             shuffle: None,
             schema: None,
+            is_strict: false,
             request: ScanRequest::default(),
         }
     }
@@ -107,6 +108,7 @@ impl Place {
             partition_columns: Vec::new(),
             rows_per_file_min: None,
             rows_per_file_max: None,
+            names: FileNames::default(),
         }
     }
 

@@ -96,10 +96,10 @@ async fn hive_folders_become_partition_values() {
         let listing = Listing::new(Arc::clone(&place.stores), &scan).unwrap();
         let expected = [("year", "2024"), ("m", raceline_connect::HIVE_NULL)];
         let expected: Vec<_> = expected.map(|(a, b)| (a.to_owned(), b.to_owned())).to_vec();
-        assert_eq!(values(&listing.first().await.unwrap()), expected);
+        assert_eq!(values(&listing.first(1).await.unwrap()[0]), expected);
         scan.partitions = PartitionStyle::None;
         let listing = Listing::new(Arc::clone(&place.stores), &scan).unwrap();
-        assert!(listing.first().await.unwrap().partition_values.is_empty());
+        assert!(listing.first(1).await.unwrap()[0].partition_values.is_empty());
     }
 }
 
@@ -220,7 +220,7 @@ async fn a_shuffled_listing_has_all_files_and_depends_on_its_seed() {
     sorted.sort();
     assert_eq!(sorted, in_order);
     // Whose columns are looked for does not depend on the order.
-    assert_eq!(&*listing.shuffled(1).first().await.unwrap().uri, "memory://test/many/00");
+    assert_eq!(&*listing.shuffled(1).first(1).await.unwrap()[0].uri, "memory://test/many/00");
 }
 
 #[cfg(unix)]

@@ -6,7 +6,6 @@ use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::csv::reader::Format;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::config::CsvOptions;
-use datafusion::datasource::file_format::csv::CsvFormat;
 use datafusion::datasource::file_format::file_compression_type::FileCompressionType;
 use datafusion::error::DataFusionError;
 use futures::StreamExt;
@@ -16,6 +15,9 @@ use raceline_plan::CsvReadOptions;
 use super::head::read_head;
 use super::infer::check_names;
 use crate::error::carry;
+
+/// Bytes at the start of a file that are looked at for its types.
+const SAMPLE_BYTES: u64 = 4 << 20;
 
 /// Most bytes of a header line.
 const HEADER_BYTES_MAX: u64 = 64 << 10;
@@ -37,12 +39,33 @@ pub(super) fn csv_options(
     }
 }
 
-/// The format that finds the types of a file's columns.
-pub(super) fn csv_format(options: &CsvReadOptions, compression: FileCompressionType) -> CsvFormat {
-    CsvFormat::default()
-        .with_options(csv_options(options, compression))
-        .with_schema_infer_max_rec(options.infer_rows)
-        .with_file_compression_type(compression)
+/// The columns of a file, from at most so many rows at its start as the options say. Columns without
+/// a value are of type null.
+pub(super) async fn infer(
+    store: &Arc<dyn ObjectStore>,
+    meta: &ObjectMeta,
+    (options, compression): (&CsvReadOptions, FileCompressionType),
+) -> Result<Schema, DataFusionError> {
+    let head = read_head(store, meta, compression, SAMPLE_BYTES).await?;
+    let end = if head.is_whole { None } else { whole_rows(&head.bytes, options.quote) };
+    let whole = end.unwrap_or(head.bytes.len());
+    let format = Format::default()
+        .with_header(options.has_header)
+        .with_delimiter(options.delimiter)
+        .with_quote(options.quote);
+    let (schema, _) = format.infer_schema(&head.bytes[..whole], Some(options.infer_rows))?;
+    Ok(without_mark(&schema))
+}
+
+/// Bytes of the rows that `head` holds whole; `None` when it holds none. A row ends with a line
+/// break outside quotes.
+fn whole_rows(head: &[u8], quote: u8) -> Option<usize> {
+    let mut is_quoted = false;
+    let ends = head.iter().enumerate().filter(|(_, byte)| {
+        is_quoted ^= **byte == quote;
+        **byte == b'\n' && !is_quoted
+    });
+    ends.last().map(|(at, _)| at + 1)
 }
 
 /// The columns of one file: its own names in its own order, with the types that `table` gives

@@ -5,42 +5,49 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
-use datafusion::datasource::file_format::FileFormat as _;
 use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
 use datafusion::error::DataFusionError;
 use datafusion::parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::{ObjectMeta, ObjectStore};
 use raceline_plan::{FileFormat, FileScan, FileSplit};
-use raceline_types::{Failure, InternalError, without_objects};
+use raceline_types::{Failure, InternalError, unite_schemas, without_objects};
 
-use super::csv::{csv_format, without_mark};
 use super::fault::file_failure;
-use super::{PATH_COLUMN, compression, json, object_meta};
+use super::{PATH_COLUMN, compression, csv, json, object_meta};
 use crate::engine::Engine;
 use crate::error::FileError;
 
 /// Footers that are read at once.
 const FOOTERS_AT_ONCE: usize = 16;
 
-/// The whole schema of a scan: the columns of the first file (or those that the user declared),
-/// then the partition columns of its folders (text), then `path` when it is asked for. A file's
-/// own column gives way to a partition column of the same name. Every field is nullable; string
-/// views become plain strings.
+/// Bytes of files of text that are looked at for their columns, beyond the first file.
+const TEXT_BYTES_MAX: u64 = 16 << 20;
+
+/// The whole schema of a scan whose first files are `firsts`, at least one: the columns of these
+/// (or those that the user declared), then the partition columns of the first one's folders
+/// (text), then `path` when it is asked for. A file's own column gives way to a partition column of
+/// the same name. Every field is nullable; string views become plain strings.
+///
+/// A column has the type that holds its values in all of the files, and that of the first file
+/// where there is none; one without values in any of them is text. Of text formats those files are
+/// looked at that come to 16 MiB together.
 ///
 /// # Errors
-/// [`crate::FileError`] with the file's name when it cannot be read; a file without content has
-/// no columns, which is an error too.
+/// [`crate::FileError`] with the name of the first file when it cannot be read; a file without
+/// content has no columns, which is an error too. What is wrong with other files is left to whoever
+/// reads them.
 pub async fn infer_schema(
     engine: &Engine,
     scan: &FileScan,
-    first: &FileSplit,
+    firsts: &[FileSplit],
 ) -> Result<SchemaRef, Failure> {
     let own = match &scan.schema {
         Some(declared) => Schema::clone(declared),
-        None => infer_file(engine, &scan.format, first).await?,
+        None => infer_files(engine, &scan.format, firsts).await?,
     };
-    let mut constants: Vec<&str> = first.partition_values.iter().map(|(name, _)| &**name).collect();
+    let folders = firsts.iter().take(1).flat_map(|first| &first.partition_values);
+    let mut constants: Vec<&str> = folders.map(|(name, _)| &**name).collect();
     if scan.include_paths {
         constants.push(PATH_COLUMN);
     }
@@ -104,6 +111,55 @@ pub(super) fn parquet_metadata<'a>(
     DFParquetMetadata::new(store.as_ref(), meta).with_file_metadata_cache(Some(cache))
 }
 
+/// The columns of files, in the order in which they are first seen.
+async fn infer_files(
+    engine: &Engine,
+    format: &FileFormat,
+    files: &[FileSplit],
+) -> Result<Schema, Failure> {
+    let is_text = format != &FileFormat::Parquet;
+    let has_content = |file: &&FileSplit| !is_text || file.size_bytes > 0;
+    let Some(first) = files.iter().find(has_content).or_else(|| files.first()) else {
+        return Err(InternalError::new("no file to find the columns of").into());
+    };
+    let own = infer_file(engine, format, first).await?;
+    let mut bytes = first.size_bytes;
+    let others = files.iter().filter(has_content).filter(|file| *file != first);
+    let others: Vec<_> = others
+        .take_while(|file| {
+            bytes += file.size_bytes;
+            !is_text || bytes <= TEXT_BYTES_MAX
+        })
+        .cloned()
+        .collect();
+    let inferred = others.into_iter().map(|file| async move {
+        // What is wrong with it is told when it is read.
+        infer_file(engine, format, &file).await.ok()
+    });
+    let inferred: Vec<_> = stream::iter(inferred).buffered(FOOTERS_AT_ONCE).collect().await;
+    Ok(inferred.iter().flatten().fold(own, |known, found| widened(&known, found)))
+}
+
+/// The columns of `known` and of `found`, each with the type that holds the values of both; where
+/// there is none, with that of `known`.
+fn widened(known: &Schema, found: &Schema) -> Schema {
+    let mut fields: Vec<FieldRef> = known.fields().to_vec();
+    for field in found.fields() {
+        match fields.iter_mut().find(|one| one.name() == field.name()) {
+            Some(one) => *one = wider(one, field).unwrap_or_else(|| Arc::clone(one)),
+            None => fields.push(Arc::clone(field)),
+        }
+    }
+    Schema::new_with_metadata(fields, known.metadata().clone())
+}
+
+/// The field that holds the values of both; `None` when there is none without loss.
+fn wider(one: &FieldRef, other: &FieldRef) -> Option<FieldRef> {
+    let alone = |field: &FieldRef| Arc::new(Schema::new(vec![without_views(field)]));
+    let both = unite_schemas(&[alone(one), alone(other)]).ok()?;
+    both.fields().first().cloned()
+}
+
 async fn infer_file(
     engine: &Engine,
     format: &FileFormat,
@@ -114,12 +170,7 @@ async fn infer_file(
     let schema = match format {
         _ if split.size_bytes == 0 => Ok(Schema::empty()),
         FileFormat::Parquet => parquet_metadata(engine, &store, &meta).fetch_schema().await,
-        FileFormat::Csv(options) => {
-            let state = engine.context(0).state();
-            let format = csv_format(options, compression(split));
-            let schema = format.infer_schema(&state, &store, std::slice::from_ref(&meta)).await;
-            schema.map(|schema| without_mark(&schema))
-        }
+        FileFormat::Csv(options) => csv::infer(&store, &meta, (options, compression(split))).await,
         FileFormat::Json(options) => json::infer(&store, &meta, split, options.infer_rows).await,
         FileFormat::Text(_) | FileFormat::Binary | FileFormat::Image(_) => {
             let what = format!("{} is not a table format", format.read_name());
@@ -146,11 +197,17 @@ pub(super) fn check_names(columns: &Schema) -> Result<(), FileError> {
 
 /// `field`, nullable, with plain strings in place of views and text in place of the type null.
 fn plain_field(field: &FieldRef) -> FieldRef {
+    let field = json::without_null_type(&without_views(field));
+    Arc::new(Field::clone(&field).with_nullable(true))
+}
+
+/// `field` with plain strings in place of views.
+pub(super) fn without_views(field: &FieldRef) -> FieldRef {
     let field = without_objects(field);
     let data_type = match field.data_type() {
-        DataType::Utf8View | DataType::Null => DataType::Utf8,
+        DataType::Utf8View => DataType::Utf8,
         DataType::BinaryView => DataType::Binary,
         other => other.clone(),
     };
-    Arc::new(field.with_data_type(data_type).with_nullable(true))
+    Arc::new(field.with_data_type(data_type))
 }

@@ -48,7 +48,7 @@ pub(super) async fn is_array(
 }
 
 /// The columns of a file, from at most `rows` objects in its first [`SAMPLE_BYTES`], in the order
-/// in which their keys are first seen. Columns without a value are text.
+/// in which their keys are first seen. Columns without a value are of type null.
 pub(super) async fn infer(
     store: &Arc<dyn ObjectStore>,
     meta: &ObjectMeta,
@@ -57,7 +57,7 @@ pub(super) async fn infer(
 ) -> Result<Schema, DataFusionError> {
     let head = read_head(store, meta, compression(split), SAMPLE_BYTES).await?;
     let schema = infer_json_schema_from_iterator(objects(&head).take(rows))?;
-    let mut fields: Vec<_> = schema.fields().iter().map(without_null_type).collect();
+    let mut fields = schema.fields().to_vec();
     let mut position = HashMap::new();
     for key in items::<Keys>(&head).take(rows).map_while(Result::ok).flat_map(|keys| keys.0) {
         let next = position.len();
@@ -214,7 +214,7 @@ fn malformed(reason: &str) -> ArrowError {
 }
 
 /// `field` with text in place of the type null, at any depth.
-fn without_null_type(field: &FieldRef) -> FieldRef {
+pub(super) fn without_null_type(field: &FieldRef) -> FieldRef {
     let data_type = match field.data_type() {
         DataType::Null => DataType::Utf8,
         DataType::List(item) => DataType::List(without_null_type(item)),

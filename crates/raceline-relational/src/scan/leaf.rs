@@ -20,17 +20,18 @@ use datafusion::physical_plan::ExecutionPlan;
 use futures::stream::{BoxStream, StreamExt};
 use object_store::{ObjectMeta, ObjectStore};
 use raceline_plan::expression::relaxed;
-use raceline_plan::{FileFormat, FileSplit};
+use raceline_plan::{FileFormat, FileScan, FileSplit};
 use raceline_types::Failure;
 
 use super::csv::{csv_options, file_schema};
 use super::fault::file_failure;
-use super::infer::{check_names, footer, parquet_metadata};
+use super::infer::{check_names, footer, parquet_metadata, without_views};
 use super::objects::ObjectFile;
 use super::{compression, is_first, json, object_meta};
 use crate::engine::Engine;
 use crate::error::{FileError, carry};
 use crate::resolve::resolve;
+use crate::schemas::Schemas;
 
 /// Rows of a batch of a format whose rows are not measured before they are read.
 const TEXT_BATCH_ROWS: usize = 8192;
@@ -47,24 +48,106 @@ pub(super) struct LeafRequest<'a> {
     pub(super) limit: Option<usize>,
     /// All columns that a file may have; `None` is any. Keys of JSON are those that are needed.
     pub(super) known: Option<&'a SchemaRef>,
+    /// How closely the columns of a file must be those that are known.
+    pub(super) types: Types,
+}
+
+/// How the types of a file's columns may differ from those of the scan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Types {
+    /// The file must have all columns of the scan, of the same types where it tells types.
+    Same,
+    /// Values of a kind may be of narrower or wider types: they are cast, or fail.
+    OfAKind,
+    /// Whatever can be cast.
+    Any,
+}
+
+impl Types {
+    /// Those of a scan.
+    pub(crate) fn of(scan: &FileScan) -> Self {
+        match (&scan.schema, scan.is_strict) {
+            (_, true) => Self::Same,
+            (None, false) => Self::OfAKind,
+            (Some(_), false) => Self::Any,
+        }
+    }
 }
 
 /// Batches of a file, each an error instead when it cannot be read.
 pub(super) type Batches = BoxStream<'static, Result<RecordBatch, DataFusionError>>;
 
 impl LeafRequest<'_> {
-    /// Checks that a file with the columns `found` has none that would be lost.
+    /// Checks that a file with the columns `found` has none that would be lost, and all that it
+    /// must have.
     pub(super) fn check(&self, found: &Schema) -> Result<(), FileError> {
         let Some(known) = self.known else { return Ok(()) };
-        let is_known = |name: &str| {
-            known.index_of(name).is_ok()
-                || self.constants.iter().any(|(constant, _)| *constant == name)
-        };
+        let is_constant = |name: &str| self.constants.iter().any(|(one, _)| *one == name);
+        let is_known = |name: &str| known.index_of(name).is_ok() || is_constant(name);
+        let schemas = || Schemas::new(known, found);
         let mut names = found.fields().iter().map(|field| field.name());
-        match names.find(|name| !is_known(name)) {
-            Some(column) => Err(FileError::UnknownColumn { column: column.clone() }),
+        if let Some(column) = names.find(|name| !is_known(name)) {
+            let (column, is_declared) = (column.clone(), self.types == Types::Same);
+            return Err(FileError::UnknownColumn { column, is_declared, schemas: schemas() });
+        }
+        let mut wanted = known.fields().iter().map(|field| field.name());
+        let is_there = |name: &str| is_constant(name) || found.index_of(name).is_ok();
+        match wanted.find(|name| self.types == Types::Same && !is_there(name)) {
+            Some(column) => {
+                Err(FileError::MissingColumn { column: column.clone(), schemas: schemas() })
+            }
             None => Ok(()),
         }
+    }
+
+    /// Checks that the types of the columns `stored` go with those of `own`, and that no column of
+    /// floats would be read as integers, which drops fractions silently.
+    pub(super) fn check_types(&self, stored: &Schema, own: &Schema) -> Result<(), FileError> {
+        let is_other = |field: &&FieldRef| {
+            let Ok(found) = stored.field_with_name(field.name()) else { return false };
+            let (found, wanted) = (found.data_type(), field.data_type());
+            (found.is_floating() && wanted.is_integer())
+                || match self.types {
+                    Types::Same => plain(found) != plain(wanted),
+                    Types::OfAKind => !is_of_a_kind(found, wanted),
+                    Types::Any => false,
+                }
+        };
+        let Some(field) = own.fields().iter().find(is_other) else { return Ok(()) };
+        let found = stored.field_with_name(field.name()).map(|found| found.data_type().clone());
+        Err(FileError::OtherType {
+            column: field.name().clone(),
+            found: found.unwrap_or(DataType::Null),
+            expected: field.data_type().clone(),
+            is_declared: self.types != Types::OfAKind,
+            schemas: Schemas::new(own, stored),
+        })
+    }
+}
+
+/// `data_type` with plain strings in place of views.
+fn plain(data_type: &DataType) -> DataType {
+    let field = Arc::new(Field::new("", data_type.clone(), true));
+    without_views(&field).data_type().clone()
+}
+
+/// Whether values of both types are numbers, or both text, and so on.
+fn is_of_a_kind(found: &DataType, wanted: &DataType) -> bool {
+    use DataType as T;
+    let is_number = |one: &T| one.is_numeric();
+    let is_text = |one: &T| matches!(one, T::Utf8 | T::LargeUtf8 | T::Utf8View);
+    let is_bytes =
+        |one: &T| matches!(one, T::Binary | T::LargeBinary | T::BinaryView | T::FixedSizeBinary(_));
+    match (found, wanted) {
+        (T::Null, _) | (_, T::Null) => true,
+        (T::Dictionary(_, value), other) => is_of_a_kind(value, other),
+        (other, T::Dictionary(_, value)) => is_of_a_kind(other, value),
+        _ if found == wanted => true,
+        _ if is_number(found) => is_number(wanted),
+        _ if is_text(found) => is_text(wanted),
+        _ if is_bytes(found) => is_bytes(wanted),
+        _ if found.is_temporal() => wanted.is_temporal(),
+        _ => found.is_nested() && wanted.is_nested(),
     }
 }
 
@@ -171,7 +254,7 @@ impl Target<'_> {
         check_names(&stored)
             .and_then(|()| request.check(&stored))
             .map_err(|error| carry(error.into()))?;
-        check_fractions(&stored, &own).map_err(|error| carry(error.into()))?;
+        request.check_types(&stored, &own).map_err(|error| carry(error.into()))?;
         let cache = self.engine.runtime().cache_manager.get_file_metadata_cache();
         let table = table_schema(&own, request);
         let readers = CachedParquetFileReaderFactory::new(Arc::clone(&self.store), cache);
@@ -258,23 +341,6 @@ impl Target<'_> {
             file_schema: own,
             positions: found.into_iter().map(|at| at.and_then(|_| next.next())).collect(),
         })
-    }
-}
-
-/// Checks that no column of floats would be read as integers, which drops fractions silently.
-pub(super) fn check_fractions(stored: &Schema, own: &Schema) -> Result<(), FileError> {
-    let lost =
-        own.fields().iter().filter(|field| field.data_type().is_integer()).find_map(|field| {
-            let found = stored.field_with_name(field.name()).ok()?.data_type();
-            found.is_floating().then_some((field, found))
-        });
-    match lost {
-        Some((field, found)) => Err(FileError::Narrower {
-            column: field.name().clone(),
-            found: found.clone(),
-            expected: field.data_type().clone(),
-        }),
-        None => Ok(()),
     }
 }
 

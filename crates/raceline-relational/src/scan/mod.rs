@@ -15,6 +15,7 @@ mod table_file;
 mod tests;
 
 pub use infer::{count_rows, infer_schema};
+pub(crate) use leaf::Types;
 pub use reader::FileReader;
 pub(crate) use reader::constants;
 pub(crate) use table_file::{TableFile, TableShape};

@@ -15,7 +15,7 @@ use raceline_types::{Batch, Failure, InternalError, Span, Split};
 
 use super::csv::{empty_text, lines_before};
 use super::fault::{Position, file_failure};
-use super::leaf::{Leaf, LeafRequest};
+use super::leaf::{Leaf, LeafRequest, Types};
 use super::{PATH_COLUMN, json, object_meta, prune};
 use crate::engine::Engine;
 use crate::error::{FileError, RelationalError};
@@ -47,6 +47,7 @@ pub struct FileReader {
     limit: Option<u64>,
     /// All columns that a file may have; `None` is any.
     known: Option<SchemaRef>,
+    types: Types,
 }
 
 impl FileReader {
@@ -84,7 +85,7 @@ impl FileReader {
         };
         let projection = chosen.iter().filter_map(|at| needed.binary_search(at).ok()).collect();
         let names_all = request.projection.is_some() && request.wanted.is_none();
-        let is_strict = !names_all && scan.schema.is_none();
+        let is_strict = scan.is_strict || (!names_all && scan.schema.is_none());
         Ok(Self {
             engine,
             format: scan.format.clone(),
@@ -96,6 +97,7 @@ impl FileReader {
             filter: request.predicate.clone().map(RowFilter::new),
             limit: request.limit,
             known: is_strict.then_some(schema),
+            types: Types::of(scan),
         })
     }
 
@@ -126,6 +128,7 @@ impl FileReader {
             constants: constants(file, self.include_paths),
             limit: limit.and_then(|rows| usize::try_from(rows).ok()),
             known: self.known.as_ref(),
+            types: self.types,
         };
         Leaf::plan(&self.engine, &self.format, file, &request).await
     }

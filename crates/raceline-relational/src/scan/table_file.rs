@@ -13,7 +13,7 @@ use raceline_types::Failure;
 
 use super::fault::file_failure;
 use super::infer::{check_names, footer, parquet_metadata};
-use super::leaf::{LeafRequest, check_fractions};
+use super::leaf::{LeafRequest, Types};
 use super::reader::constants;
 use super::{object_meta, prune};
 use crate::engine::Engine;
@@ -25,6 +25,8 @@ pub(crate) struct TableShape {
     pub(crate) own: SchemaRef,
     /// All columns that a file may have; `None` is any.
     pub(crate) known: Option<SchemaRef>,
+    /// How the types of a file's columns may differ.
+    pub(crate) types: Types,
     /// Whether a column names each row's file.
     pub(crate) include_paths: bool,
 }
@@ -67,10 +69,11 @@ impl TableFile {
             constants: constants(split, shape.include_paths),
             limit: None,
             known: shape.known.as_ref(),
+            types: shape.types,
         };
         check_names(&stored)
             .and_then(|()| request.check(&stored))
-            .and_then(|()| check_fractions(&stored, &shape.own))
+            .and_then(|()| request.check_types(&stored, &shape.own))
             .map_err(|error| carry(error.into()))?;
         DFParquetMetadata::statistics_from_parquet_metadata(&footer, &shape.own)
     }

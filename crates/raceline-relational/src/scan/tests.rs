@@ -2,6 +2,7 @@
 //!
 //! What a scan must not read is filled with garbage: reading it would fail.
 
+mod columns;
 mod csv;
 mod json;
 mod parquet;
@@ -69,7 +70,16 @@ impl Files {
     }
 
     fn infer(&self, scan: &FileScan, first: &FileSplit) -> Result<SchemaRef, Failure> {
-        block_on(infer_schema(&self.engine, scan, first))
+        block_on(infer_schema(&self.engine, scan, std::slice::from_ref(first)))
+    }
+
+    /// The columns that are found from all of `firsts`, each with its type.
+    fn columns(&self, scan: &FileScan, firsts: &[FileSplit]) -> String {
+        let schema = block_on(infer_schema(&self.engine, scan, firsts)).unwrap();
+        let fields = schema.fields().iter();
+        let fields: Vec<_> =
+            fields.map(|field| format!("{}: {}", field.name(), field.data_type())).collect();
+        fields.join(", ")
     }
 
     fn reader(&self, scan: &FileScan, first: &FileSplit) -> Result<FileReader, Failure> {
@@ -112,6 +122,7 @@ fn scan(format: FileFormat, request: ScanRequest) -> FileScan {
         extensions: None,
         shuffle: None,
         schema: None,
+        is_strict: false,
         request,
     }
 }

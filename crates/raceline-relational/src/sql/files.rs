@@ -25,7 +25,7 @@ use raceline_types::Failure;
 
 use crate::engine::Engine;
 use crate::error::{RelationalError, carry};
-use crate::scan::{TableFile, TableShape, constants};
+use crate::scan::{TableFile, TableShape, Types, constants};
 
 /// Footers that are read at once.
 const FOOTERS_AT_ONCE: usize = 16;
@@ -72,10 +72,12 @@ impl FileTable {
             |name| all.index_of(name).map_err(|_| RelationalError::column_not_found(name, schema));
         let chosen = names.into_iter().map(position).collect::<Result<Vec<_>, _>>()?;
         let fields: Vec<_> = chosen.iter().map(|&at| Arc::clone(&all.fields()[at])).collect();
-        let is_strict = scan.request.projection.is_none() && scan.schema.is_none();
+        let may_lose = scan.request.projection.is_some() || scan.schema.is_some();
+        let is_strict = scan.is_strict || !may_lose;
         let shape = TableShape {
             own: Arc::clone(table.file_schema()),
             known: is_strict.then(|| Arc::clone(schema)),
+            types: Types::of(scan),
             include_paths: scan.include_paths,
         };
         let opened = files.into_iter().map(|file| TableFile::open(engine, file, &shape));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::record_batch::RecordBatch;
 use datafusion::logical_expr::Expr;
 use raceline_plan::{
-    Aggregate, BatchFormat, Cut, DownloadSpec, JoinSpec, KeyedExchange, Node, Projection,
+    Aggregate, BatchFormat, Cut, DownloadSpec, JoinSpec, KeyedExchange, MixSpec, Node, Projection,
     RowValues, ShuffleScope, SortKey, UdfBody, UdfKind, UdfSpec,
 };
 use raceline_types::Resources;
@@ -92,6 +92,14 @@ impl Dataset {
         self.then(|_| Node::Union { inputs })
     }
 
+    /// The rows of `self` and of each of `others`, interleaved by the weights of `spec`.
+    #[must_use]
+    pub fn mix(&self, others: &[Self], spec: MixSpec) -> Self {
+        let inputs = std::iter::once(self).chain(others);
+        let inputs = inputs.map(|one| Arc::clone(&one.plan)).collect();
+        self.then(|_| Node::Mix { inputs, spec: Arc::new(spec) })
+    }
+
     /// Rows of `self`, the left side, and `right` with equal keys, in any order.
     #[must_use]
     pub fn join(&self, right: &Self, spec: JoinSpec) -> Self {
@@ -140,7 +148,7 @@ impl Dataset {
     /// the rows and their order alone. Rows that do not fit into memory go to disk, once.
     #[must_use]
     pub fn random_shuffle(&self, seed: u64) -> Self {
-        self.then(|input| Node::Shuffle { input, seed, scope: ShuffleScope::Rows })
+        self.shuffle(seed, ShuffleScope::Rows)
     }
 
     /// The rows, each drawn at random from `rows` of them (at least 1) that are held in memory. The
@@ -148,14 +156,31 @@ impl Dataset {
     #[must_use]
     pub fn window_shuffle(&self, rows: usize, seed: u64) -> Self {
         let scope = ShuffleScope::Window { rows: rows.max(1) };
-        self.then(|input| Node::Shuffle { input, seed, scope })
+        self.shuffle(seed, scope)
     }
 
     /// The batches in a random order; the rows of each stay together. It depends on `seed` and on
     /// how batches are cut.
     #[must_use]
     pub fn randomize_batch_order(&self, seed: u64) -> Self {
-        self.then(|input| Node::Shuffle { input, seed, scope: ShuffleScope::Batches })
+        self.shuffle(seed, ShuffleScope::Batches)
+    }
+
+    fn shuffle(&self, seed: u64, scope: ShuffleScope) -> Self {
+        self.then(|input| Node::Shuffle { input, seed, reseeds: false, scope })
+    }
+
+    /// The same plan, whose last step is a shuffle, with an order of its own in each run: that of
+    /// the first run, of the second and so on depend on the seed.
+    #[must_use]
+    pub fn reseeding(&self) -> Self {
+        match self.plan.as_ref() {
+            Node::Shuffle { input, seed, scope, .. } => {
+                let (input, seed, scope) = (Arc::clone(input), *seed, *scope);
+                self.then(|_| Node::Shuffle { input, seed, reseeds: true, scope })
+            }
+            _ => self.clone(),
+        }
     }
 
     /// Aggregates by key columns, which come first in the output. Without keys the result is

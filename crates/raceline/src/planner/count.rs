@@ -59,7 +59,9 @@ fn rows_of<'a>(
                 let all = rows_of(session, input).await?;
                 Ok(all.map(|all| all.saturating_sub(*rows)))
             }
-            Node::Union { inputs } => {
+            // All rows of all inputs, unless it ends early.
+            Node::Mix { spec, .. } if spec.stops_early => Ok(None),
+            Node::Union { inputs } | Node::Mix { inputs, .. } => {
                 let mut sum = 0;
                 for input in inputs {
                     let Some(rows) = rows_of(session, input).await? else {

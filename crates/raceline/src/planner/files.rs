@@ -14,6 +14,9 @@ use crate::run_order::RunOrder;
 use crate::session::Session;
 use crate::source::FileSource;
 
+/// Files that are looked at for the columns of a scan.
+const FIRST_FILES: usize = 8;
+
 /// The listing of a scan, the reader of its format, and the schema of what it reads, for the run
 /// with the random order `order`.
 pub(super) async fn file_source(
@@ -23,28 +26,32 @@ pub(super) async fn file_source(
 ) -> Result<(FileSource, SchemaRef), Failure> {
     let stores = session.stores();
     let listing = Listing::new(Arc::clone(stores), scan)?;
-    let first = listing.first().await?;
+    let is_table =
+        matches!(scan.format, FileFormat::Parquet | FileFormat::Csv(_) | FileFormat::Json(_));
+    let count = if is_table && scan.schema.is_none() { FIRST_FILES } else { 1 };
+    let firsts = listing.first(count).await?;
+    let first = &firsts[0];
     let (reader, schema): (Arc<dyn SplitReader>, SchemaRef) = match &scan.format {
         FileFormat::Parquet | FileFormat::Csv(_) | FileFormat::Json(_) => {
             session.register_stores();
             let engine = session.engine();
-            let table = infer_schema(engine, scan, &first).await?;
+            let table = infer_schema(engine, scan, &firsts).await?;
             let reader = FileReader::new(Arc::clone(engine), scan, table)?;
             let schema = reader.output_schema();
             (Arc::new(reader), schema)
         }
         FileFormat::Text(options) => {
-            let columns = file_columns(scan, &first, &TextReader::content())?;
+            let columns = file_columns(scan, first, &TextReader::content())?;
             let schema = Arc::clone(columns.schema());
             (Arc::new(TextReader::new(Arc::clone(stores), options.clone(), columns)), schema)
         }
         FileFormat::Binary => {
-            let columns = file_columns(scan, &first, &BinaryReader::content())?;
+            let columns = file_columns(scan, first, &BinaryReader::content())?;
             let schema = Arc::clone(columns.schema());
             (Arc::new(BinaryReader::new(Arc::clone(stores), columns)), schema)
         }
         FileFormat::Image(options) => {
-            let columns = file_columns(scan, &first, &ImageReader::content(options)?)?;
+            let columns = file_columns(scan, first, &ImageReader::content(options)?)?;
             let schema = Arc::clone(columns.schema());
             (Arc::new(ImageReader::new(Arc::clone(stores), options, columns)?), schema)
         }
@@ -87,7 +94,8 @@ pub(super) async fn file_table(
     }
     session.register_stores();
     let engine = session.engine();
-    let schema = infer_schema(engine, scan, &first).await?;
+    let firsts = &files[..files.len().min(FIRST_FILES)];
+    let schema = infer_schema(engine, scan, firsts).await?;
     FileTable::open(engine, scan, files, &schema).await.map(Some)
 }
 

@@ -180,6 +180,7 @@ impl Lowering<'_> {
                 }
                 Node::Join { left, right, spec } => self.join(left, right, spec).await,
                 Node::Union { inputs } => self.union(inputs).await,
+                Node::Mix { inputs, spec } => self.mix(inputs, spec).await,
                 Node::Zip { inputs } => self.zip(inputs).await,
                 Node::Relational { inputs, query } => self.query(inputs, query, None).await,
                 Node::Repartition { input, cut } => self.repartition(input, *cut).await,
@@ -191,7 +192,9 @@ impl Lowering<'_> {
                     let flow = self.node(input).await?;
                     self.download(flow, spec)
                 }
-                Node::Shuffle { input, seed, scope } => self.shuffle(input, *seed, *scope).await,
+                Node::Shuffle { input, seed, reseeds, scope } => {
+                    self.shuffle(input, (*seed, *reseeds), *scope).await
+                }
                 Node::Write { input, spec } => self.write(input, spec).await,
             }
         }

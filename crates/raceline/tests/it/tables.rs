@@ -8,8 +8,9 @@ use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch};
 use arrow::datatypes::{Float64Type, Int64Type};
 use arrow::error::ArrowError;
 use raceline::{
-    Aggregate, AggregateKind, CsvReadOptions, ErrorKind, FileFormat, FileScan, JsonReadOptions,
-    PartitionStyle, SaveMode, ScanRequest, SortKey, WriteFormat, WriteSpec, col, lit,
+    Aggregate, AggregateKind, CsvReadOptions, ErrorKind, FileFormat, FileNames, FileScan,
+    JsonReadOptions, PartitionStyle, SaveMode, ScanRequest, SortKey, WriteFormat, WriteSpec, col,
+    lit,
 };
 
 use crate::{ints, session};
@@ -24,6 +25,7 @@ fn scan(path: &Path, format: FileFormat) -> FileScan {
         extensions: None,
         shuffle: None,
         schema: None,
+        is_strict: false,
         request: ScanRequest::default(),
     }
 }
@@ -37,6 +39,7 @@ fn write(path: &Path, format: WriteFormat) -> WriteSpec {
         partition_columns: Vec::new(),
         rows_per_file_min: None,
         rows_per_file_max: None,
+        names: FileNames::default(),
     }
 }
 

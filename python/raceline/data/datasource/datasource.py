@@ -156,6 +156,18 @@ class Datasource:
             hint="override `get_read_tasks(self, parallelism, per_task_row_limit, data_context)`",
         )
 
+    def part_order(self) -> tuple[int | None, bool] | None:
+        """Seed of a random order of the parts, and whether each run has another one.
+
+        Returns:
+            None where the parts keep their order; as a seed None, another one each time.
+
+        Example:
+            >>> RandomIntRowDatasource(10, 1).part_order() is None
+            True
+        """
+        return None
+
     def create_reader(self, **read_args: Any) -> Reader:
         """What older sources override instead of :meth:`get_read_tasks`.
 

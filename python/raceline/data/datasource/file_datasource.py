@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -185,17 +184,22 @@ class FileBasedDatasource(Datasource):
         sizes = [size for _, size in self._files]
         return None if None in sizes else sum(size or 0 for size in sizes)
 
+    def part_order(self) -> tuple[int | None, bool] | None:
+        """Seed of a random order of the parts, and whether each run has another one."""
+        return self._shuffle
+
     def get_read_tasks(
         self,
         parallelism: int,
         per_task_row_limit: int | None = None,
         data_context: Any = None,
     ) -> list[ReadTask]:
-        """Neighbouring files together, in ``parallelism`` parts or as many as there are files."""
+        """Neighbouring files together, in ``parallelism`` parts or as many as there are files.
+
+        Where files are shuffled, each is a part; their order is made when the dataset is run.
+        """
         files = list(self._files)
-        if self._shuffle is not None:
-            random.Random(self._shuffle[0]).shuffle(files)  # noqa: S311 (no secret)
-        parts = min(max(parallelism, 1), len(files))
+        parts = min(max(parallelism, 1), len(files)) if self._shuffle is None else len(files)
         ends = [len(files) * part // parts for part in range(parts + 1)]
         reader = copy.copy(self)
         reader._files = []

@@ -29,8 +29,10 @@ fn columns_are_found_by_name_whatever_their_order_in_a_file() {
     assert_eq!(rows(&read), ["1 one 0.5", "2  null", "3 null 1.5"]);
     assert_eq!(
         fault(files.read(&csv(ScanRequest::default()), &splits)),
-        "column `extra` is none of those of the first file\n  file: /b.csv\n  hint: put first a \
-         file that has all columns, or select the columns that you need"
+        "column `extra` is none of those of the first file\n  file: /b.csv\n  columns that are \
+         read: id: Int64, name: Utf8, x: Float64\n  columns of the file: extra: Utf8, x: Float64, \
+         id: Int64\n  hint: put first a file that has all columns, or select the columns that you \
+         need"
     );
     let request = ScanRequest {
         predicate: Some(binary(">", column("x"), lit(0.5)).unwrap()),
@@ -123,6 +125,15 @@ fn rows_of_another_width_and_other_files_are_told() {
     let empty = files.put("empty.csv", "");
     let text = files.infer(&csv(ScanRequest::default()), &empty).unwrap_err().render();
     assert!(text.starts_with("not a CSV file: it has no columns\n  file: /empty.csv"), "{text}");
+}
+
+#[test]
+fn types_are_found_from_whole_rows_whatever_their_length() {
+    let files = Files::new();
+    let value = "a\nb,\"\"c\"\"\n".repeat(600_000);
+    let split = files.put("a.csv", format!("id,text\n1,\"{value}\"\n2,\"{value}\"\n3,x\n"));
+    let read = files.read(&csv(columns(&["id"])), &[split]).unwrap();
+    assert_eq!(rows(&read), ["1", "2", "3"]);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use raceline_types::ErrorKind;
 
 use super::{Files, columns, fault, names, ranges, rows, scan};
 
-fn json(request: ScanRequest) -> FileScan {
+pub(super) fn json(request: ScanRequest) -> FileScan {
     scan(FileFormat::Json(JsonReadOptions { infer_rows: 100 }), request)
 }
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, StringViewArray};
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::logical_expr::{Expr, lit};
 use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::file::metadata::ParquetMetaData;
@@ -33,7 +33,7 @@ fn table(rows: Range<i64>) -> RecordBatch {
 }
 
 /// `batch` as a file of row groups of `group_rows` rows.
-fn file(batch: &RecordBatch, group_rows: usize) -> (Vec<u8>, ParquetMetaData) {
+pub(super) fn file(batch: &RecordBatch, group_rows: usize) -> (Vec<u8>, ParquetMetaData) {
     let properties =
         WriterProperties::builder().set_max_row_group_row_count(Some(group_rows)).build();
     let mut bytes = Vec::new();
@@ -50,7 +50,7 @@ fn spoil(bytes: &mut [u8], footer: &ParquetMetaData, group: usize, column: usize
     bytes[start..start + usize::try_from(length).unwrap()].fill(0xFF);
 }
 
-fn parquet(request: ScanRequest) -> FileScan {
+pub(super) fn parquet(request: ScanRequest) -> FileScan {
     scan(FileFormat::Parquet, request)
 }
 
@@ -289,6 +289,14 @@ fn a_column_of_another_type_is_cast_or_told() {
     ];
     assert_eq!(
         fault(files.read(&parquet(columns(&["id"])), &splits)),
+        "column `id` is `Utf8` in this file, not `Int64`\n  file: /b.parquet\n  columns that are \
+         read: id: Int64\n  columns of the file: id: Utf8\n  hint: types are found from the \
+         first files: declare them by `schema=`, or write the files with the same types"
+    );
+    let ids = Arc::new(Schema::new(vec![Field::new("id", DataType::Int64, true)]));
+    let declared = FileScan { schema: Some(ids), ..parquet(columns(&["id"])) };
+    assert_eq!(
+        fault(files.read(&declared, &splits)),
         "a value does not fit the type of its column\n  file: /b.parquet\n  caused by: Arrow \
          error: Cast error: Cannot cast string 'two' to value of Int64 type\n  hint: types are found from the start of the first \
          file: write the files with the same types, or put first one that shows them"

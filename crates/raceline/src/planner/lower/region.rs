@@ -6,14 +6,15 @@ use arrow::datatypes::SchemaRef;
 use raceline_connect::FileSink;
 use raceline_exec::{NodeId, Region};
 use raceline_plan::{
-    Aggregate, Cut, JoinSpec, KeyedExchange, Node, RowValues, ShuffleScope, SortKey, WriteSpec,
+    Aggregate, Cut, FileShuffle, JoinSpec, KeyedExchange, MixSpec, Node, RowValues, ShuffleScope,
+    SortKey, WriteSpec,
 };
 use raceline_relational::{AggregateRegion, ExchangeRegion, JoinRegion, SortRegion};
 use raceline_types::{Failure, unite_schemas};
 
 use super::{Flow, Lowering, Open};
 use crate::region::{
-    PartsRegion, RowColumnRegion, RowsRegion, ShuffleRegion, UnionRegion, Unit,
+    MixRegion, PartsRegion, RowColumnRegion, RowsRegion, ShuffleRegion, UnionRegion, Unit,
     WindowShuffleRegion, ZipRegion, zipped_schema,
 };
 use crate::unite::UniteOperator;
@@ -52,6 +53,12 @@ impl Lowering<'_> {
         Ok(flow)
     }
 
+    /// The seed of a shuffle in this run.
+    pub(super) fn seed_of_run(&self, seed: u64, reseeds: bool) -> u64 {
+        let shuffle = FileShuffle { seed: Some(seed), reseeds };
+        shuffle.seed_of(self.order.execution).unwrap_or(seed)
+    }
+
     pub(super) async fn exchange(
         &mut self,
         input: &Arc<Node>,
@@ -69,9 +76,10 @@ impl Lowering<'_> {
     pub(super) async fn shuffle(
         &mut self,
         input: &Arc<Node>,
-        seed: u64,
+        (seed, reseeds): (u64, bool),
         scope: ShuffleScope,
     ) -> Result<Flow, Failure> {
+        let seed = self.seed_of_run(seed, reseeds);
         let limit_bytes = self.session.shuffle_bytes_max();
         let of_all = |unit| {
             let store = Arc::clone(self.session.spill());
@@ -133,6 +141,26 @@ impl Lowering<'_> {
     /// One input after the other, brought to one schema where all of theirs are known. Where they
     /// are not, or have no schema in common, each row has the columns of its own input.
     pub(super) async fn union(&mut self, inputs: &[Arc<Node>]) -> Result<Flow, Failure> {
+        let (nodes, schema) = self.united(inputs).await?;
+        Ok(self.seal_region(nodes, Arc::new(UnionRegion), schema))
+    }
+
+    /// Inputs interleaved, brought to one schema as those of a union are.
+    pub(super) async fn mix(
+        &mut self,
+        inputs: &[Arc<Node>],
+        spec: &Arc<MixSpec>,
+    ) -> Result<Flow, Failure> {
+        let (nodes, schema) = self.united(inputs).await?;
+        let region = Arc::new(MixRegion::new(Arc::clone(spec)));
+        Ok(self.seal_region(nodes, region, schema))
+    }
+
+    /// Inputs, brought to one schema where they have one in common.
+    async fn united(
+        &mut self,
+        inputs: &[Arc<Node>],
+    ) -> Result<(Vec<NodeId>, Option<SchemaRef>), Failure> {
         let mut flows = Vec::with_capacity(inputs.len());
         for input in inputs {
             flows.push(self.node(input).await?);
@@ -150,7 +178,7 @@ impl Lowering<'_> {
             }
             nodes.push(self.seal(flow.open));
         }
-        Ok(self.seal_region(nodes, Arc::new(UnionRegion), schema))
+        Ok((nodes, schema))
     }
 
     /// Inputs side by side; their columns are known where those of all of them are.

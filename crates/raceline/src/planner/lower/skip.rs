@@ -20,8 +20,14 @@ impl Lowering<'_> {
             Node::Source(source) if self.tolerance.is_nothing() => {
                 self.skip_in_source(input, source, rows).await
             }
-            Node::Shuffle { input, seed, scope: ShuffleScope::Window { rows: window } } => {
-                self.skip_in_window(input, (*window, *seed), rows).await
+            Node::Shuffle {
+                input,
+                seed,
+                reseeds,
+                scope: ShuffleScope::Window { rows: window },
+            } => {
+                let seed = self.seed_of_run(*seed, *reseeds);
+                self.skip_in_window(input, (*window, seed), rows).await
             }
             Node::Union { inputs } if self.tolerance.is_nothing() => {
                 self.skip_in_union(inputs, rows).await

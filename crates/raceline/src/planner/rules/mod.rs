@@ -30,6 +30,7 @@ fn with_inputs(node: &Arc<Node>, inputs: Vec<Arc<Node>>) -> Arc<Node> {
     match &mut changed {
         Node::Source(_) => {}
         Node::Union { inputs: old }
+        | Node::Mix { inputs: old, .. }
         | Node::Zip { inputs: old }
         | Node::Relational { inputs: old, .. } => *old = inputs,
         Node::Join { left, right, .. } => {

@@ -78,6 +78,7 @@ fn needed_below(node: &Node, needed: &Needed) -> Needed {
         | Node::Write { .. }
         | Node::Union { .. }
         | Node::Join { .. }
+        | Node::Mix { .. }
         | Node::Zip { .. }
         | Node::Relational { .. } => None,
         Node::Udf { udf, .. } => needed_below_function(udf, needed),

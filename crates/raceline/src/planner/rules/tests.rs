@@ -23,6 +23,7 @@ fn scan_of(format: FileFormat) -> Arc<Node> {
         extensions: None,
         shuffle: None,
         schema: None,
+        is_strict: false,
         request: ScanRequest::default(),
     }))))
 }
@@ -151,7 +152,12 @@ fn an_aggregate_reads_its_columns_only() {
 
 #[test]
 fn a_shuffle_moves_the_columns_that_are_needed_and_keeps_its_rows() {
-    let shuffled = Arc::new(Node::Shuffle { input: scan(), seed: 7, scope: ShuffleScope::Rows });
+    let shuffled = Arc::new(Node::Shuffle {
+        input: scan(),
+        seed: 7,
+        reseeds: false,
+        scope: ShuffleScope::Rows,
+    });
     check(
         // What is left of the rows keeps the order that all of them have.
         &select(limit(filter(shuffled, col("a").gt(lit(3))), 5), &["b"]),

@@ -1,0 +1,154 @@
+"""Which files a read is of, and what is said about their columns; what all formats share."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from raceline._optional import optional
+from raceline._session import session
+from raceline.data._arguments import path_text, several, storage_texts
+from raceline.data.dataset import Dataset
+from raceline.data.datasource.partitioning import (
+    Partitioning,
+    PartitionStyle,
+    PathPartitionFilter,
+)
+from raceline.data.expressions import col
+from raceline.data.shuffling import FileShuffle, file_shuffle
+from raceline.errors import PlanError
+
+__all__ = ["Files", "Partitions", "Paths", "SchemaLike", "declared_schema"]
+
+Path = str | os.PathLike[str]
+Paths = Path | Sequence[Path]
+Partitions = Partitioning | Literal["hive"] | None
+# A PyArrow schema, what hands one over, a dict of names and types, or None.
+SchemaLike = Any
+
+# What has a meaning in patterns.
+_WILD = re.compile(r"[*?[]")
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Which files are read; what all formats share.
+
+    Attributes are the arguments of the ``read_*`` functions, see ``raceline.data.read``.
+    """
+
+    paths: Paths
+    storage_options: Mapping[str, str] | None
+    partitioning: Partitions
+    include_paths: bool
+    file_extensions: Sequence[str] | None
+    shuffle: FileShuffle
+    partition_filter: PathPartitionFilter | None = None
+    ignore_missing_paths: bool = False
+
+    def read(self, file_format: str, **options: Any) -> Dataset:
+        """The dataset of these files.
+
+        Raises:
+            PlanError: No path is given, or an argument is out of range.
+        """
+        if isinstance(self.paths, Iterable) and not isinstance(self.paths, str | bytes):
+            paths = [path_text(path) for path in self.paths]
+        else:
+            paths = [path_text(self.paths)]
+        if not paths:
+            raise PlanError("no path is given", hint="pass a file, a folder or a glob")
+        extensions = self.file_extensions
+        if extensions is not None:
+            endings = several("file_extensions", extensions, "a file extension")
+            extensions = [one.lstrip(".") for one in endings]
+        shared = {
+            "format": file_format,
+            "paths": paths,
+            "storage_options": storage_texts(self.storage_options),
+            "partitioning": self._folders(),
+            "include_paths": self.include_paths,
+            "extensions": extensions,
+            "shuffle": file_shuffle(self.shuffle),
+            "columns": None,
+        }
+        whole = shared | options
+        whole = self._without_missing(whole) if self.ignore_missing_paths else whole
+        whole = self._filtered(whole) if self.partition_filter is not None else whole
+        return self._typed(Dataset(session().read_files(whole)), options.get("columns"))
+
+    def _folders(self) -> str | tuple[str, bool, list[str | None] | None] | None:
+        """How folders become columns, as the engine takes it."""
+        match self.partitioning:
+            case None | "hive":
+                return self.partitioning
+            case Partitioning() as given:
+                names = None if given.field_names is None else list(given.field_names)
+                is_hive = given.style is PartitionStyle.HIVE
+                return given.normalized_base_dir.rstrip("/"), is_hive, names
+        raise PlanError(
+            f"there is no partitioning `{self.partitioning!r}`",
+            hint='pass "hive", a `Partitioning` or None',
+        )
+
+    def _without_missing(self, options: dict[str, Any]) -> dict[str, Any]:
+        """The read, without paths that do not exist."""
+        found = []
+        for path in options["paths"]:
+            try:
+                session().read_files({**options, "paths": [path]}).input_files()
+            except FileNotFoundError:
+                continue
+            found.append(path)
+        if not found:
+            raise PlanError("none of the paths exists", hint="pass a file, a folder or a glob")
+        return {**options, "paths": found}
+
+    def _filtered(self, options: dict[str, Any]) -> dict[str, Any]:
+        """The read of those files that the filter takes."""
+        chosen = self.partition_filter
+        if not isinstance(chosen, PathPartitionFilter):
+            raise PlanError(
+                f"`partition_filter` must be a `PathPartitionFilter`, got `{chosen!r}`",
+                hint="for example `PathPartitionFilter.of(lambda values: values['year'] > '2020')`",
+            )
+        files = session().read_files(options).input_files()
+        taken = [file for file in files if chosen.apply(file)]
+        if not taken:
+            raise PlanError(f"`partition_filter` takes none of the {len(files)} files")
+        return {**options, "paths": [_WILD.sub(r"[\g<0>]", file) for file in taken]}
+
+    def _typed(self, dataset: Dataset, columns: list[str] | None) -> Dataset:
+        """The dataset, in which the columns of folders have the types that were asked for."""
+        if isinstance(self.partitioning, Partitioning):
+            for name, kind in self.partitioning.type_names().items():
+                if columns is None or name in columns:
+                    dataset = dataset.with_column(name, col(name).cast(kind))
+        return dataset
+
+
+def declared_schema(schema: Any, *, strict: bool) -> dict[str, Any]:
+    """The columns that the user declares, as the engine takes them.
+
+    Raises:
+        ImportError: PyArrow is not installed.
+        PlanError: It is no schema, or ``strict_schema`` goes without one.
+    """
+    if schema is None:
+        if strict:
+            raise PlanError("`strict_schema` needs a `schema`", hint="declare the columns")
+        return {}
+    pa = optional("pyarrow")
+    is_schema = isinstance(schema, Mapping | pa.Schema) or hasattr(schema, "__arrow_c_schema__")
+    if not is_schema:
+        raise PlanError(
+            f"`schema` must be a PyArrow schema or a dict of names and types, got `{schema!r}`"
+        )
+    try:
+        declared = pa.schema(schema)
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        raise PlanError(f"`schema` is no schema: {error}") from error
+    return {"schema": declared.empty_table(), "strict_schema": bool(strict)}
