@@ -185,11 +185,11 @@ impl Operator for DownloadOperator {
         if uris.is_empty() {
             return out.emit(Batch::new(RecordBatch::new_empty(empty), input.origin)).await;
         }
-        let fetches: Vec<_> = uris.iter().map(|uri| self.fetched(uri)).collect();
-        let mut fetched = stream::iter(fetches).buffered(REQUESTS_AT_ONCE);
+        let requests: Vec<_> = uris.iter().map(|uri| self.fetched(uri)).collect();
+        let mut contents = stream::iter(requests).buffered(REQUESTS_AT_ONCE);
         let (mut start, mut bytes, mut builder) = (0, 0, BinaryBuilder::new());
         for row in 0..uris.len() {
-            let content = fetched.next().await.flatten();
+            let content = contents.next().await.flatten();
             if let Some(content) = &content {
                 if content.len() > FILE_BYTES_MAX {
                     let (uri, bytes_max) = (uris.value(row).into(), FILE_BYTES_MAX);
