@@ -1,5 +1,6 @@
 """Importing the package loads nothing that is not asked for."""
 
+import os
 import subprocess
 import sys
 
@@ -85,8 +86,12 @@ print(told(raceline.range(1).map(of_row)))
     [
         ("raceline.range(1).map_batches(Function)", True),
         ("raceline.range(1).map(Function)", False),
-        # What is there for rows already is told of batches later.
+        # What is there for rows already is told of batches later,
         ("(raceline.range(1).map(Function), raceline.range(1).map_batches(Function))", True),
+        # but not where it would keep the workers of a function before it waiting,
+        ("raceline.range(1).map(Function).map_batches(Function)", False),
+        # which one that is compiled has none of.
+        ("raceline.range(1).map(lambda row: row).map_batches(Function)", True),
     ],
 )
 def test_numpy_is_loaded_for_workers_while_the_program_plans(plan, loads_numpy):
@@ -118,6 +123,34 @@ print(wait("_native.", 30), wait("_multiarray_umath", {30 if loads_numpy else 1}
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert run.stdout.split() == ["True", str(loads_numpy)]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@pytest.mark.parametrize(("compiler", "children"), [("on", 0), ("off", 1)])
+def test_only_what_is_not_compiled_starts_a_process(compiler, children):
+    program = """
+import pathlib, time
+import raceline
+
+plan = raceline.range(1).map(lambda row: {"a": row["id"] + 1})
+
+def children():
+    files = pathlib.Path("/proc/self/task").glob("*/children")
+    return sum(len(file.read_text().split()) for file in files)
+
+end = time.monotonic() + 1
+while children() == 0 and time.monotonic() < end:
+    time.sleep(0.01)
+print(children())
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "RACELINE_LAMBDA": compiler},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert run.stdout.split() == [str(children)]
 
 
 def test_a_run_loads_no_module_that_it_has_no_use_for():

@@ -15,7 +15,7 @@ from opaque import opaque
 
 import raceline
 from raceline.data import FileShuffleConfig
-from raceline.data.expressions import col
+from raceline.data.expressions import col, download, monotonically_increasing_id, random
 from raceline.errors import PlanError
 
 ROWS = 100
@@ -59,6 +59,8 @@ DATASETS = {
     "shuffled": lambda folder: parquet(folder).random_shuffle(seed=3),
     "in a window": lambda folder: parquet(folder).random_shuffle(seed=3, window_rows=11),
     "files": lambda folder: parquet(folder, shuffle=FileShuffleConfig(seed=3)),
+    "numbered": lambda folder: parquet(folder).with_column("id", monotonically_increasing_id()),
+    "by chance": lambda folder: parquet(folder).with_column("id", random()),
     "files, unseeded": lambda folder: parquet(folder, shuffle="files"),
 }
 
@@ -195,6 +197,26 @@ def test_files_before_the_place_are_not_read(folder):
         assert (folder / f"{at}.parquet").stat().st_size == size
     resumed.load_state_dict(iterator.state_dict())
     assert [row["id"] for row in resumed.iter_rows()] == list(range(50, 100))
+
+
+def test_nothing_is_fetched_again(folder, tmp_path):
+    uris = [f"file://{tmp_path}/blob{at}" for at in range(10)]
+    for at in range(10):
+        (tmp_path / f"blob{at}").write_bytes(bytes([at]))
+
+    def fetched():
+        rows = raceline.from_items([{"uri": uri} for uri in uris])
+        return rows.with_column("bytes", download("uri"))
+
+    batches = fetched().iter_batches(batch_size=6)
+    next(iter(batches))
+    dataset = fetched()
+    resumed = dataset.iterator()
+    resumed.load_state_dict(batches.state_dict())
+    [rest] = resumed.iter_batches(batch_size=6)
+    assert rest["bytes"].tolist() == [bytes([at]) for at in range(6, 10)]
+    [stage] = [one for one in dataset.profile().stages if "Download" in one.name]
+    assert stage.input_rows == 4
 
 
 def test_a_state_of_another_dataset_is_refused():

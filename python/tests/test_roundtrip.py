@@ -202,6 +202,32 @@ def test_rows_come_back_with_the_same_values(seed):
         assert plain([row[name] for row in rows]) == plain(expected), (seed, name, table.schema)
 
 
+WORDS = pa.dictionary(pa.int8(), pa.string())
+
+
+@pytest.mark.parametrize(
+    "type_",
+    [
+        pa.struct([("word", WORDS)]),
+        pa.struct([("words", pa.list_(WORDS, 2)), ("inner", pa.struct([("word", WORDS)]))]),
+        pa.list_(pa.struct([("word", WORDS)]), 2),
+        pa.map_(pa.string(), WORDS),
+        WORDS,
+    ],
+    ids=str,
+)
+def test_dictionaries_that_hold_nothing_come_back(type_):
+    # Below a null, PyArrow leaves keys that point to nothing.
+    for table in (
+        pa.table({"a": pa.array([None] * 3, type_)}),
+        pa.table({"a": pa.array([], type_)}),
+    ):
+        dataset = raceline.from_arrow(table)
+        rows = table.to_pylist()
+        assert dataset.map(lambda row: {**same(row)}).take_all() == rows
+        assert dataset.map_batches(same, batch_format="pyarrow").take_all() == rows
+
+
 @pytest.mark.parametrize("seed", range(CASES))
 def test_pandas_frames_come_back_with_the_same_values(seed):
     source = random.Random(2000 + seed)

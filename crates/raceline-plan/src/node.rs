@@ -305,6 +305,7 @@ impl Node {
             Self::Aggregate { keys, .. } if keys.is_empty() => None,
             Self::Aggregate { .. }
             | Self::Join { .. }
+            | Self::Exchange { .. }
             | Self::Relational { .. }
             // How batches are cut is decided as they come.
             | Self::Shuffle { scope: ShuffleScope::Batches, .. } => Some(self),

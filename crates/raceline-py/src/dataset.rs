@@ -93,8 +93,8 @@ impl Dataset {
         Self::new(self.inner.download(DownloadSpec { uris, output, storage_options }))
     }
 
-    fn expect_workers(&self, preloads: Vec<String>) {
-        self.inner.session().expect_workers(preloads);
+    fn expect_workers(&self, preloads: Vec<String>, has_program: bool) {
+        self.inner.expect_workers(preloads, has_program);
     }
 
     fn udf(&self, options: &Bound<'_, PyDict>) -> PyResult<Self> {

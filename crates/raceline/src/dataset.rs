@@ -9,7 +9,7 @@ use arrow::array::{Array, Int64Array};
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use raceline_exec::Snapshot;
-use raceline_plan::{Aggregate, AggregateKind, FileSplit, Node, Source, WriteSpec};
+use raceline_plan::{Aggregate, AggregateKind, FileSplit, Node, Source, UdfBody, WriteSpec};
 use raceline_types::{Failure, InternalError, unite_batches};
 
 use crate::explain;
@@ -81,6 +81,18 @@ impl Dataset {
     #[must_use]
     pub fn session(&self) -> &Session {
         &self.session
+    }
+
+    /// Has workers be expected for a function that this dataset is about to be given, unless it
+    /// `has_program` and is compiled; see [`Session::expect_workers`]. Workers of functions that it
+    /// has already are needed first: then nothing is loaded that would keep them waiting.
+    pub fn expect_workers(&self, preloads: Vec<String>, has_program: bool) {
+        let compiles = self.session.options().compile_functions;
+        if has_program && compiles {
+            return;
+        }
+        let preloads = if calls_workers(&self.plan, compiles) { Vec::new() } else { preloads };
+        self.session.expect_workers(preloads);
     }
 
     /// Starts running; batches come in order.
@@ -383,6 +395,21 @@ impl Dataset {
             (None, None) => String::new(),
         }
     }
+}
+
+/// Whether functions of a plan are called in workers.
+fn calls_workers(plan: &Arc<Node>, compiles: bool) -> bool {
+    let mut nodes = vec![plan];
+    while let Some(node) = nodes.pop() {
+        if let Node::Udf { udf, .. } = &**node
+            && let UdfBody::Foreign { program, .. } = &udf.body
+            && !(compiles && program.is_ok())
+        {
+            return true;
+        }
+        nodes.extend(node.inputs());
+    }
+    false
 }
 
 /// The number in the output of a count.

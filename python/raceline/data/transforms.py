@@ -436,7 +436,8 @@ class FunctionTransforms(Handle):
     def _apply(self, function: UserFunction) -> Self:
         """The dataset after a function."""
         translation = function.translated()
-        if translation.program is None and not function.is_debugged:
+        if not function.is_debugged:
             # What it runs in starts while it is pickled, and while its input is prepared.
-            self._native.expect_workers(function.preloads)
+            has_program = translation.program is not None and function.reads is None
+            self._native.expect_workers(function.preloads, has_program)
         return self._derive(self._native.udf(function.native_options(translation)))

@@ -185,8 +185,8 @@ impl Operator for DownloadOperator {
         if uris.is_empty() {
             return out.emit(Batch::new(RecordBatch::new_empty(empty), input.origin)).await;
         }
-        let requests: Vec<_> = uris.iter().map(|uri| self.fetched(uri)).collect();
-        let mut contents = stream::iter(requests).buffered(REQUESTS_AT_ONCE);
+        let fetches: Vec<_> = uris.iter().map(|uri| self.fetched(uri)).collect();
+        let mut contents = stream::iter(fetches).buffered(REQUESTS_AT_ONCE);
         let (mut start, mut bytes, mut builder) = (0, 0, BinaryBuilder::new());
         for row in 0..uris.len() {
             let content = contents.next().await.flatten();

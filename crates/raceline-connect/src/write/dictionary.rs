@@ -3,9 +3,9 @@
 //! A dictionary of values that hardly ever come again costs a look-up a value and makes files
 //! larger, which its writer finds out when the dictionary is full. A sample tells before.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, GenericListArray, OffsetSizeTrait, RecordBatch};
 use arrow::compute::{filter, is_not_null};
 use arrow::datatypes::DataType;
 use arrow::row::{RowConverter, SortField};
@@ -49,7 +49,8 @@ pub(super) fn dictionaries_pay(stored: &SchemaDescriptor, rows: &[RecordBatch]) 
     columns.iter().map(|column| Sample::of(column).is_none_or(|sample| sample.repeats())).collect()
 }
 
-/// The columns without nesting that `array` is made of, in the order of Parquet.
+/// The columns without nesting that `array` is made of, in the order of Parquet; fewer where it is
+/// nested as few columns are.
 fn push_leaves(array: &ArrayRef, leaves: &mut Vec<ArrayRef>) {
     match array.data_type() {
         DataType::Struct(_) => {
@@ -57,15 +58,19 @@ fn push_leaves(array: &ArrayRef, leaves: &mut Vec<ArrayRef>) {
                 push_leaves(column, leaves);
             }
         }
-        DataType::List(_) => {
-            let list = array.as_list::<i32>();
-            let first = list.value_offsets()[0].unsigned_abs() as usize;
-            let end = list.value_offsets()[list.len()].unsigned_abs() as usize;
-            push_leaves(&list.values().slice(first, end - first), leaves);
-        }
+        DataType::List(_) => push_leaves(&list_values(array.as_list::<i32>()), leaves),
+        DataType::LargeList(_) => push_leaves(&list_values(array.as_list::<i64>()), leaves),
         DataType::FixedSizeList(..) => push_leaves(array.as_fixed_size_list().values(), leaves),
+        nested if nested.is_nested() => {}
         _ => leaves.push(ArrayRef::clone(array)),
     }
+}
+
+/// The values of the lists that `list` is a part of, as far as they are its own.
+fn list_values<O: OffsetSizeTrait>(list: &GenericListArray<O>) -> ArrayRef {
+    let offsets = list.value_offsets();
+    let first = offsets[0].as_usize();
+    list.values().slice(first, offsets[list.len()].as_usize() - first)
 }
 
 /// Some values of a column, nulls aside.
@@ -76,6 +81,10 @@ struct Sample {
     looked_at: usize,
     /// Different ones among those.
     distinct: usize,
+    /// Of these, how many came once.
+    once: usize,
+    /// And how many came twice.
+    twice: usize,
     /// Mean bytes of one.
     value_bytes: usize,
 }
@@ -113,11 +122,17 @@ impl Sample {
         }
         let looked_at = values.num_rows();
         let bytes: usize = values.iter().map(|value| value.as_ref().len().saturating_sub(1)).sum();
-        let distinct = values.iter().collect::<HashSet<_>>().len();
+        let mut times: HashMap<_, usize> = HashMap::with_capacity(looked_at);
+        for value in &values {
+            *times.entry(value).or_default() += 1;
+        }
+        let came = |wanted| times.values().filter(|times| **times == wanted).count();
         (looked_at >= SAMPLE_VALUES_MIN / 2).then(|| Self {
             all: rows / (looked_at + nulls) * looked_at,
             looked_at,
-            distinct,
+            distinct: times.len(),
+            once: came(1),
+            twice: came(2),
             value_bytes: bytes / looked_at,
         })
     }
@@ -125,14 +140,15 @@ impl Sample {
     /// Whether the values of the column come again often enough, and its dictionary stays so small
     /// that it is not given up.
     ///
-    /// Of a column of so many different values, each as often as the others, a sample has fewer:
-    /// its values meet by chance.
-    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    /// How many different values the column has beyond those of the sample is told by how many came
+    /// once there, and how many twice (Chao: *Nonparametric estimation of the number of classes in a
+    /// population*, 1984), and is at most what the former stand for: values that come all the time
+    /// do not hide those that do not.
     fn repeats(&self) -> bool {
+        let unseen = self.once * self.once.saturating_sub(1) / (2 * (self.twice + 1));
+        let unseen = unseen.min(self.all * self.once / self.looked_at);
         let room = DEFAULT_DICTIONARY_PAGE_SIZE_LIMIT / self.value_bytes.max(1);
-        let most = (self.all / VALUES_PER_DISTINCT).min(room) as f64;
-        let in_sample = most * (1.0 - (-(self.looked_at as f64) / most).exp());
-        self.distinct as f64 <= in_sample
+        self.distinct + unseen <= (self.all / VALUES_PER_DISTINCT).min(room)
     }
 }
 
@@ -168,6 +184,12 @@ mod tests {
             assert!(!repeats(0..rows), "{rows}");
             assert!(!repeats((0..rows).map(mixed)), "{rows}");
         }
+    }
+
+    #[test]
+    fn one_value_that_comes_often_does_not_hide_others() {
+        assert!(!repeats((0..30_000).map(|row| if row % 8 == 0 { 0 } else { row })));
+        assert!(repeats((0..30_000).map(|row| if row % 8 == 0 { row } else { 0 })));
     }
 
     #[test]

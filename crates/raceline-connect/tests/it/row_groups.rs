@@ -9,7 +9,7 @@ use arrow::datatypes::{DataType, Field};
 use futures::StreamExt;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::Encoding;
-use parquet::file::metadata::ParquetMetaData;
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use raceline_connect::FileSink;
 use raceline_exec::Region;
 use raceline_plan::WriteFormat;
@@ -74,7 +74,7 @@ async fn only_columns_of_values_that_come_again_have_dictionaries() {
         .collect();
     assert_eq!(has_dictionary, [false, false, true, true, false]);
     let bytes: Vec<i64> =
-        metadata.row_group(0).columns().iter().map(|one| one.compressed_size()).collect();
+        metadata.row_group(0).columns().iter().map(ColumnChunkMetaData::compressed_size).collect();
     assert!(bytes[2] < ROWS * 2 && bytes[3] < ROWS, "{bytes:?}");
     let file = bytes::Bytes::from(place.get(&written[0].0).await);
     let read = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();

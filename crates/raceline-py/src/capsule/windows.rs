@@ -2,13 +2,14 @@
 //!
 //! In Arrow's C interface a struct's offset counts for its children too, whose own offsets come
 //! on top. `arrow` 59 applies it twice to a struct inside a struct and panics, so the arrays of
-//! nested types are put together here, each over the window of its data that it shows.
+//! nested types are put together here, each over the window of its data that it shows. So are those
+//! that hold dictionaries, whose keys are not always such as `arrow` takes.
 
 use std::sync::Arc;
 
 use arrow::array::{
     ArrayData, ArrayRef, AsArray, FixedSizeListArray, GenericListArray, MapArray, OffsetSizeTrait,
-    StructArray, make_array, new_empty_array,
+    StructArray, make_array, new_empty_array, new_null_array,
 };
 use arrow::buffer::{OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, FieldRef};
@@ -28,17 +29,17 @@ pub(super) fn window(data: &ArrayData, first: usize, len: usize) -> Result<Array
             Arc::new(StructArray::try_new_with_length(fields.clone(), children, nulls, len)?)
         }
         nested if len == 0 => new_empty_array(nested),
-        DataType::FixedSizeList(field, width) if holds_struct(field) && *width > 0 => {
+        DataType::FixedSizeList(field, width) if is_put_together(field) && *width > 0 => {
             let values = usize::try_from(*width).map_err(|_| negative_width(*width))?;
             let values = window(&data.child_data()[0], at * values, len * values)?;
             Arc::new(FixedSizeListArray::try_new(Arc::clone(field), *width, values, nulls)?)
         }
-        DataType::List(field) if holds_struct(field) => {
+        DataType::List(field) if is_put_together(field) => {
             let (field, values) = (Arc::clone(field), whole(&data.child_data()[0])?);
             let offsets = offsets::<i32>(data, at, len);
             Arc::new(GenericListArray::try_new(field, offsets, values, nulls)?)
         }
-        DataType::LargeList(field) if holds_struct(field) => {
+        DataType::LargeList(field) if is_put_together(field) => {
             let (field, values) = (Arc::clone(field), whole(&data.child_data()[0])?);
             let offsets = offsets::<i64>(data, at, len);
             Arc::new(GenericListArray::try_new(field, offsets, values, nulls)?)
@@ -47,6 +48,10 @@ pub(super) fn window(data: &ArrayData, first: usize, len: usize) -> Result<Array
             let entries = whole(&data.child_data()[0])?.as_struct().clone();
             let offsets = offsets::<i32>(data, at, len);
             Arc::new(MapArray::try_new(Arc::clone(field), offsets, entries, nulls, *is_sorted)?)
+        }
+        // Below a null, a key may point into a dictionary that holds nothing.
+        dictionary @ DataType::Dictionary(..) if data.child_data()[0].is_empty() => {
+            new_null_array(dictionary, len)
         }
         _ => make_array(data.slice(first, len)),
     })
@@ -60,11 +65,12 @@ fn offsets<O: OffsetSizeTrait>(data: &ArrayData, at: usize, len: usize) -> Offse
     OffsetBuffer::new(ScalarBuffer::new(data.buffers()[0].clone(), at, len + 1))
 }
 
-fn holds_struct(field: &FieldRef) -> bool {
+/// Whether arrays of the type, inside of others, are put together here.
+fn is_put_together(field: &FieldRef) -> bool {
     match field.data_type() {
-        DataType::Struct(_) | DataType::Map(..) => true,
+        DataType::Struct(_) | DataType::Map(..) | DataType::Dictionary(..) => true,
         DataType::List(field) | DataType::LargeList(field) | DataType::FixedSizeList(field, _) => {
-            holds_struct(field)
+            is_put_together(field)
         }
         _ => false,
     }

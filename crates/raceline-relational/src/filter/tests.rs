@@ -52,7 +52,7 @@ fn a_batch_that_is_kept_whole_is_not_copied() {
     let table = table();
     let batch = run(&FilterOperator::new(unary("is_null", lit(1)).unwrap().or(lit(true))), &table);
     assert!(Arc::ptr_eq(batch.unwrap().data.column(0), table.column(0)));
-    let all = unary("~", unary("is_null", cast(lit(1), DataType::Int8)).unwrap()).unwrap();
+    let all = unary("~", unary("is_null", cast(lit(1), DataType::Int8, true)).unwrap()).unwrap();
     assert!(Arc::ptr_eq(
         run(&FilterOperator::new(all), &table).unwrap().data.column(0),
         table.column(0)

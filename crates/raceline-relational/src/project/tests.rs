@@ -60,7 +60,7 @@ fn names(batch: &RecordBatch) -> Vec<String> {
 #[test]
 fn division_truncates_and_its_floor_is_a_float() {
     check(of("/", "i", "j"), Int64Array::from(vec![Some(-3), Some(2), None, Some(i64::MAX)]));
-    let small = || binary("-", cast(column("j"), DataType::Int32), lit(4_i32)).unwrap();
+    let small = || binary("-", cast(column("j"), DataType::Int32, true), lit(4_i32)).unwrap();
     check(binary("/", small(), lit(2)).unwrap(), Int32Array::from(vec![-1, 0, -1, -1]));
     check(binary("//", small(), lit(2)).unwrap(), Float64Array::from(vec![-1.0, 0.0, -1.0, -1.0]));
     check(binary("%", small(), lit(2)).unwrap(), Float64Array::from(vec![0.0, -1.0, -1.0, -1.0]));
@@ -144,7 +144,7 @@ fn types_that_do_not_fit_are_told() {
         assert_eq!(failure.kind(), ErrorKind::Plan, "{failure:?}");
         assert!(failure.to_string().ends_with("does not fit its columns"), "{failure:?}");
     }
-    let failure = with(cast(column("s"), DataType::Int64)).unwrap_err();
+    let failure = with(cast(column("s"), DataType::Int64, true)).unwrap_err();
     assert_eq!(failure.kind(), ErrorKind::Plan);
     assert!(failure.render().contains("'a'"), "{failure:?}");
 }

@@ -316,7 +316,9 @@ mod tests {
         let mut arena = Arena::default();
         let many: Vec<Segment> = (0..8).map(|_| arena.allocate(FILE_BYTES).unwrap().0).collect();
         assert!(arena.give_back().is_empty());
-        many.into_iter().for_each(|segment| arena.release(segment));
+        for segment in many {
+            arena.release(segment);
+        }
         assert!(arena.give_back().is_empty(), "they may be needed again at once");
         let mut given_back = Vec::new();
         for _ in 0..2 * PEAK_SEGMENTS {

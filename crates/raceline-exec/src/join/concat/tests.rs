@@ -32,7 +32,7 @@ fn columns(first: usize, rows: usize, nth: usize) -> Vec<(&'static str, ArrayRef
     let offsets = || OffsetBuffer::from_lengths((first..first + rows).map(|at| at % 5));
     let large = || OffsetBuffer::from_lengths((first..first + rows).map(|at| at % 5));
     let items: usize = (first..first + rows).map(|at| at % 5).sum();
-    let nulls = || Some(NullBuffer::from_iter(numbers().map(|number| number.is_some())));
+    let nulls = || Some(numbers().map(|number| number.is_some()).collect::<NullBuffer>());
     let byte = |at: usize| u8::try_from(at % 251).unwrap();
     let bytes =
         |count: usize| Arc::new(UInt8Array::from_iter_values((first..first + count).map(byte)));
@@ -41,7 +41,7 @@ fn columns(first: usize, rows: usize, nth: usize) -> Vec<(&'static str, ArrayRef
         numbers().map(|number| number.map(|number| format!("value {number}"))).collect();
     let words: DictionaryArray<Int32Type> = texts.iter().map(Option::as_deref).collect();
     let float = |number: usize| f64::from(u32::try_from(number).unwrap());
-    let floats = Float64Array::from_iter(numbers().map(|number| number.map(float)));
+    let floats = numbers().map(|number| number.map(float)).collect::<Float64Array>();
     let decimals = numbers().map(|number| number.map(|number| i128::try_from(number).unwrap()));
     let tensors = FixedSizeListArray::new(item(DataType::UInt8), 12, bytes(rows * 12), nulls());
     let lists = ListArray::new(item(DataType::UInt8), offsets(), bytes(items), None);
@@ -60,7 +60,7 @@ fn columns(first: usize, rows: usize, nth: usize) -> Vec<(&'static str, ArrayRef
         texts.iter().map(|text| text.as_deref().map(str::as_bytes)).collect();
     vec![
         ("floats", Arc::new(floats) as ArrayRef),
-        ("decimals", Arc::new(Decimal128Array::from_iter(decimals))),
+        ("decimals", Arc::new(decimals.collect::<Decimal128Array>())),
         ("tensors", Arc::new(tensors)),
         ("ragged", Arc::new(ragged)),
         (
@@ -78,7 +78,7 @@ fn columns(first: usize, rows: usize, nth: usize) -> Vec<(&'static str, ArrayRef
         ),
         ("binaries", Arc::new(BinaryArray::from(binaries))),
         ("texts", Arc::new(StringArray::from(texts.clone()))),
-        ("booleans", Arc::new(BooleanArray::from_iter(numbers().map(|n| n.map(|n| n % 3 == 0))))),
+        ("booleans", Arc::new(numbers().map(|n| n.map(|n| n % 3 == 0)).collect::<BooleanArray>())),
         ("words", Arc::new(words)),
         ("nothing", Arc::new(NullArray::new(rows))),
     ]

@@ -30,6 +30,10 @@ pub(crate) fn without_first(input: &Arc<Node>, rows: u64) -> Arc<Node> {
         {
             Arc::new(Node::Udf { input: without_first(input, rows), udf: Arc::clone(udf) })
         }
+        Node::Download { input, spec } => {
+            let input = without_first(input, rows);
+            Arc::new(Node::Download { input, spec: Arc::clone(spec) })
+        }
         Node::Limit { input, rows: all } => {
             let input = without_first(input, rows);
             Arc::new(Node::Limit { input, rows: all.saturating_sub(rows) })

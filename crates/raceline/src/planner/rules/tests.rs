@@ -2,9 +2,9 @@
 
 use datafusion::logical_expr::{col, lit};
 use raceline_plan::{
-    Aggregate, AggregateKind, CostLimit, ExchangeForm, FileFormat, FileScan, ImageReadOptions,
-    JoinKind, JoinSpec, KeyedExchange, OnError, Passed, Projection, ScanRequest, ShuffleScope,
-    SortKey, Source, UdfBody, UdfColumns, UdfKind, UdfSpec,
+    Aggregate, AggregateKind, CostLimit, DownloadSpec, ExchangeForm, FileFormat, FileScan,
+    ImageReadOptions, JoinKind, JoinSpec, KeyedExchange, OnError, Passed, Projection, ScanRequest,
+    ShuffleScope, SortKey, Source, UdfBody, UdfColumns, UdfKind, UdfSpec,
 };
 
 use super::*;
@@ -311,6 +311,10 @@ fn a_skip_goes_to_the_source_across_what_keeps_the_number_of_rows() {
     );
     check(&skip(limit(scan(), 10), 4), &["Limit(6)", "+- Skip(4)", "   +- ReadParquet(t.parquet)"]);
     check(&skip(limit(scan(), 3), 4), &["Limit(0)", "+- Skip(4)", "   +- ReadParquet(t.parquet)"]);
+    let (uris, output) = ("u".into(), "b".into());
+    let spec = DownloadSpec { uris, output, storage_options: std::collections::BTreeMap::new() };
+    let fetched = Arc::new(Node::Download { input: scan(), spec: Arc::new(spec) });
+    check(&skip(fetched, 4), &["Download(b = u)", "+- Skip(4)", "   +- ReadParquet(t.parquet)"]);
     let zip = Arc::new(Node::Zip { inputs: vec![scan(), scan()] });
     check(
         &skip(zip, 4),
