@@ -101,7 +101,7 @@ def test_a_difference_would_be_found():
 
 
 @functools.cache
-def tests():
+def text_of_tests():
     """The text of all other tests."""
     others = (path for path in TESTS.rglob("test_*.py") if path.name != "test_contract.py")
     return "\n".join(path.read_text() for path in others)
@@ -111,7 +111,11 @@ def missing(path):
     """What there is not of a name."""
     name = path.rpartition(".")[2]
     found = [] if find(path) is not None else ["it is not there"]
-    return found if re.search(rf"\b{re.escape(name)}\b", tests()) else [*found, "no test names it"]
+    return (
+        found
+        if re.search(rf"\b{re.escape(name)}\b", text_of_tests())
+        else [*found, "no test names it"]
+    )
 
 
 def test_what_is_missing_would_be_found():

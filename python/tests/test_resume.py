@@ -60,7 +60,7 @@ DATASETS = {
     "in a window": lambda folder: parquet(folder).random_shuffle(seed=3, window_rows=11),
     "files": lambda folder: parquet(folder, shuffle=FileShuffleConfig(seed=3)),
     "numbered": lambda folder: parquet(folder).with_column("id", monotonically_increasing_id()),
-    "by chance": lambda folder: parquet(folder).with_column("id", random()),
+    "by chance": lambda folder: parquet(folder).with_column("id", random(seed=3)),
     "files, unseeded": lambda folder: parquet(folder, shuffle="files"),
 }
 

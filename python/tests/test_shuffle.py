@@ -276,9 +276,12 @@ def test_a_local_shuffle_holds_at_least_one_row(size):
 
 def test_a_local_shuffle_that_does_not_fit_says_so(session_of):
     session_of(memory=8 << 20)
-    rows = raceline.range(1000).map_batches(
-        lambda batch: {"id": batch["id"], "pad": np.zeros((len(batch["id"]), 1000))}, batch_size=10
-    )
+
+    def padded(batch):
+        return {"id": batch["id"], "pad": np.zeros((len(batch["id"]), 1000))}
+
+    # A worker process would hold more than this session has for workers.
+    rows = raceline.range(1000).map_batches(padded, batch_size=10, debug=True)
     batches = rows.iter_batches(local_shuffle_buffer_size=900)
     with pytest.raises(ResourceError, match=r"^a shuffle in a window of 900 rows passed its share"):
         list(batches)

@@ -178,7 +178,7 @@ def test_a_worker_that_somebody_kills_is_told_with_what_it_held(session):
 
     def killed(batch):
         held = hold(200)
-        time.sleep(0.4)
+        time.sleep(2)
         os.kill(os.getpid(), 9)
         return {"id": held[: len(batch["id"])]}
 

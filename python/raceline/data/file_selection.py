@@ -6,26 +6,24 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from raceline._optional import optional
 from raceline._session import session
 from raceline.data._arguments import path_text, several, storage_texts
 from raceline.data.dataset import Dataset
-from raceline.data.datasource.partitioning import (
-    Partitioning,
-    PartitionStyle,
-    PathPartitionFilter,
-)
 from raceline.data.expressions import col
 from raceline.data.shuffling import FileShuffle, file_shuffle
 from raceline.errors import PlanError
+
+if TYPE_CHECKING:
+    from raceline.data.datasource.partitioning import Partitioning, PathPartitionFilter
 
 __all__ = ["Files", "Partitions", "Paths", "SchemaLike", "declared_schema"]
 
 Path = str | os.PathLike[str]
 Paths = Path | Sequence[Path]
-Partitions = Partitioning | Literal["hive"] | None
+Partitions: TypeAlias = "Partitioning | Literal['hive'] | None"
 # A PyArrow schema, what hands one over, a dict of names and types, or None.
 SchemaLike = Any
 
@@ -82,13 +80,15 @@ class Files:
 
     def _folders(self) -> str | tuple[str, bool, list[str | None] | None] | None:
         """How folders become columns, as the engine takes it."""
-        match self.partitioning:
-            case None | "hive":
-                return self.partitioning
-            case Partitioning() as given:
-                names = None if given.field_names is None else list(given.field_names)
-                is_hive = given.style is PartitionStyle.HIVE
-                return given.normalized_base_dir.rstrip("/"), is_hive, names
+        given = self.partitioning
+        if given is None or given == "hive":
+            return given
+        from raceline.data.datasource.partitioning import Partitioning, PartitionStyle
+
+        if isinstance(given, Partitioning):
+            names = None if given.field_names is None else list(given.field_names)
+            is_hive = given.style is PartitionStyle.HIVE
+            return given.normalized_base_dir.rstrip("/"), is_hive, names
         raise PlanError(
             f"there is no partitioning `{self.partitioning!r}`",
             hint='pass "hive", a `Partitioning` or None',
@@ -109,6 +109,8 @@ class Files:
 
     def _filtered(self, options: dict[str, Any]) -> dict[str, Any]:
         """The read of those files that the filter takes."""
+        from raceline.data.datasource.partitioning import PathPartitionFilter
+
         chosen = self.partition_filter
         if not isinstance(chosen, PathPartitionFilter):
             raise PlanError(
@@ -123,7 +125,7 @@ class Files:
 
     def _typed(self, dataset: Dataset, columns: list[str] | None) -> Dataset:
         """The dataset, in which the columns of folders have the types that were asked for."""
-        if isinstance(self.partitioning, Partitioning):
+        if self.partitioning is not None and self.partitioning != "hive":
             for name, kind in self.partitioning.type_names().items():
                 if columns is None or name in columns:
                     dataset = dataset.with_column(name, col(name).cast(kind))

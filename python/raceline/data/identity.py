@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import uuid
 from typing import TYPE_CHECKING, Any, cast
 
 from raceline._lineage import dump, is_read_again
@@ -98,6 +97,8 @@ class Identity(Handle):
             'three'
         """
         if not hasattr(self, "_identifier"):
+            import uuid
+
             self._identifier = uuid.uuid4().hex
         return f"{self.name or 'dataset'}_{self._identifier}_{self._native.executions()}"
 

@@ -38,16 +38,18 @@ raises ``SourceError`` with the file's name.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from raceline.data._arguments import column_names
 from raceline.data.blocks import warn_of_blocks
 from raceline.data.dataset import Dataset
-from raceline.data.datasource.partitioning import PathPartitionFilter
 from raceline.data.file_selection import Files, Partitions, Paths, SchemaLike, declared_schema
 from raceline.data.ray_arguments import READ_ARGUMENTS, accepts
 from raceline.data.shuffling import FileShuffle
 from raceline.errors import PlanError
+
+if TYPE_CHECKING:
+    from raceline.data.datasource.partitioning import PathPartitionFilter
 
 __all__ = [
     "read_binary_files",

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-import uuid
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from raceline.data._arguments import column_names, path_text, storage_texts, whole_number
-from raceline.data.datasource.filename_provider import FilenameProvider, checked_name
 from raceline.data.handle import Handle
 from raceline.data.ray_arguments import WRITE_ARGUMENTS, accepts
 from raceline.data.save_mode import SaveMode, save_mode
 from raceline.errors import PlanError
+
+if TYPE_CHECKING:
+    from raceline.data.datasource.filename_provider import FilenameProvider
 
 __all__ = ["Writes"]
 
@@ -214,7 +215,11 @@ def _bounds(least: int | None, most: int | None, rows: int | None) -> dict[str, 
 def _names(provider: FilenameProvider | None, mode: str) -> dict[str, Any]:
     """What the files of a write are called."""
     if provider is None:
+        import uuid
+
         return {"dataset_id": uuid.uuid4().hex}
+    from raceline.data.datasource.filename_provider import FilenameProvider, checked_name
+
     if not isinstance(provider, FilenameProvider):
         raise PlanError(
             f"`filename_provider` must be a `FilenameProvider`, got `{type(provider).__name__}`",

@@ -29,9 +29,9 @@ const MERGE: &str = "ExternalSorterMerge";
 pub(super) struct Grants {
     /// To each consumer.
     pub(super) little_bytes: usize,
-    /// To each sort that holds nothing.
+    /// To each sort that holds nothing, and to each merge.
     pub(super) sort_bytes: usize,
-    /// To all merges of sorts together, beyond what there is room for.
+    /// To all merges of sorts together, beyond that and what there is room for.
     pub(super) merges_bytes: usize,
 }
 
@@ -62,7 +62,8 @@ impl QueryPool {
         let Grants { little_bytes, sort_bytes, merges_bytes } = self.grants;
         let name = reservation.consumer().name();
         let size = reservation.size();
-        let each_bytes = if size == 0 && name.starts_with(SORT) {
+        let is_merge = name.starts_with(MERGE);
+        let each_bytes = if is_merge || (size == 0 && name.starts_with(SORT)) {
             little_bytes.max(sort_bytes)
         } else {
             little_bytes
@@ -74,8 +75,7 @@ impl QueryPool {
             beyond.checked_add(additional).filter(|&beyond_bytes| beyond_bytes <= merges_bytes)
         };
         let beyond = &self.merges_beyond_bytes;
-        name.starts_with(MERGE)
-            && beyond.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+        is_merge && beyond.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
     }
 
     /// Notes that a merge gave `bytes` back.
@@ -160,7 +160,8 @@ mod tests {
         second.try_grow(100).unwrap();
         assert!(second.try_grow(1).is_err());
         let merge = MemoryConsumer::new("ExternalSorterMerge[0]").register(&pool);
-        merge.try_grow(300).unwrap();
+        merge.try_grow(200).unwrap();
+        merge.try_grow(100).unwrap();
         assert!(merge.try_grow(1).is_err());
         assert_eq!(first_come.reserved(), 1400);
         drop((first, second, merge));

@@ -170,7 +170,7 @@ class UDFExpr(StagedExpr):
         options = function.native_options(function.translated())
         # The engine keeps the other columns to itself, and puts the new one behind them.
         options |= {"reads": {*arguments, name}, "only_written": {name}, "passes_others": True}
-        dataset._native.expect_workers()
+        dataset._native.expect_workers(function.preloads, False)
         return dataset._derive(dataset._native.udf(options))
 
 

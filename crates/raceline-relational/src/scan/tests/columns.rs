@@ -66,7 +66,7 @@ fn columns_of_parquet_files_are_widened() {
     let schema = block_on(infer_schema(&files.engine, &scan, &splits)).unwrap();
     let reader = FileReader::new(Arc::clone(&files.engine), &scan, schema).unwrap();
     let read = read_with(&reader, &splits).unwrap();
-    assert_eq!(rows(&read), ["null 1.0 {x: 1, y: }", "5 2.5 {x: 2, y: 0.5}"]);
+    assert_eq!(rows(&read), ["null 1.0 {x: 1, y: null}", "5 2.5 {x: 2, y: 0.5}"]);
 }
 
 #[test]
