@@ -85,12 +85,20 @@ def test_a_source_is_told_what_is_wanted():
     assert sized.asked[0] == 10
 
 
-def test_blocks_are_handed_on_as_they_come():
-    source = Numbers(3, before=lambda: time.sleep(0.3))
-    started = time.monotonic()
-    rows = iter(raceline.read_datasource(source, parallelism=1).iter_rows())
+def test_blocks_are_handed_on_as_they_come(tmp_path):
+    """The source waits after its first blocks until one of them was taken."""
+    taken = tmp_path / "taken"
+
+    def wait():
+        begun = len(list(tmp_path.iterdir()))
+        while begun >= 4 and not taken.exists():
+            time.sleep(0.01)
+        (tmp_path / str(begun)).touch()
+
+    rows = iter(raceline.read_datasource(Numbers(6, before=wait), parallelism=1).iter_rows())
     assert next(rows) == {"n": 0}
-    assert time.monotonic() - started < 0.85
+    taken.touch()
+    assert [row["n"] for row in rows] == [1, 2, 3, 4, 5]
 
 
 def test_a_source_that_never_ends_is_read_as_far_as_needed():
