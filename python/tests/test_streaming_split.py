@@ -339,7 +339,7 @@ def test_consumers_in_other_processes(method):
     assert {state["epoch"] for *_, state in answers} == {1, 2}
 
 
-@pytest.mark.parametrize(("method", "how"), [("spawn", "kill"), ("fork", "kill"), ("fork", "exit")])
+@pytest.mark.parametrize(("method", "how"), [("spawn", "kill"), ("spawn", "exit")])
 def test_a_dead_consumer_is_told_to_the_others_and_may_come_again(method, how):
     context = multiprocessing.get_context(method)
     results = context.Queue()
