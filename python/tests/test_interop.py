@@ -231,8 +231,13 @@ def test_a_reader_is_read_when_the_dataset_is_run_and_as_far_as_needed():
     assert len(taken) <= 4
 
 
-def test_a_reader_is_read_once():
-    ds = raceline.from_arrow(reader_of(5, []))
+def test_looks_at_the_first_batches_leave_a_reader_whole():
+    taken = []
+    ds = raceline.from_arrow(reader_of(5, taken))
+    assert ds.columns() == ["id"]
+    assert ds.take(2) == [{"id": 0}, {"id": 1}]
+    # One more may be asked for before the run is known to need none.
+    assert taken in ([0], [0, 1])
     assert ds.sum("id") == sum(range(50))
     with pytest.raises(UdfError) as caught:
         ds.count()

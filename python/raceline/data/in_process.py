@@ -29,6 +29,8 @@ Begin = Callable[[], Iterator[Any]]
 _CHUNK_ROWS_FIRST = 16
 _CHUNK_ROWS = 256
 _CHUNK_BYTES = 8 << 20
+# Pieces of what comes once that are kept.
+_KEPT = 4
 # A slow source is not waited for any longer than this before what came is handed on.
 _CHUNK_S = 0.1
 
@@ -49,13 +51,17 @@ def read_here(name: str, begin: Begin) -> Dataset:
 
 
 class Once:
-    """Pieces that come once; the first is kept for runs that need no other, such as ``schema``."""
+    """Pieces that come once; the first few are kept for runs that need no others.
+
+    Such a run is ``schema`` or ``take``, for which the engine may ask for a piece or two more than
+    it needs.
+    """
 
     def __init__(self, name: str, pieces: Iterator[Any]) -> None:
         """Takes the pieces, and the name of the function that was given them."""
         self._name = name
         self._pieces = pieces
-        self._first: list[Any] | None = None
+        self._kept: list[Any] = []
         self._is_taken = False
         self._lock = threading.Lock()
 
@@ -63,31 +69,29 @@ class Once:
         """One run.
 
         Raises:
-            RuntimeError: An earlier run took more than the first piece.
+            RuntimeError: An earlier run took more than the first few pieces.
         """
-        yield from self._head()
-        yield from self._second()
+        for at in itertools.count():
+            piece, is_last_kept = self._piece(at)
+            yield from piece
+            if is_last_kept:
+                break
         yield from self._pieces
 
-    def _head(self) -> list[Any]:
+    def _piece(self, at: int) -> tuple[list[Any], bool]:
+        """The piece at a place, if there is one, and whether the others are this run's alone."""
         with self._lock:
-            self._check()
-            if self._first is None:
-                self._first = list(itertools.islice(self._pieces, 1))
-            return self._first
-
-    def _second(self) -> list[Any]:
-        """The second piece; there may be none, and then the next run finds the first again."""
-        with self._lock:
-            self._check()
-            second = list(itertools.islice(self._pieces, 1))
-            if second:
-                self._is_taken, self._first = True, None
-            return second
-
-    def _check(self) -> None:
-        if self._is_taken:
-            raise RuntimeError(gone(self._name))
+            if self._is_taken:
+                raise RuntimeError(gone(self._name))
+            if at < len(self._kept):
+                return [self._kept[at]], False
+            piece = list(itertools.islice(self._pieces, 1))
+            if at < _KEPT:
+                self._kept += piece
+            elif piece:
+                self._is_taken = True
+                self._kept.clear()
+            return piece, at >= _KEPT or not piece
 
 
 class Runs:

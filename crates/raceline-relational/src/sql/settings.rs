@@ -48,7 +48,8 @@ const LITTLE_BYTES: usize = 4 << 20;
 /// Part of the engine's memory that is never little, however small the engine.
 const LITTLE_SHARE_MAX: usize = 16;
 
-/// Part of the engine's memory that merges of sorts are never refused together, when memory is short.
+/// Part of the engine's memory that merges of sorts are granted together beyond what there is room
+/// for, when memory is short.
 const MERGES_SHARE: usize = 4;
 
 /// What one attempt at a query runs with.
