@@ -18,11 +18,14 @@ from typing import Any, NamedTuple
 
 from raceline._lambda_decline import Decline, describe_unknown, immutable
 from raceline._lambda_names import known_name
+from raceline._numpy_release import numpy_release
 from raceline._row_use import IGNORED, uses_row_as_value
 
 __all__ = ["Translation", "translate"]
 
 _VERSIONS = ((3, 11), (3, 12), (3, 13))
+# The release of NumPy since which arrays of int to the power 0.5 are square roots.
+_ROOTS_OF_INTS = (2, 3)
 # Functions that one function may call, directly or not.
 _FUNCTIONS_MAX = 20
 
@@ -75,15 +78,19 @@ class Translation(NamedTuple):
     """What became of a function.
 
     Attributes:
-        program: Plain tuples for the native module: `(slots, constants, code, row_is_value,
-            functions)`; `None` when the function runs in Python.
+        program: Plain tuples for the native module: `(slots, constants, code, (row_is_value,
+            int_roots), functions)`, where `int_roots` says whether NumPy takes arrays of int to
+            the power 0.5 as square roots; `None` when the function runs in Python.
         decline: Why it runs in Python, in words for a person; `None` when it was translated.
         row_is_value: Whether the function uses the row itself as an operand, so that a row of a
             one-column dataset stands for its value. It is told for every function, translated
             or not.
     """
 
-    program: tuple[int, tuple[Any, ...], tuple[Instruction, ...], bool, tuple[Any, ...]] | None
+    program: (
+        tuple[int, tuple[Any, ...], tuple[Instruction, ...], tuple[bool, bool], tuple[Any, ...]]
+        | None
+    )
     decline: str | None
     row_is_value: bool
 
@@ -130,8 +137,16 @@ def translate(
         called = functions.translated()
     except Decline as decline:
         return Translation(None, str(decline), row_is_value)
-    program = (fn.__code__.co_nlocals, tuple(writer.constants), code, row_is_value, called)
+    int_roots = _has_powers(code, called) and numpy_release() >= _ROOTS_OF_INTS
+    flags = (row_is_value, int_roots)
+    program = (fn.__code__.co_nlocals, tuple(writer.constants), code, flags, called)
     return Translation(program, None, row_is_value)
+
+
+def _has_powers(code: tuple[Instruction, ...], called: tuple[Any, ...]) -> bool:
+    """Whether a program, or a function that it calls, has the operator `**`."""
+    bodies = (code, *(function[4][2] for function in called))
+    return any(instruction[:2] == ("binary", "**") for body in bodies for instruction in body)
 
 
 def _check_shape(code: CodeType) -> None:

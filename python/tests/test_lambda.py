@@ -23,12 +23,10 @@ def code_of(fn):
 
 
 def test_a_lambda_becomes_instructions_and_captured_values():
-    slots, constants, code, row_is_value, functions = translate(
-        lambda row: row["a"] + LIMIT
-    ).program
+    slots, constants, code, flags, functions = translate(lambda row: row["a"] + LIMIT).program
     assert functions == ()
     assert slots == 1
-    assert row_is_value is False
+    assert flags == (False, False)
     assert code == (
         ("load", 0),
         ("column", "a"),

@@ -402,6 +402,7 @@ def check_batch(fn, columns):
         "{'o': np.where(b['m'], 1, 0), 'p': np.where(b['m'], b['m'], False)}",
         "{'o': np.where(b['x'] > 1, 1.5, b['i'])}",
         "{'o': np.sqrt(b['y']), 'p': np.sqrt(b['j'])}",
+        "{'o': b['y'] ** 0.5}",
         "{'o': np.abs(b['i']), 'p': np.abs(b['x']), 'q': abs(b['y'])}",
         "{'o': np.minimum(b['i'], b['j']), 'p': np.maximum(b['x'], 1)}",
         "{'o': np.maximum(b['i'], 0.5), 'p': np.minimum(b['x'], b['y'])}",
@@ -638,6 +639,6 @@ def test_every_name_is_known_to_the_compiler():
     names |= {f"np.{name}" for name in NUMPY_NAMES}
     batch = _native.columns_to_batch({"a": [1]})
     for name in names:
-        program = (1, (), (("builtin", name), ("return",)), False, ())
+        program = (1, (), (("builtin", name), ("return",)), (False, False), ())
         done = _native._evaluate_lambda(program, "map", batch)
         assert done == ("declined", f"it uses `{name}` as an operand")

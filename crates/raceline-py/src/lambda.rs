@@ -12,15 +12,20 @@ use raceline_relational::{Evaluation, evaluate_program};
 
 use crate::batch::Batch;
 
-/// The program in `(slots, constants, code, row_is_value, functions)`.
+/// The program in `(slots, constants, code, (row_is_value, int_roots), functions)`.
 ///
 /// # Errors
 /// An exception when the structure is not one; the inner error says why a program that is one
 /// cannot be held, and is a reason to run the function in Python.
 pub(crate) fn program_from_py(value: &Bound<'_, PyAny>) -> PyResult<Result<Program, String>> {
-    type Parts<'py> =
-        (usize, Vec<Bound<'py, PyAny>>, Vec<Bound<'py, PyTuple>>, bool, Vec<Bound<'py, PyAny>>);
-    let (slots, values, code, row_is_value, called): Parts<'_> = value.extract()?;
+    type Parts<'py> = (
+        usize,
+        Vec<Bound<'py, PyAny>>,
+        Vec<Bound<'py, PyTuple>>,
+        (bool, bool),
+        Vec<Bound<'py, PyAny>>,
+    );
+    let (slots, values, code, (row_is_value, int_roots), called): Parts<'_> = value.extract()?;
     let constants = match constants(&values)? {
         Ok(constants) => constants,
         Err(reason) => return Ok(Err(reason)),
@@ -33,7 +38,7 @@ pub(crate) fn program_from_py(value: &Bound<'_, PyAny>) -> PyResult<Result<Progr
         }
     }
     let code = code.iter().map(instruction).collect::<PyResult<Vec<_>>>()?;
-    Ok(Ok(Program { slots, constants, code, row_is_value, functions }))
+    Ok(Ok(Program { slots, constants, code, row_is_value, int_roots, functions }))
 }
 
 /// A function in `(name, parameters, defaults, (positional, positional_only), (slots, constants,

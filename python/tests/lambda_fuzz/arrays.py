@@ -53,13 +53,14 @@ _FLOATS = {
         np.clip(<ints>, 0.5, 2.5)  np.clip(<floats>, None, <number>)  np.square(<floats>)
         np.sqrt(np.abs(<floats>))  np.where(<bools>, np.nan, <floats>)
         np.clip(<floats>, np.nan, 1)  np.clip(<floats>, 2, -2)  np.maximum(<floats>, 0)
+        (<floats> ** 0.5)  (<ints> ** 0.5)
     """,
     "casts": """
         <ints>.astype(np.float64)  <ints>.astype(float)  <bools>.astype("float64")
         <floats>.astype(float)  <floats>.astype("f8")
     """,
     "rare": """
-        (<floats> ** 0.5)  (<floats> ** 3)  (<ints> ** 0.5)  (<floats> ** -1)  np.sign(<floats>)
+        (<floats> ** 3)  (<bools> ** 0.5)  (<floats> ** -1)  np.sign(<floats>)
         np.fmax(<floats>, 0)  <floats>.round(1)  np.fabs(<ints>)  np.reciprocal(<floats>)
         np.copysign(<floats>, <floats>)  np.exp(<floats>)  np.log1p(<floats>)
         np.nan_to_num(<floats>)  np.cbrt(<floats>)  np.multiply(<floats>, 2)

@@ -3,7 +3,7 @@
 use datafusion_expr::Expr;
 
 use super::decline::Decline;
-use super::program::{BinaryOp, Constant, Function, Instruction, UnaryOp};
+use super::program::{BinaryOp, Constant, Function, Instruction, Program, UnaryOp};
 use super::term::Term;
 use super::value::{Dict, Sequence, Value, malformed};
 use super::{call, format, numpy, python, text};
@@ -25,6 +25,8 @@ pub(super) struct Frame {
     pub(super) dicts: Vec<Dict>,
     /// Whether the row must stay as it is.
     pub(super) keeps_row: bool,
+    /// As in the program.
+    int_roots: bool,
     /// Conditions that were taken, with the truth they have on this way.
     pub(super) known: Vec<(Expr, bool)>,
     /// Operations that Python evaluates on this way and that can raise.
@@ -41,10 +43,9 @@ struct Caller {
 }
 
 impl Frame {
-    /// The start of a program of so many slots, with the row or batch `argument`, whose entries
-    /// are those of `row`.
-    pub(super) fn start(slots: usize, argument: Value, row: Dict, keeps_row: bool) -> Self {
-        let mut slots = vec![None; slots.max(1)];
+    /// The start of a program with the row or batch `argument`, whose entries are those of `row`.
+    pub(super) fn start(program: &Program, argument: Value, row: Dict, keeps_row: bool) -> Self {
+        let mut slots = vec![None; program.slots.max(1)];
         slots[0] = Some(argument);
         Self {
             at: 0,
@@ -54,6 +55,7 @@ impl Frame {
             callers: Vec::new(),
             dicts: vec![row],
             keeps_row,
+            int_roots: program.int_roots,
             known: Vec::new(),
             evaluated: Vec::new(),
         }
@@ -220,7 +222,7 @@ impl Frame {
             return Err(Decline::new("it changes an array in place"));
         }
         let result = if left.array || right.array {
-            numpy::binary(op, &left, &right)?
+            numpy::binary(op, &left, &right, self.int_roots)?
         } else {
             python::binary(op, &left, &right)?
         };

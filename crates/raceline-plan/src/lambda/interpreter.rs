@@ -57,7 +57,7 @@ pub(super) fn run(
         Argument::Columns(entries) => (Value::Dict(0), Dict { entries }),
         Argument::Value(term) => (Value::Term(term), Dict::default()),
     };
-    let frame = Frame::start(program.slots, first, row, keeps_row);
+    let frame = Frame::start(program, first, row, keeps_row);
     Interpreter { program, wanted, steps_left: STEPS_MAX }.follow(frame)
 }
 

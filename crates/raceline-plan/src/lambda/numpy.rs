@@ -3,17 +3,24 @@
 
 use datafusion_expr::Expr;
 
+use super::array;
+use super::builtin::Numpy;
 use super::decline::Decline;
 use super::function::Operation;
 use super::program::{BinaryOp, CompareOp, Constant, UnaryOp};
 use super::python::{apply, is_number, symbol, unsupported};
 use super::term::{Kind, Term};
 
-/// `left op right`, of which at least one is an array.
+/// `left op right`, of which at least one is an array; `int_roots` as in a program.
 ///
 /// # Errors
 /// When the types raise in NumPy or are not known to the compiler.
-pub(super) fn binary(op: BinaryOp, left: &Term, right: &Term) -> Result<Term, Decline> {
+pub(super) fn binary(
+    op: BinaryOp,
+    left: &Term,
+    right: &Term,
+    int_roots: bool,
+) -> Result<Term, Decline> {
     let logical = matches!(op, BinaryOp::And | BinaryOp::Or | BinaryOp::Xor);
     let booleans = left.kind == Kind::Bool && right.kind == Kind::Bool;
     let operands = (left, right);
@@ -24,7 +31,7 @@ pub(super) fn binary(op: BinaryOp, left: &Term, right: &Term) -> Result<Term, De
         return Err(unsupported(symbol(op), left, right));
     }
     if op == BinaryOp::Power {
-        return power(left, right);
+        return power(left, right, int_roots);
     }
     if left.is_integral() && right.is_integral() && op != BinaryOp::Divide {
         return apply(Operation::NpInt(op), Kind::Int, operands, Kind::Int);
@@ -35,16 +42,21 @@ pub(super) fn binary(op: BinaryOp, left: &Term, right: &Term) -> Result<Term, De
     apply(Operation::NpFloat(op), Kind::Float, operands, Kind::Float)
 }
 
-/// Powers that NumPy computes by multiplication.
-fn power(left: &Term, right: &Term) -> Result<Term, Decline> {
+/// Powers that NumPy computes by multiplication, or as square roots.
+fn power(left: &Term, right: &Term, int_roots: bool) -> Result<Term, Decline> {
     let squared = matches!(right.constant, Some(Constant::Int(2)))
         || right.constant == Some(Constant::Float(2.0));
+    let rooted = right.constant == Some(Constant::Float(0.5));
     match (left.kind, &right.constant) {
         (Kind::Int, Some(Constant::Int(0..))) => {
             apply(Operation::NpInt(BinaryOp::Power), Kind::Int, (left, right), Kind::Int)
         }
         (Kind::Float, _) if squared => {
             apply(Operation::NpFloat(BinaryOp::Multiply), Kind::Float, (left, left), Kind::Float)
+        }
+        (Kind::Float, _) if rooted => array::call(Numpy::Sqrt, std::slice::from_ref(left)),
+        (Kind::Int, _) if rooted && int_roots => {
+            array::call(Numpy::Sqrt, std::slice::from_ref(left))
         }
         _ => Err(unsupported("**", left, right)),
     }

@@ -17,6 +17,9 @@ pub struct Program {
     /// Whether the function uses the row itself as an operand, so that a row of a one-column
     /// dataset stands for its value.
     pub row_is_value: bool,
+    /// Whether NumPy takes arrays of int to the power 0.5 as square roots, as it does since 2.3;
+    /// before, the last digits depend on the processor.
+    pub int_roots: bool,
     /// Functions of the user that the program, or one of these, calls.
     pub functions: Vec<Function>,
 }

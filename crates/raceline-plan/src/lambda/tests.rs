@@ -8,7 +8,7 @@ use crate::udf::{BatchFormat, UdfKind};
 use Instruction::{Column, Compare, DictOfKeys, JumpIf, Load, Return, Store};
 
 fn program(constants: Vec<Constant>, code: Vec<Instruction>) -> Program {
-    Program { slots: 2, constants, code, row_is_value: false, functions: vec![] }
+    Program { slots: 2, constants, code, row_is_value: false, int_roots: false, functions: vec![] }
 }
 
 fn binary(op: BinaryOp) -> Instruction {

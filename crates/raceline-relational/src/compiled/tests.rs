@@ -106,6 +106,7 @@ fn of_a(rest: Vec<Instruction>) -> Program {
         constants: vec![Constant::Int(10)],
         code,
         row_is_value: false,
+        int_roots: false,
         functions: vec![],
     }
 }
