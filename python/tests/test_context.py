@@ -20,6 +20,7 @@ from raceline.data.context import ShuffleStrategy
 EFFECTIVE = {
     "_configs",
     "enable_progress_bars",
+    "enable_stats_summary_collection",
     "execution_no_progress_timeout_s",
     "execution_options",
     "execution_timeout_s",

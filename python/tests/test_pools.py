@@ -68,6 +68,18 @@ def test_sizes_that_do_not_fit_together(options, said):
     assert str(raised.value).startswith(said)
 
 
+def test_threads_in_a_worker_are_told_of():
+    with pytest.warns(UserWarning, match="has no effect") as told:
+        ActorPoolStrategy(size=2, enable_true_multi_threading=True)
+    assert [(one.filename, str(one.message)) for one in told] == [
+        (
+            __file__,
+            "`enable_true_multi_threading` has no effect: a worker runs one call of a plain "
+            "function at a time; ask for more workers, or pass an `async def`",
+        )
+    ]
+
+
 def test_a_task_pool_has_a_worker_or_more():
     with pytest.raises(PlanError, match="`size` must be an int of at least 1, got `0`"):
         TaskPoolStrategy(size=0)

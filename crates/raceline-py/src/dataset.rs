@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use raceline::{
     Cut, DownloadSpec, ExchangeForm, JoinKind, JoinSpec, KeyedExchange, MixSpec, Projection,
-    RowValues, RunOrder, RunTimeouts, SortKey, StageSnapshot, WorkTimes, written_files,
+    RowValues, RunOrder, RunTimeouts, Snapshot, SortKey, StageSnapshot, WorkTimes, written_files,
 };
 
 use crate::aggregate::{AggregateTuple, read_aggregate};
@@ -40,7 +40,9 @@ impl Dataset {
         let most = context.call_method0("_errored_blocks_most")?;
         let (run, no_progress, report) = context.call_method0("_timeouts")?.extract()?;
         let timeouts = RunTimeouts { run, no_progress, report };
-        Ok(self.inner.tolerating(most.extract()?).timed(timeouts))
+        let is_remembered = context.getattr("enable_stats_summary_collection")?.is_truthy()?;
+        let ready = self.inner.tolerating(most.extract()?).timed(timeouts);
+        Ok(ready.remembered(is_remembered))
     }
 }
 
@@ -286,8 +288,7 @@ impl Dataset {
     /// Seconds that the last run took, and its stages; `None` before the first.
     fn profile<'py>(&self, py: Python<'py>) -> PyResult<Option<(f64, Vec<Bound<'py, PyDict>>)>> {
         let Some(run) = self.inner.last_run() else { return Ok(None) };
-        let stages = run.stages.iter().map(|stage| stage_profile(py, stage));
-        Ok(Some((run.elapsed.as_secs_f64(), stages.collect::<PyResult<_>>()?)))
+        run_profile(py, &run).map(Some)
     }
 
     fn stats(&self) -> String {
@@ -324,12 +325,24 @@ fn is_debugged(plan: &raceline::Node) -> bool {
     is_here || plan.inputs().into_iter().any(|input| is_debugged(input))
 }
 
+/// Seconds that a run took, and its stages.
+pub(crate) fn run_profile<'py>(
+    py: Python<'py>,
+    run: &Snapshot,
+) -> PyResult<(f64, Vec<Bound<'py, PyDict>>)> {
+    let stages = run.stages.iter().map(|stage| stage_profile(py, stage));
+    Ok((run.elapsed.as_secs_f64(), stages.collect::<PyResult<_>>()?))
+}
+
 /// A stage, as the arguments of `raceline.data.profile.StageProfile`.
 fn stage_profile<'py>(py: Python<'py>, stage: &StageSnapshot) -> PyResult<Bound<'py, PyDict>> {
     let fields = PyDict::new(py);
     fields.set_item("name", &*stage.name)?;
     fields.set_item("input_rows", stage.input_rows)?;
     fields.set_item("output_rows", stage.output_rows)?;
+    fields.set_item("output_bytes", stage.output_bytes)?;
+    fields.set_item("output_batches", stage.output_batches)?;
+    fields.set_item("tasks", stage.tasks_finished)?;
     fields.set_item("elapsed_s", stage.elapsed.as_secs_f64())?;
     fields.set_item("busy_s", stage.busy.as_secs_f64())?;
     let times = stage.times;

@@ -11,7 +11,7 @@ use raceline::{Launcher, ProgressMode, SessionOptions, SpillFolder};
 
 use crate::batch::batches_from_py;
 use crate::caller::caller_loader;
-use crate::dataset::Dataset;
+use crate::dataset::{Dataset, run_profile};
 use crate::gil::detached;
 use crate::options::read_scan;
 
@@ -120,6 +120,13 @@ impl Session {
         ]);
         all.extend(session.options().custom.clone());
         Ok(all)
+    }
+
+    /// Seconds and stages of the runs that were remembered, the latest last.
+    fn ended_runs<'py>(&self, py: Python<'py>) -> PyResult<Vec<(f64, Vec<Bound<'py, PyDict>>)>> {
+        let session = self.get()?;
+        let runs = detached(py, || session.ended_runs())?;
+        runs.iter().map(|run| run_profile(py, run)).collect()
     }
 
     /// Cancels what runs and ends the worker processes; the threads end when no dataset is left.

@@ -15,6 +15,7 @@ use raceline_types::{Failure, InternalError, unite_batches};
 use crate::explain;
 use crate::kept::{Keeping, KeptSize, kept_size};
 use crate::letters::{LetterFile, NoLettersError, letter_schema};
+use crate::life::SessionError;
 use crate::pending::{LastStep, Pending};
 use crate::planner;
 use crate::run::{Run, RunRecord, Runs};
@@ -36,6 +37,7 @@ pub struct Dataset {
     /// Runs so far, of this dataset and those that it was made of or that were made of it.
     executions: Arc<AtomicU64>,
     timeouts: RunTimeouts,
+    is_remembered: bool,
     /// That of its runs, where somebody said it.
     order: Option<RunOrder>,
 }
@@ -59,6 +61,7 @@ impl Dataset {
             runs: Arc::default(),
             errored_batches_max: 0,
             timeouts: RunTimeouts::default(),
+            is_remembered: false,
             executions: Arc::default(),
             order: None,
         }
@@ -66,9 +69,9 @@ impl Dataset {
 
     fn then(&self, plan: impl FnOnce(Arc<Node>) -> Node) -> Self {
         let made = Self::new(self.session.clone(), plan(Arc::clone(&self.plan)));
-        let Self { errored_batches_max, timeouts, .. } = *self;
+        let Self { errored_batches_max, timeouts, is_remembered, .. } = *self;
         let executions = Arc::clone(&self.executions);
-        Self { errored_batches_max, executions, timeouts, ..made }
+        Self { errored_batches_max, executions, timeouts, is_remembered, ..made }
     }
 
     /// The plan as it was built.
@@ -127,6 +130,12 @@ impl Dataset {
         Self { timeouts, ..self.clone() }
     }
 
+    /// The same plan; whether [`Session::ended_runs`] tells of its runs.
+    #[must_use]
+    pub fn remembered(&self, is_remembered: bool) -> Self {
+        Self { is_remembered, ..self.clone() }
+    }
+
     /// The random order of the next run, which counts as one from now on.
     #[must_use]
     pub fn next_order(&self) -> RunOrder {
@@ -149,12 +158,12 @@ impl Dataset {
         let (session, runs) = (self.session.clone(), Arc::clone(&self.runs));
         let (plan, most) = (Arc::clone(&self.plan), self.errored_batches_max);
         let order = self.order.unwrap_or_else(|| self.next_order());
-        let timeouts = self.timeouts;
+        let (timeouts, is_remembered) = (self.timeouts, self.is_remembered);
         Pending::begin(&self.session, async move {
             let plan = planner::optimize(&plan, most > 0);
             let lowered = planner::lower(&session, &plan, most, order).await?;
             let start: LastStep<Run> =
-                Box::new(move || Run::start(session, lowered, runs, timeouts));
+                Box::new(move || Run::start(session, lowered, runs, timeouts, is_remembered));
             Ok(start)
         })
     }
@@ -342,10 +351,11 @@ impl Dataset {
         self.executions.load(Ordering::Relaxed)
     }
 
-    /// What the last run did, or does while it runs, stage by stage; `None` before the first.
+    /// What the last run did, or does while it runs, stage by stage; `None` before the first, and
+    /// in a fork of the process that runs it.
     #[must_use]
     pub fn last_run(&self) -> Option<Snapshot> {
-        let runs = self.runs();
+        let runs = self.runs().ok()?;
         match &runs.now {
             Some(now) => Some(now.snapshot()),
             None => runs.last.as_ref().map(|record| record.snapshot.clone()),
@@ -359,9 +369,10 @@ impl Dataset {
     /// session.
     ///
     /// # Errors
-    /// When the dataset has not run, or no function keeps dead letters.
+    /// When the dataset has not run, or no function keeps dead letters; in a fork of the process
+    /// that ran it.
     pub fn dead_letters(&self) -> Result<Self, Failure> {
-        let record = self.runs().last.clone().ok_or(NoLettersError::NotRun)?;
+        let record = self.runs()?.last.clone().ok_or(NoLettersError::NotRun)?;
         let files = record.letters.ok_or(NoLettersError::NotKept)?;
         let name = "DeadLetters";
         let mut inputs = files.into_iter().map(|LetterFile { path, schema, rows }| {
@@ -381,14 +392,17 @@ impl Dataset {
             .then(|first| Node::Union { inputs: std::iter::once(first).chain(others).collect() }))
     }
 
-    fn runs(&self) -> MutexGuard<'_, Runs> {
-        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The runs. Not in a fork, where these locks may be held by threads that are not there.
+    fn runs(&self) -> Result<MutexGuard<'_, Runs>, SessionError> {
+        self.session.life().check_home()?;
+        Ok(self.runs.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// What the last run did, or does while it runs, as text; empty before the first.
+    /// What the last run did, or does while it runs, as text; empty before the first, and in a
+    /// fork of the process that runs it.
     #[must_use]
     pub fn stats(&self) -> String {
-        let runs = self.runs();
+        let Ok(runs) = self.runs() else { return String::new() };
         match (&runs.now, &runs.last) {
             (Some(now), _) => stats_text(&now.snapshot(), &[]),
             (None, Some(RunRecord { snapshot, losses, .. })) => stats_text(snapshot, losses),

@@ -27,6 +27,7 @@ pub struct Run {
     session: Session,
     running: Option<Running>,
     record: Arc<Mutex<Runs>>,
+    is_remembered: bool,
 }
 
 /// The runs of a dataset, as far as they are remembered.
@@ -88,6 +89,7 @@ impl Run {
         mut lowered: Lowered,
         record: Arc<Mutex<Runs>>,
         timeouts: RunTimeouts,
+        is_remembered: bool,
     ) -> Result<Self, Failure> {
         let options = ExecutionOptions {
             preserve_order: session.options().preserve_order,
@@ -123,7 +125,7 @@ impl Run {
             watchdog,
             _doing: doing,
         };
-        Ok(Self { session, running: Some(running), record })
+        Ok(Self { session, running: Some(running), record, is_remembered })
     }
 
     /// The next batch, waiting for it as long as it takes. `None` after the last batch and
@@ -238,6 +240,9 @@ impl Run {
         let kept = letters_of(&errors);
         let letters = kept.as_ref().map_or(None, Clone::clone);
         let last = RunRecord { snapshot: handle.snapshot(), letters, losses: tolerance.losses() };
+        if self.is_remembered {
+            self.session.history().add(last.snapshot.clone());
+        }
         *self.record.lock().unwrap_or_else(PoisonError::into_inner) =
             Runs { now: None, last: Some(last) };
         closed.and(kept.map(drop))

@@ -7,7 +7,7 @@ use std::io::Write as _;
 use std::sync::{Arc, OnceLock};
 
 use raceline_connect::Stores;
-use raceline_exec::{Machine, MachineOptions, SpillFolder, SpillOptions, SpillStore};
+use raceline_exec::{Machine, MachineOptions, Snapshot, SpillFolder, SpillOptions, SpillStore};
 use raceline_plan::{FileScan, Node, Source};
 use raceline_relational::{Engine, EngineOptions};
 use raceline_types::{Diagnostic, ErrorKind, Failure, Resources};
@@ -19,6 +19,7 @@ use thiserror::Error;
 
 use crate::batching::BatchSizes;
 use crate::dataset::Dataset;
+use crate::history::History;
 use crate::kept::KeptMemory;
 use crate::letters::LetterFolder;
 use crate::life::Life;
@@ -113,6 +114,7 @@ struct Shared {
     kept_memory: Arc<KeptMemory>,
     letters: Arc<LetterFolder>,
     batch_sizes: BatchSizes,
+    history: History,
 }
 
 impl Session {
@@ -175,6 +177,7 @@ impl Session {
             kept_memory,
             letters,
             batch_sizes: BatchSizes::default(),
+            history: History::default(),
         };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -326,6 +329,20 @@ impl Session {
             }
         };
         drop(self.shared.machine.io().spawn_blocking(start));
+    }
+
+    /// What runs did that are over, the latest last: those of datasets that are
+    /// [`remembered`](Dataset::remembered), at most 1,000.
+    ///
+    /// # Errors
+    /// In a fork of the process that made the session.
+    pub fn ended_runs(&self) -> Result<Vec<Snapshot>, Failure> {
+        self.shared.life.check_home()?;
+        Ok(self.history().runs())
+    }
+
+    pub(crate) fn history(&self) -> &History {
+        &self.shared.history
     }
 
     /// What earlier runs found out about batch sizes.

@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from raceline.data.from_refs import from_arrow_refs, from_numpy_refs, from_pandas_refs
     from raceline.data.own_sources import read_datasource
     from raceline.data.preprocessor import Preprocessor
+    from raceline.data.stats_summary import list_stats_summaries
 
 # Ray's other name of the settings.
 DatasetContext = DataContext
@@ -92,6 +93,7 @@ _HOMES = {
     "from_spark": "from_frames",
     "from_tf": "from_datasets",
     "from_torch": "from_datasets",
+    "list_stats_summaries": "stats_summary",
     "read_datasource": "own_sources",
 }
 _MODULES = ("collate_fn", "datasource", "preprocessors")
@@ -141,6 +143,7 @@ __all__ = [
     "from_spark",
     "from_tf",
     "from_torch",
+    "list_stats_summaries",
     "range",
     "range_tensor",
     "read_binary_files",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Literal
 
@@ -61,6 +62,8 @@ class ActorPoolStrategy(ComputeStrategy):
         max_concurrent_calls_per_actor: For an ``async def`` what ``max_concurrency`` is: calls
             that one worker has under way at once. A plain function is called one call at a time;
             for it this is half of ``max_tasks_in_flight_per_actor``, where that is not given.
+        enable_true_multi_threading: Without effect; True warns. One call of a plain function runs
+            in a worker at a time: more workers, or an ``async def``, do more at once.
 
     Raises:
         PlanError: The sizes do not fit together: 1 <= min <= initial <= max must hold.
@@ -76,6 +79,7 @@ class ActorPoolStrategy(ComputeStrategy):
     initial_size: int | None = None
     max_tasks_in_flight_per_actor: int | None = None
     max_concurrent_calls_per_actor: int | None = None
+    enable_true_multi_threading: bool | None = None
 
     def __post_init__(self) -> None:
         """Checks the arguments."""
@@ -92,6 +96,12 @@ class ActorPoolStrategy(ComputeStrategy):
         start = self.initial_size or least
         if start < least or (most is not None and start > most):
             raise PlanError(f"`initial_size` {start} is not between `min_size` and `max_size`")
+        if self.enable_true_multi_threading:
+            warnings.warn(
+                "`enable_true_multi_threading` has no effect: a worker runs one call of a plain "
+                "function at a time; ask for more workers, or pass an `async def`",
+                stacklevel=3,
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from raceline.data.dataset import MaterializedDataset
     from raceline.data.epochs import Epochs
     from raceline.data.profile import Profile
+    from raceline.data.stats_summary import DatasetStatsSummary
 
 __all__ = ["Consumption"]
 
@@ -306,6 +307,27 @@ class Consumption(Iteration, Handle):
             return Profile(0.0, [])
         elapsed_s, stages = last
         return Profile(elapsed_s, [StageProfile(**stage) for stage in stages])
+
+    def get_stats_summary(self, detail: bool = False) -> DatasetStatsSummary:
+        """What the last run of this dataset took, operator by operator, as ``profile`` tells it.
+
+        Args:
+            detail: Without effect: what is known is always told.
+
+        Example:
+            >>> import raceline
+            >>> rows = raceline.range(10)
+            >>> rows.get_stats_summary().operators_stats
+            []
+            >>> len(rows.take_all())
+            10
+            >>> [one.operator_name for one in rows.get_stats_summary().operators_stats]
+            ['Range']
+        """
+        from raceline.data.stats_summary import DatasetStatsSummary
+
+        del detail
+        return DatasetStatsSummary.of_run(self._native.profile() or (0.0, []))
 
     def dead_letters(self) -> Self:
         """The rows that functions of this dataset failed for when it was last run.

@@ -62,6 +62,8 @@ class DataContext(Settings):
             what, as ``stats()`` does at any time. None tells nothing.
         max_tasks_in_flight_per_actor: How many batches a worker of a pool may have, where its
             ``ActorPoolStrategy`` does not say. It is asked for when the function is given.
+        enable_stats_summary_collection: Whether ``raceline.data.list_stats_summaries`` tells of the
+            runs that begin now.
 
     Example:
         >>> context = DataContext.get_current()
@@ -83,6 +85,7 @@ class DataContext(Settings):
     execution_timeout_s: float | None = None
     stall_report_s: float | None = 30.0
     max_tasks_in_flight_per_actor: int | None = None
+    enable_stats_summary_collection: bool = False
 
     # Blocks.
     target_max_block_size: int | None = 128 * _MIB
@@ -162,7 +165,6 @@ class DataContext(Settings):
     per_stage_map_timing: bool = False
     enable_per_node_metrics: bool = False
     enable_get_object_locations_for_metrics: bool = False
-    enable_stats_summary_collection: bool = False
     issue_detectors_config: Any = None
     custom_execution_callback_classes: list[type] = field(default_factory=list)
     execution_callback_classes: list[type] = field(default_factory=list)

@@ -73,7 +73,7 @@ _FIELDS: Mapping[str, str] = {
     "`stats()` and `profile()` of a dataset tell of its last run": (
         "enable_auto_log_stats verbose_stats_logs accurate_map_phase_timing "
         "per_stage_map_timing enable_per_node_metrics "
-        "enable_get_object_locations_for_metrics enable_stats_summary_collection"
+        "enable_get_object_locations_for_metrics"
     ),
     "there are no detectors of issues that could be configured": ("issue_detectors_config"),
     "nothing is called back while a dataset runs": (

@@ -25,6 +25,9 @@ class StageProfile:
         name: The stage, as ``stats()`` names it.
         input_rows: Rows taken in.
         output_rows: Rows handed out.
+        output_bytes: Bytes of these, as Arrow data.
+        output_batches: Batches handed out.
+        tasks: Pieces of work that ended: parts of the source, or batches.
         elapsed_s: From its first piece of work to its end.
         busy_s: It worked.
         queue_s: Its workers waited: for a batch, and for room for what they had made.
@@ -42,6 +45,9 @@ class StageProfile:
     name: str
     input_rows: int
     output_rows: int
+    output_bytes: int
+    output_batches: int
+    tasks: int
     elapsed_s: float
     busy_s: float
     queue_s: float | None
