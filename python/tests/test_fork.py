@@ -95,3 +95,114 @@ def test_a_pool_of_forked_processes():
             print(pool.map(count, [2, 3, 4]))
     """
     assert output_of(program) == ["[2, 6, 12]"]
+
+
+FORKED_HINT = "  hint: begin it in the process that takes what it gives"
+
+
+@pytest.mark.parametrize("prefetch", [0, 1])
+@pytest.mark.parametrize("kind", ["split", "remote"])
+def test_an_iteration_that_has_begun_is_refused_and_left_to_its_process(kind, prefetch):
+    """Also where its rows come by a socket, and whatever the child does with it."""
+    program = f"""
+        import gc, pickle
+        [share] = raceline.range(100_000).streaming_split(1)
+        if {kind == "remote"}:
+            share = pickle.loads(pickle.dumps(share))
+        rows = iter(share.iter_batches(batch_size=10, prefetch_batches={prefetch}))
+        next(rows)
+        def work():
+            global rows
+            try:
+                next(rows)
+            except raceline.errors.PlanError as error:
+                text = str(error).replace(str(os.getpid()), "CHILD")
+                print(text.replace(str(os.getppid()), "PARENT"))
+            del rows
+            gc.collect()
+        def drop():
+            global rows
+            del rows
+            gc.collect()
+        print(forked(work), forked(drop))
+        print(1 + sum(1 for _ in rows))
+    """
+    assert output_of(program) == [
+        "this iteration belongs to process PARENT, of which process CHILD is a fork",
+        FORKED_HINT,
+        "0 0",
+        "10000",
+    ]
+
+
+def test_what_a_busy_process_has_can_be_looked_at_and_dropped_in_forks():
+    """Locks of the engine may be held by threads that are not in the fork."""
+    program = """
+        import gc, signal, threading
+        add = lambda batch: {"x": batch["id"] + 1}
+        kept = raceline.range(100_000).map_batches(add).materialize()
+        is_over = threading.Event()
+        def run():
+            while not is_over.is_set():
+                for batch in kept.iter_batches(batch_size=1000):
+                    held[0] = batch
+        held = [None]
+        thread = threading.Thread(target=run)
+        thread.start()
+        def work():
+            signal.alarm(20)
+            assert kept.stats() == ""
+            assert kept.num_blocks() > 0
+            assert "Materialized" in repr(kept)
+            for use in (kept.count, kept.schema, lambda: kept.take(1)):
+                try:
+                    use()
+                except raceline.errors.PlanError:
+                    continue
+                raise AssertionError(use)
+            held.clear()
+            gc.collect()
+        print({forked(work) for _ in range(60)})
+        is_over.set()
+        thread.join()
+        print(kept.stats() != "")
+    """
+    assert output_of(program) == ["{0}", "True"]
+
+
+def test_a_fork_of_a_process_that_serves_a_split_is_a_consumer():
+    """Whatever the threads that serve do at that moment, nothing of the child's is closed."""
+    program = """
+        import signal
+        def consume(share, results):
+            signal.alarm(30)
+            results.put(sum(len(batch["id"]) for batch in share.iter_batches(batch_size=50)))
+        def leave(share, results):
+            signal.alarm(30)
+            next(iter(share.iter_batches(batch_size=50)))
+            results.put(50)
+        def taken():
+            # Who has gone is missed until its successor comes.
+            while True:
+                try:
+                    return sum(len(batch["id"]) for batch in shares[1].iter_batches(batch_size=50))
+                except raceline.errors.ResourceError:
+                    pass
+        context = multiprocessing.get_context("fork")
+        totals, codes = set(), set()
+        signal.alarm(50)
+        for _ in range(25):
+            results = context.Queue()
+            shares = raceline.range(1000).streaming_split(2)
+            rows = 0
+            for target in (leave, consume):
+                child = context.Process(target=target, args=(shares[0], results))
+                child.start()
+                rows += taken() + results.get(timeout=30)
+                child.join()
+                codes.add(child.exitcode)
+            totals.add(rows)
+        print(totals, codes)
+    """
+    # In the first epoch one consumer leaves at once, and what would be its share is dropped.
+    assert output_of(program) == ["{1550} {0}"]

@@ -339,7 +339,9 @@ def test_consumers_in_other_processes(method):
     assert {state["epoch"] for *_, state in answers} == {1, 2}
 
 
-@pytest.mark.parametrize(("method", "how"), [("spawn", "kill"), ("spawn", "exit")])
+@pytest.mark.parametrize(
+    ("method", "how"), [("spawn", "kill"), ("spawn", "exit"), ("fork", "kill"), ("fork", "exit")]
+)
 def test_a_dead_consumer_is_told_to_the_others_and_may_come_again(method, how):
     context = multiprocessing.get_context(method)
     results = context.Queue()

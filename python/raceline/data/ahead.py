@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from typing import Generic, TypeVar
 
+from raceline.data.process_home import Home
+
 __all__ = ["Ahead"]
 
 T = TypeVar("T")
@@ -65,7 +67,8 @@ class Ahead(Iterator[T]):
     """Runs a generator in a thread, a bounded number of items ahead of who takes them.
 
     The thread ends with the generator, when this is closed or dropped, and with the program. An
-    error of the generator is raised where its item would have been.
+    error of the generator is raised where its item would have been. A fork of the process has no
+    such thread, and takes no items.
     """
 
     def __init__(
@@ -79,15 +82,21 @@ class Ahead(Iterator[T]):
             cancel: Ends what the generator waits for, called from another thread.
         """
         self._box: _Box[T] = _Box(most)
+        self._home = Home()
         thread = threading.Thread(
             target=_fill, args=(items, self._box), name="raceline-ahead", daemon=True
         )
         # The thread knows the box alone, so that this can be dropped.
-        self.close = weakref.finalize(self, _end, self._box, thread, cancel)
+        self.close = weakref.finalize(self, _end, self._home, self._box, thread, cancel)
         thread.start()
 
     def __next__(self) -> T:
-        """The next item, waiting for it."""
+        """The next item, waiting for it.
+
+        Raises:
+            PlanError: This process is a fork of the one that began.
+        """
+        self._home.check()
         for item in self._box.take():
             return item
         raise StopIteration
@@ -107,7 +116,9 @@ def _fill(items: Generator[T, None, None], box: _Box[T]) -> None:
         box.end()
 
 
-def _end(box: _Box[T], thread: threading.Thread, cancel: Callable[[], object]) -> None:
+def _end(home: Home, box: _Box[T], thread: threading.Thread, cancel: Callable[[], object]) -> None:
+    if home.is_elsewhere():
+        return
     box.close()
     cancel()
     if thread is not threading.current_thread():

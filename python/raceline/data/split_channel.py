@@ -10,6 +10,7 @@ import json
 import os
 import secrets
 import shutil
+import socket
 import tempfile
 import threading
 import weakref
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from raceline import errors
 from raceline.data.epochs import Ask, EpochStart
+from raceline.data.process_home import on_fork, own_channels
 
 if TYPE_CHECKING:
     from raceline._native import Batch
@@ -41,16 +43,13 @@ class Server:
         folder = tempfile.mkdtemp(prefix="raceline-split-")
         self.key = secrets.token_bytes(32)
         self.address = os.path.join(folder, "socket")
-        self._listener = connection.Listener(self.address, family="AF_UNIX", backlog=64)
-        self._connections: weakref.WeakSet[Any] = weakref.WeakSet()
-        door = _Door(self._listener, weakref.WeakMethod(self._serve))
+        listener = own_channels.opened(lambda: _listener(self.address))
+        door = _Door(listener, weakref.WeakMethod(self._serve))
         self.close = weakref.finalize(self, door.close, os.getpid(), folder)
-        _servers.add(self)
         threading.Thread(target=door.run, name="raceline-split-door", daemon=True).start()
 
     def _serve(self, channel: connection.Connection) -> None:
         """Answers one connection."""
-        self._connections.add(channel)
         consumer, token, why = -1, 0, "its connection broke"
         try:
             connection.deliver_challenge(channel, self.key)
@@ -64,7 +63,7 @@ class Server:
         except (EOFError, OSError, AuthenticationError):
             self._coordinator.lose(consumer, token, why)
         finally:
-            channel.close()
+            own_channels.close(channel)
 
     def _answer(self, channel: Any, consumer: int, request: dict[str, Any]) -> None:
         payload = None
@@ -101,54 +100,53 @@ class Server:
                 raise ValueError(f"there is no request `{other}`")
 
 
-_servers: weakref.WeakSet[Server] = weakref.WeakSet()
-
-
 class _Door:
     """Where connections come in; it knows the server only for as long as that is there."""
 
-    def __init__(self, listener: connection.Listener, serve: weakref.WeakMethod[Any]) -> None:
+    def __init__(self, listener: socket.socket, serve: weakref.WeakMethod[Any]) -> None:
         self._listener, self._serve = listener, serve
         self._is_closed = threading.Event()
 
     def run(self) -> None:
         """Gives each connection a thread that answers it."""
         while True:
+            connection.wait([self._listener])
             try:
-                channel = self._listener.accept()
-            except OSError:
-                return
+                channel = own_channels.opened(self._accepted)
+            except BlockingIOError:  # who came has gone again
+                continue
             answer = self._serve()
             if answer is None or self._is_closed.is_set():
-                channel.close()
+                own_channels.close(channel)
+                own_channels.close(self._listener)
                 return
             threading.Thread(
                 target=answer, args=(channel,), name="raceline-split-consumer", daemon=True
             ).start()
             del answer
 
+    def _accepted(self) -> connection.Connection:
+        accepted, _ = self._listener.accept()
+        return connection.Connection(accepted.detach())
+
     def close(self, pid: int, folder: str) -> None:
         """Lets nobody in any more, but in a fork of process ``pid``."""
         if os.getpid() != pid:
             return
         self._is_closed.set()
-        # A listener that waits does not hear that it is closed.
+        # The door hears of it when somebody comes.
         with contextlib.suppress(OSError):
             connection.Client(os.path.join(folder, "socket"), family="AF_UNIX").close()
-        self._listener.close()
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _forget() -> None:
-    """In a fork, lets go of what the parent listens on, so that its end is seen by all."""
-    for server in list(_servers):
-        for channel in list(server._connections):
-            channel.close()
-        with contextlib.suppress(OSError, AttributeError):
-            server._listener._listener._socket.close()  # type: ignore[attr-defined]
-
-
-os.register_at_fork(after_in_child=_forget)
+def _listener(address: str) -> socket.socket:
+    """A socket that is listened on, whose ``accept`` does not wait."""
+    made = socket.socket(socket.AF_UNIX)
+    made.bind(address)
+    made.listen(64)
+    made.setblocking(False)
+    return made
 
 
 def _error_text(error: Exception) -> dict[str, str]:
@@ -186,8 +184,13 @@ class Client:
     def __init__(self, address: str, key: bytes, consumer: int) -> None:
         """Says where the others meet; the connection is made with the first request."""
         self._address, self._key, self._consumer = address, key, consumer
+        self._close: Callable[[], object] = lambda: None
+        self.begin_anew()
+        on_fork(self)
+
+    def begin_anew(self) -> None:
+        """Forgets the connection, which is another process's."""
         self._channel: Any = None
-        self._pid = os.getpid()
         self._is_asked = False
         self._lock = threading.Lock()
 
@@ -208,6 +211,7 @@ class Client:
             try:
                 return self._asked(request, is_over)
             except (EOFError, ConnectionError, FileNotFoundError) as error:
+                self._close()
                 self._channel = None
                 raise errors.ResourceError(
                     "the process that made the streaming split has ended",
@@ -237,12 +241,14 @@ class Client:
 
     def _open(self) -> Any:
         """The connection; another one where an answer is still to come that nobody waits for."""
-        old, is_ours = self._channel, self._pid == os.getpid()
-        if old is None or self._is_asked or not is_ours:
-            new = connection.Client(self._address, family="AF_UNIX", authkey=self._key)
+        if self._channel is None or self._is_asked:
+            close_old = self._close
+            new = own_channels.opened(lambda: connection.Client(self._address, family="AF_UNIX"))
+            self._close = weakref.finalize(self, own_channels.close, new)
+            connection.answer_challenge(new, self._key)
+            connection.deliver_challenge(new, self._key)
             hello = {"consumer": self._consumer, "pid": os.getpid()}
             new.send_bytes(json.dumps(hello).encode())
-            self._channel, self._pid, self._is_asked = new, os.getpid(), False
-            if old is not None:
-                old.close()
+            self._channel, self._is_asked = new, False
+            close_old()
         return self._channel

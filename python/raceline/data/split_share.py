@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from raceline.data.epochs import Ask, Epoch, EpochStart, Fingerprint
+from raceline.data.process_home import Home
 from raceline.data.schema import Schema
 from raceline.data.split_channel import Client, Server, as_start
 from raceline.data.split_coordinator import Coordinator
@@ -147,18 +148,21 @@ class _EpochHere:
         self.start = epoch.start
         self.stride: int | None = epoch.stride
         self._epoch, self._coordinator, self._consumer = epoch, coordinator, consumer
+        self._home = Home()
 
     def batches(self) -> Generator[Batch, None, None]:
         """The batches of the share, in order."""
         try:
             while (batch := self._epoch.take(self._consumer)) is not None:
                 yield batch
+                self._home.check()
         finally:
             self.cancel()
 
     def cancel(self) -> None:
-        """Ends the share of the epoch."""
-        self._epoch.leave(self._consumer)
+        """Ends the share of the epoch; in a fork it is another's."""
+        if not self._home.is_elsewhere():
+            self._epoch.leave(self._consumer)
 
 
 class _EpochThere:
@@ -169,6 +173,7 @@ class _EpochThere:
         self.stride: int | None = stride
         self._client = client
         self._is_over = False
+        self._home = Home()
 
     def batches(self) -> Generator[Batch, None, None]:
         """The batches of the share, in order."""
@@ -183,8 +188,10 @@ class _EpochThere:
                     has_ended = True
                     break
                 yield batch
+                self._home.check()
         finally:
-            if not has_ended:
+            # In a fork it is another's.
+            if not has_ended and not self._home.is_elsewhere():
                 self._client.leave()
 
     def cancel(self) -> None:

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::num::NonZeroUsize;
 use std::os::fd::OwnedFd;
+use std::process;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::buffer::Buffer;
@@ -45,9 +46,11 @@ pub(crate) struct PeerMemory {
     loans: Arc<Loans>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Loans {
     state: Mutex<LoanState>,
+    /// A fork of this process has a copy of the loans, and returns none.
+    process: u32,
 }
 
 #[derive(Debug, Default)]
@@ -69,9 +72,19 @@ struct View {
 
 impl Drop for View {
     fn drop(&mut self) {
+        // In a fork the lock may be held by a thread that is not there.
+        if process::id() != self.loans.process {
+            return;
+        }
         let mut state = self.loans.state();
         state.viewed.remove(&(self.address, self.loan));
         state.returned.push(self.loan);
+    }
+}
+
+impl Default for Loans {
+    fn default() -> Self {
+        Self { state: Mutex::default(), process: process::id() }
     }
 }
 
