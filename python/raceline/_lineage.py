@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from raceline import _native
 
 __all__ = [
+    "OF_THIS_PROCESS",
     "Recorded",
     "dump",
     "is_read_again",
@@ -24,6 +25,9 @@ __all__ = [
     "make_expression",
     "recorded_session",
 ]
+
+#: Attribute of functions that give the rows of an object of this process.
+OF_THIS_PROCESS = "__raceline_of_this_process__"
 
 # Calls whose result is the rows themselves.
 _OF_ROWS = frozenset({"dead_letters", "materialize"})
@@ -154,7 +158,15 @@ def is_read_again(native: _native.Dataset) -> bool:
             return False
         if step.method == "from_batches" and step.arguments[0] != "ReadTasks":
             return False
+        if step.method == "udf" and _is_of_this_process(step.arguments[0]):
+            return False
     return True
+
+
+def _is_of_this_process(options: dict[str, Any]) -> bool:
+    """Whether a function gives the rows of an object that this process holds."""
+    given = options.get("given")
+    return given is not None and hasattr(given.function, OF_THIS_PROCESS)
 
 
 def make_expression(method: str, *arguments: Any) -> _native.Expr:

@@ -164,6 +164,24 @@ def test_rows_in_memory_and_several_reads_have_no_lineage(name):
         dataset.serialize_lineage()
 
 
+def test_what_this_process_iterates_over_has_no_lineage():
+    """Neither what comes once nor what comes again: the rows are those of an object in memory."""
+    table = pa.table({"n": [1, 2]})
+    once = raceline.from_arrow(table.to_reader())
+    for dataset in (once, once.map(lambda row: row).limit(1)):
+        assert not dataset.has_serializable_lineage()
+        with pytest.raises(PlanError) as error:
+            dataset.serialize_lineage()
+        assert str(error.value) == (
+            "a dataset whose rows come of memory, or of several others, has no lineage to "
+            "serialize\n  hint: pickle the dataset, with its rows: after `materialize()` where "
+            "they can be read once"
+        )
+    kept = once.materialize()
+    assert pickle.loads(pickle.dumps(kept)).take_all() == [{"n": 1}, {"n": 2}]
+    assert raceline.range(3).map(lambda row: row, debug=True).has_serializable_lineage()
+
+
 def test_a_source_of_one_s_own_has_a_lineage():
     source = raceline.data.datasource.RandomIntRowDatasource(5, num_columns=1)
     dataset = raceline.read_datasource(source)

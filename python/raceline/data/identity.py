@@ -144,7 +144,8 @@ class Identity(Handle):
             raise PlanError(
                 "a dataset whose rows come of memory, or of several others, has no lineage to "
                 "serialize",
-                hint="pickle the dataset: its rows travel along",
+                hint="pickle the dataset, with its rows: after `materialize()` where they can be "
+                "read once",
             )
         return pickle.dumps((dump(self._native), self._state()))
 

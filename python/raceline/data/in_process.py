@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
+from raceline._lineage import OF_THIS_PROCESS
 from raceline._session import session
 from raceline.data.dataset import Dataset
 from raceline.data.whole_values import weight
@@ -47,6 +48,7 @@ def read_here(name: str, begin: Begin) -> Dataset:
         yield from begin()
 
     read.__name__ = name
+    setattr(read, OF_THIS_PROCESS, True)
     return Dataset(session().range(1)).map_batches(read, debug=True)
 
 
