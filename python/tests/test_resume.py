@@ -61,6 +61,10 @@ DATASETS = {
     "files": lambda folder: parquet(folder, shuffle=FileShuffleConfig(seed=3)),
     "numbered": lambda folder: parquet(folder).with_column("id", monotonically_increasing_id()),
     "by chance": lambda folder: parquet(folder).with_column("id", random(seed=3)),
+    "by chance, unseeded": lambda folder: parquet(folder).with_columns(
+        {"id": random(), "other": random()}
+    ),
+    "kept by chance": lambda folder: parquet(folder).filter(expr=random() < 0.8),
     "files, unseeded": lambda folder: parquet(folder, shuffle="files"),
 }
 

@@ -70,6 +70,7 @@ pub(crate) async fn lower(
     let mut lowering = Lowering {
         session,
         order,
+        row_columns: 0,
         graph: Graph::new(),
         stages: Vec::new(),
         lanes: Vec::new(),
@@ -84,6 +85,7 @@ pub(crate) async fn lower(
     let Lowering {
         session: _,
         order: _,
+        row_columns: _,
         graph,
         stages,
         lanes,
@@ -124,6 +126,8 @@ enum Open {
 struct Lowering<'a> {
     session: &'a Session,
     order: RunOrder,
+    /// Columns of values by the place of the row so far.
+    row_columns: u64,
     graph: Graph,
     stages: Vec<String>,
     lanes: Vec<String>,

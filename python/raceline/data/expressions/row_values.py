@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -65,7 +64,7 @@ class MonotonicallyIncreasingIdExpr(_RowValuesExpr):
 class RandomExpr(_RowValuesExpr):
     """Random numbers; made by ``random``."""
 
-    __slots__ = ("_drawn", "reseed_after_execution", "seed")
+    __slots__ = ("reseed_after_execution", "seed")
     _kind = "random"
 
     def __init__(self, seed: int | None, reseed_after_execution: bool) -> None:
@@ -73,12 +72,8 @@ class RandomExpr(_RowValuesExpr):
         super().__init__()
         self.seed = None if seed is None else whole_number("seed", seed, 0)
         self.reseed_after_execution = reseed_after_execution
-        # Two columns of one run that name no seed must not be the same.
-        self._drawn = int.from_bytes(os.urandom(4), "little")
 
     def _seed(self) -> tuple[int | None, bool]:
-        if self.seed is None:
-            return self._drawn, True
         return self.seed, self.reseed_after_execution
 
     def _label(self) -> str:
@@ -115,7 +110,7 @@ def random(*, seed: int | None = None, reseed_after_execution: bool = True) -> E
 
     Args:
         seed: What the numbers depend on, beside the place of the row: not on batches or threads.
-            None gives others in each run.
+            None gives others in each run; a state of an epoch holds what they depend on.
         reseed_after_execution: Whether each run of the dataset has numbers of its own, which a
             seed and the number of the run decide.
 

@@ -101,7 +101,11 @@ impl Lowering<'_> {
         name: &str,
         values: RowValues,
     ) -> Result<Flow, Failure> {
-        let seed = values.seed_of(self.order.execution).unwrap_or(self.order.new_seed);
+        // Two columns of one run that name no seed are not the same.
+        let number = self.row_columns;
+        self.row_columns += 1;
+        let new_seed = self.order.new_seed.wrapping_add(number);
+        let seed = values.seed_of(self.order.execution).unwrap_or(new_seed);
         let region = Arc::new(RowColumnRegion::new(name, values, seed));
         let mut flow = self.region(input, region).await?;
         flow.schema =
