@@ -97,6 +97,8 @@ class Cell:
     share: float
     #: Whether its answer is compared; a floor that does less than the whole is not.
     checked: bool
+    #: Packages besides the engine's own, without which it is left out.
+    needs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,7 @@ class Workload:
         env: dict[str, str] | None = None,
         share: float = 1.0,
         checked: bool = True,
+        needs: tuple[str, ...] = (),
     ) -> Callable[[Program], Program]:
         """Adds a cell. Its name is an engine, or an engine and an idiom: ``daft (functions)``."""
         engine = name.partition(" ")[0]
@@ -163,7 +166,8 @@ class Workload:
             raise ValueError(f"no engine `{engine}`")
 
         def add(program: Program) -> Program:
-            self.cells.append(Cell(name, engine, program, variants, env or {}, share, checked))
+            made = Cell(name, engine, program, variants, env or {}, share, checked, needs)
+            self.cells.append(made)
             return program
 
         return add

@@ -91,8 +91,10 @@ def _taking_part(
     for cell in workload.cells_of(variant):
         if options.engines is not None and cell.engine not in options.engines:
             left_out[cell.name] = NOT_ASKED
-        elif find_spec(PACKAGES[cell.engine]) is None:
-            left_out[cell.name] = f"{PACKAGES[cell.engine]} is not installed"
+        elif missing := [
+            name for name in (PACKAGES[cell.engine], *cell.needs) if find_spec(name) is None
+        ]:
+            left_out[cell.name] = f"{missing[0]} is not installed"
         else:
             taken.append(cell)
     return taken, left_out

@@ -14,6 +14,7 @@ NAMES = (
     "groupby",
     "sort",
     "shuffle",
+    "repartition",
     "join",
     "images",
     "jsonl",
@@ -23,6 +24,10 @@ NAMES = (
     "pressure",
     "overhead",
     "workers",
+    "relations",
+    "columns",
+    "files",
+    "tensors",
 )
 
 
