@@ -115,7 +115,9 @@ def test_types_are_asked_for_by_column(cpu):
 
 def test_what_has_no_tensor_is_named(gpu):
     texts = raceline.from_items(["a", "b"])
-    with pytest.raises(TensorError, match=r"^column `item` cannot become a tensor: it holds values of"):
+    with pytest.raises(
+        TensorError, match=r"^column `item` cannot become a tensor: it holds values of"
+    ):
         list(texts.iter_torch_batches())
 
 
