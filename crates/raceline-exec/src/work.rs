@@ -146,6 +146,22 @@ impl Gate {
     }
 }
 
+/// Puts the running task behind all others of its thread, where any thread may take it.
+///
+/// `tokio::task::yield_now` keeps a task from the other threads until its own has nothing else to
+/// do, so that a producer and its consumer would take turns on one thread.
+async fn step_back() {
+    let mut stepped = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut stepped, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
 /// The end of a piece of work's chain: the stage's queue.
 struct Outlet {
     gate: Arc<Gate>,
@@ -177,8 +193,9 @@ impl Outlet {
             let piece = self.weighed(piece)?;
             gate.bundle().push(piece);
             gate.pass(rest_bytes).await?;
-            // Work that is always admitted at once must still let others run on its thread.
-            tokio::task::yield_now().await;
+            // Whoever takes the batch runs on this thread next, where no other may steal it; the
+            // work itself must be there for another thread to go on with.
+            step_back().await;
         }
         Ok(())
     }
@@ -237,5 +254,35 @@ impl Emit for Link<'_> {
             None => operator.run(batch, &mut out).await,
         };
         ended.map_err(|failure| failure.in_stage(&operator.name()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn a_producer_goes_on_while_its_consumer_holds_the_thread() {
+        let threads = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build();
+        let ended = threads.expect("a runtime").block_on(async {
+            let producer = tokio::spawn(async {
+                let produced = Arc::new(AtomicBool::new(false));
+                let seen = Arc::clone(&produced);
+                let consumer = tokio::spawn(async move {
+                    let until = Instant::now() + Duration::from_secs(20);
+                    while !seen.load(Ordering::Acquire) && Instant::now() < until {
+                        std::thread::yield_now();
+                    }
+                    seen.load(Ordering::Acquire)
+                });
+                step_back().await;
+                produced.store(true, Ordering::Release);
+                consumer.await
+            });
+            producer.await
+        });
+        assert!(ended.expect("the producer ends").expect("the consumer ends"));
     }
 }
