@@ -38,5 +38,5 @@ def is_numpy(value: Any, name: str) -> bool:
 
 
 def _advice(name: str) -> str:
-    package = name.partition(".")[0]
+    package = {"PIL": "pillow"}.get(module := name.partition(".")[0], module)
     return f'{package} is not installed: pip install "raceline[{package}]"'

@@ -14,6 +14,7 @@ import raceline
 from raceline.data import Datasource, ReadTask
 from raceline.data.block import BlockMetadata
 from raceline.data.datasource import (
+    DummyOutputDatasink,
     FileBasedDatasource,
     Partitioning,
     PathPartitionFilter,
@@ -368,6 +369,19 @@ def test_a_partitioning_is_known_to_pyarrow(tmp_path):
     scheme = Partitioning("dir", field_names=["year"], field_types={"year": int})
     found = pyarrow.dataset.dataset(tmp_path, partitioning=scheme.to_pyarrow(), format="parquet")
     assert found.to_table().to_pylist() == [{"n": 1, "year": 2024}]
+
+
+def test_sources_and_sinks_are_called_by_their_classes_or_as_they_say():
+    class Mine(Numbers):
+        def get_name(self):
+            return "my own"
+
+    class CountDatasink(DummyOutputDatasink):
+        pass
+
+    assert RandomIntRowDatasource(1, 1).get_name() == "RandomIntRow"
+    assert CountDatasink().get_name() == "Count"
+    assert "Readmy own" in raceline.read_datasource(Mine(2))._native.explain()
 
 
 class TestConformance:

@@ -8,21 +8,46 @@ import typing
 import uuid as python_uuid
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 import raceline
+from raceline.data.datatype import DataType
 from raceline.data.expressions import (
     MonotonicallyIncreasingIdExpr,
     col,
     dense_rank,
     download,
     monotonically_increasing_id,
+    pyarrow_udf,
     random,
     rank,
     row_number,
     uuid,
 )
 from raceline.errors import ColumnNotFoundError, PlanError
+
+
+def test_functions_of_arrow_arrays_run_in_expressions():
+    @pyarrow_udf(DataType.int64())
+    def doubled(values):
+        assert isinstance(values, pa.Array)
+        return pc.multiply(values, 2)
+
+    rows = raceline.range(4).with_column("n", doubled(col("id")) + 1)
+    assert [row["n"] for row in rows.take_all()] == [1, 3, 5, 7]
+
+    @pyarrow_udf(return_dtype=DataType.string())
+    class Joined:
+        def __init__(self, mark):
+            self.mark = mark
+
+        def __call__(self, values):
+            return pc.binary_join_element_wise(pc.cast(values, pa.string()), "x", self.mark)
+
+    rows = raceline.range(2).with_column("t", Joined("-")(col("id")))
+    assert [row["t"] for row in rows.take_all()] == ["0-x", "1-x"]
 
 
 def test_rows_are_numbered_in_order_whatever_the_batches():

@@ -54,6 +54,14 @@ def test_a_mix_can_end_with_its_first_dataset():
     assert raceline.range(2).mix(endless, stopping_condition=SHORTEST).count() == 4
 
 
+def test_a_mix_goes_on_to_the_last_row_unless_told_otherwise():
+    a, b = tagged("a", 2), tagged("b", 5)
+    longest = MixStoppingCondition.STOP_ON_LONGEST_DROP
+    assert longest is MixStoppingCondition("stop_on_longest_drop")
+    assert names(a.mix(b, stopping_condition=longest)) == names(a.mix(b)) == "ababbbb"
+    assert names(a.mix(b, stopping_condition=SHORTEST)) == "abab"
+
+
 def test_columns_are_united():
     mixed = raceline.from_items([{"a": 1}]).mix(raceline.from_items([{"a": 1.5, "b": "x"}]))
     assert mixed.take_all() == [{"a": 1.0, "b": None}, {"a": 1.5, "b": "x"}]

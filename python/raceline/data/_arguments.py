@@ -7,11 +7,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from raceline._optional import optional
 from raceline.errors import PlanError
 
 __all__ = [
     "column_names",
     "distinct_names",
+    "opening_arguments",
     "path_text",
     "several",
     "storage_texts",
@@ -89,6 +91,35 @@ def path_text(path: Any) -> str:
     if not isinstance(text, str):
         raise PlanError(f"a path must be a string, got `{path!r}`")
     return text
+
+
+def opening_arguments(given: Any, name: str = "arrow_open_stream_args") -> dict[str, Any]:
+    """Arguments with which PyArrow opens a file, of which ``buffer_size`` changes no row.
+
+    Raises:
+        PlanError: It is no dict, or PyArrow has no such argument or compression.
+    """
+    if not isinstance(given, Mapping | None):
+        raise PlanError(f"`{name}` must be a dict, got `{given!r}`")
+    arguments = dict(given or {})
+    for argument in arguments:
+        if argument not in ("buffer_size", "compression"):
+            raise PlanError(
+                f"`{name}` has an unknown argument `{argument}`",
+                hint="pass `compression` or `buffer_size`",
+            )
+    compression = arguments.get("compression")
+    if compression is not None:
+        try:
+            is_there = optional("pyarrow").Codec.is_available(compression)
+        except (TypeError, ValueError):
+            is_there = False
+        if not is_there:
+            raise PlanError(
+                f"PyArrow has no compression `{compression!r}`",
+                hint='for example "gzip", "zstd", "bz2", or None for none',
+            )
+    return arguments
 
 
 def storage_texts(options: Mapping[str, str] | None) -> dict[str, str]:

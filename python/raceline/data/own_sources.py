@@ -98,6 +98,7 @@ def read_datasource(
         demand=demand,
         batching=Batching(size=1),
         faults=faults_of(ray_remote_args),
+        debug=not datasource.supports_distributed_reads,
     )
     return Dataset(native)._apply(reading)
 

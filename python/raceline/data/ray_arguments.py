@@ -7,8 +7,9 @@ it has no effect. The signatures that users read do not name them.
 from __future__ import annotations
 
 import functools
+import inspect
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ParamSpec, TypeVar, cast
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "STAGE_ARGUMENTS",
     "WRITE_ARGUMENTS",
     "accepts",
+    "unknown_argument",
 ]
 
 P = ParamSpec("P")
@@ -81,18 +83,44 @@ def accepts(
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        parameters = inspect.signature(function).parameters
+        takes_any = any(one.kind is one.VAR_KEYWORD for one in parameters.values())
+
         @functools.wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
             if not reasons.keys().isdisjoint(kwargs):
                 given = [name for name in kwargs if name in reasons]
                 for name in given:
                     _tell(function.__qualname__, name, kwargs.pop(name), reasons[name])
+            if not takes_any and not kwargs.keys() <= parameters.keys():
+                raise unknown_argument(function.__name__, kwargs, (*parameters, *reasons))
             return function(*args, **kwargs)
 
         cast("Any", call).__ray_arguments__ = frozenset(reasons)
         return call
 
     return decorate
+
+
+def unknown_argument(function: str, given: Iterable[str], known: Iterable[str]) -> TypeError:
+    """The error of a keyword that a function does not take, with the nearest one that it does.
+
+    Args:
+        function: Its name.
+        given: Keywords, one of which it does not take.
+        known: Those that it takes.
+
+    Example:
+        >>> str(unknown_argument("read", ["path"], ["paths", "columns"])).splitlines()
+        ["read() got an unexpected keyword argument 'path'", '  hint: did you mean `paths`?']
+    """
+    import difflib
+
+    names = [name for name in known if name != "self"]
+    wrong = next(name for name in given if name not in names)
+    near = difflib.get_close_matches(wrong, names, n=1)
+    hint = f"\n  hint: did you mean `{near[0]}`?" if near else ""
+    return TypeError(f"{function}() got an unexpected keyword argument '{wrong}'{hint}")
 
 
 def _tell(function: str, name: str, value: object, reason: str) -> None:

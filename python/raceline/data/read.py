@@ -8,6 +8,13 @@ All reads take the same keywords:
 * ``storage_options``: ``endpoint``, ``region``, ``access_key_id``, ``secret_access_key`` and more
   of the store; what is missing comes from the environment (``AWS_ENDPOINT_URL``,
   ``AWS_ACCESS_KEY_ID``...).
+* ``filesystem``: a file system of PyArrow or fsspec, in which the paths lie, with a scheme or
+  without. PyArrow's and fsspec's local ones and PyArrow's ``S3FileSystem`` with keys are read by
+  the engine; files of all others are listed when the dataset is made, and opened and decoded by
+  PyArrow in worker processes. Files that only the program itself sees, such as those of fsspec's
+  memory, are read in it.
+* ``arrow_open_stream_args``: ``compression`` of the files where their names do not tell it, such as
+  ``"gzip"``, or None; PyArrow then reads them in workers. ``buffer_size`` is taken as well.
 * ``partitioning``: ``"hive"`` makes string columns of folders named ``column=value``; a
   ``raceline.data.datasource.Partitioning`` says otherwise which folders become columns, and of
   which types; None makes none.
@@ -38,12 +45,26 @@ raises ``SourceError`` with the file's name.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from raceline.data._arguments import column_names
+from raceline.data._arguments import column_names, opening_arguments
 from raceline.data.blocks import warn_of_blocks
 from raceline.data.dataset import Dataset
-from raceline.data.file_selection import Files, Partitions, Paths, SchemaLike, declared_schema
+from raceline.data.file_forms import (
+    CsvOptions,
+    bytes_form,
+    image_form,
+    json_form,
+    read_rows,
+    text_form,
+)
+from raceline.data.file_selection import (
+    Files,
+    Partitions,
+    Paths,
+    SchemaLike,
+    declared_schema,
+)
 from raceline.data.ray_arguments import READ_ARGUMENTS, accepts
 from raceline.data.shuffling import FileShuffle
 from raceline.errors import PlanError
@@ -60,6 +81,11 @@ __all__ = [
     "read_text",
 ]
 
+# Of PyArrow's scanner; none of them changes a row.
+_PARQUET_ARGUMENTS = READ_ARGUMENTS | dict.fromkeys(
+    ("batch_size", "batch_readahead", "cache_metadata", "fragment_readahead", "use_threads"),
+    "batches are cut by bytes, and read ahead as far as memory allows",
+)
 _COMPRESSED = ("gz", "br", "zst", "lz4")
 _JSON_EXTENSIONS = [
     stem + end for stem in ("json", "jsonl") for end in ("", *(f".{one}" for one in _COMPRESSED))
@@ -67,11 +93,12 @@ _JSON_EXTENSIONS = [
 _IMAGE_EXTENSIONS = ["png", "jpg", "jpeg"]
 
 
-@accepts(READ_ARGUMENTS)
+@accepts(_PARQUET_ARGUMENTS)
 def read_parquet(
     paths: Paths,
     *,
     columns: Sequence[str] | None = None,
+    filter: Any = None,
     schema: SchemaLike = None,
     strict_schema: bool = False,
     storage_options: Mapping[str, str] | None = None,
@@ -81,6 +108,7 @@ def read_parquet(
     shuffle: FileShuffle = None,
     partition_filter: PathPartitionFilter | None = None,
     ignore_missing_paths: bool = False,
+    filesystem: Any = None,
     override_num_blocks: int | None = None,
 ) -> Dataset:
     """A dataset of Parquet files.
@@ -91,6 +119,8 @@ def read_parquet(
     Args:
         paths: See the module, as for all not described here.
         columns: Columns to read, in this order; None reads all.
+        filter: Rows to read: an expression, as of ``Dataset.filter(expr=...)``, or one of PyArrow.
+            What the engine would not evaluate to the same, PyArrow evaluates in worker processes.
         schema: See the module.
         strict_schema: See the module.
         storage_options: See the module.
@@ -100,6 +130,7 @@ def read_parquet(
         shuffle: See the module.
         partition_filter: See the module.
         ignore_missing_paths: See the module.
+        filesystem: See the module.
         override_num_blocks: See the module.
 
     Example:
@@ -119,10 +150,11 @@ def read_parquet(
         shuffle,
         partition_filter,
         ignore_missing_paths,
+        filesystem,
     )
     declared = declared_schema(schema, strict=strict_schema)
     named = None if columns is None else column_names(columns)
-    return files.read("parquet", columns=named, **declared)
+    return read_rows(files, named, filter, declared)
 
 
 @accepts(READ_ARGUMENTS)
@@ -132,6 +164,9 @@ def read_csv(
     delimiter: str = ",",
     quote: str = '"',
     has_header: bool = True,
+    read_options: Any = None,
+    parse_options: Any = None,
+    convert_options: Any = None,
     schema: SchemaLike = None,
     strict_schema: bool = False,
     storage_options: Mapping[str, str] | None = None,
@@ -141,6 +176,8 @@ def read_csv(
     shuffle: FileShuffle = None,
     partition_filter: PathPartitionFilter | None = None,
     ignore_missing_paths: bool = False,
+    filesystem: Any = None,
+    arrow_open_stream_args: Mapping[str, Any] | None = None,
     override_num_blocks: int | None = None,
 ) -> Dataset:
     r"""A dataset of files of comma-separated values, compressed or not by their names.
@@ -154,6 +191,10 @@ def read_csv(
         delimiter: Separator of fields, one ASCII character.
         quote: Quotation mark of fields, one ASCII character.
         has_header: Whether the first line names the columns; else they are ``column_1``...
+        read_options: Of ``pyarrow.csv``. With one of the three PyArrow reads the files, in worker
+            processes, unless they only set delimiter and quotation mark.
+        parse_options: See above.
+        convert_options: See above.
         schema: See the module.
         strict_schema: See the module.
         storage_options: See the module.
@@ -163,6 +204,8 @@ def read_csv(
         shuffle: See the module.
         partition_filter: See the module.
         ignore_missing_paths: See the module.
+        filesystem: See the module.
+        arrow_open_stream_args: See the module.
         override_num_blocks: See the module.
 
     Raises:
@@ -189,10 +232,15 @@ def read_csv(
         shuffle,
         partition_filter,
         ignore_missing_paths,
+        filesystem,
+        arrow_open_stream_args,
     )
     declared = declared_schema(schema, strict=strict_schema)
-    form = {"delimiter": delimiter, "quote": quote, "has_header": has_header}
-    return files.read("csv", **form, **declared)
+    options = CsvOptions(read_options, parse_options, convert_options)
+    form = options.form(delimiter, quote, has_header=has_header)
+    return files.read(
+        "csv", form.by_arrow, needs_arrow=form.needs_arrow, **form.by_engine, **declared
+    )
 
 
 @accepts(READ_ARGUMENTS)
@@ -200,6 +248,8 @@ def read_json(
     paths: Paths,
     *,
     lines: bool = False,
+    read_options: Any = None,
+    parse_options: Any = None,
     schema: SchemaLike = None,
     strict_schema: bool = False,
     storage_options: Mapping[str, str] | None = None,
@@ -209,6 +259,8 @@ def read_json(
     shuffle: FileShuffle = None,
     partition_filter: PathPartitionFilter | None = None,
     ignore_missing_paths: bool = False,
+    filesystem: Any = None,
+    arrow_open_stream_args: Mapping[str, Any] | None = None,
     override_num_blocks: int | None = None,
 ) -> Dataset:
     r"""A dataset of files of JSON objects, compressed or not by their names.
@@ -221,6 +273,9 @@ def read_json(
     Args:
         paths: See the module, as for all not described here.
         lines: As in Ray Data, where it chooses a reader; lines are found without it.
+        read_options: Of ``pyarrow.json``. With one of the two PyArrow reads the files, in worker
+            processes.
+        parse_options: See above.
         schema: See the module.
         strict_schema: See the module.
         storage_options: See the module.
@@ -230,6 +285,8 @@ def read_json(
         shuffle: See the module.
         partition_filter: See the module.
         ignore_missing_paths: See the module.
+        filesystem: See the module.
+        arrow_open_stream_args: See the module.
         override_num_blocks: See the module.
 
     Example:
@@ -251,14 +308,19 @@ def read_json(
         shuffle,
         partition_filter,
         ignore_missing_paths,
+        filesystem,
+        arrow_open_stream_args,
     )
-    return files.read("json", **declared_schema(schema, strict=strict_schema))
+    form, needs_arrow = json_form(read_options, parse_options)
+    declared = declared_schema(schema, strict=strict_schema)
+    return files.read("json", form, needs_arrow=needs_arrow, **declared)
 
 
 @accepts(READ_ARGUMENTS)
 def read_text(
     paths: Paths,
     *,
+    encoding: str = "utf-8",
     drop_empty_lines: bool = True,
     storage_options: Mapping[str, str] | None = None,
     partitioning: Partitions = "hive",
@@ -267,12 +329,17 @@ def read_text(
     shuffle: FileShuffle = None,
     partition_filter: PathPartitionFilter | None = None,
     ignore_missing_paths: bool = False,
+    filesystem: Any = None,
+    arrow_open_stream_args: Mapping[str, Any] | None = None,
     override_num_blocks: int | None = None,
 ) -> Dataset:
-    r"""A dataset of the lines of UTF-8 text files: one row a line, column ``text``.
+    r"""A dataset of the lines of text files: one row a line, column ``text``.
+
+    Bytes that are no characters of the encoding are a ``SourceError``.
 
     Args:
         paths: See the module, as for all not described here.
+        encoding: Of the files, as Python names it. What is not UTF-8 is read in worker processes.
         drop_empty_lines: Whether lines without characters are left out.
         storage_options: See the module.
         partitioning: See the module.
@@ -281,6 +348,8 @@ def read_text(
         shuffle: See the module.
         partition_filter: See the module.
         ignore_missing_paths: See the module.
+        filesystem: See the module.
+        arrow_open_stream_args: See the module.
         override_num_blocks: See the module.
 
     Example:
@@ -300,8 +369,11 @@ def read_text(
         shuffle,
         partition_filter,
         ignore_missing_paths,
+        filesystem,
+        arrow_open_stream_args,
     )
-    return files.read("text", drop_empty_lines=drop_empty_lines)
+    form, needs_arrow = text_form(encoding, drop_empty_lines=drop_empty_lines)
+    return files.read("text", form, needs_arrow=needs_arrow, drop_empty_lines=drop_empty_lines)
 
 
 @accepts(READ_ARGUMENTS)
@@ -315,6 +387,8 @@ def read_binary_files(
     shuffle: FileShuffle = None,
     partition_filter: PathPartitionFilter | None = None,
     ignore_missing_paths: bool = False,
+    filesystem: Any = None,
+    arrow_open_stream_args: Mapping[str, Any] | None = None,
     override_num_blocks: int | None = None,
 ) -> Dataset:
     r"""A dataset of whole files: one row a file, column ``bytes``.
@@ -328,6 +402,8 @@ def read_binary_files(
         shuffle: See the module.
         partition_filter: See the module.
         ignore_missing_paths: See the module.
+        filesystem: See the module.
+        arrow_open_stream_args: See the module.
         override_num_blocks: See the module.
 
     Example:
@@ -347,8 +423,10 @@ def read_binary_files(
         shuffle,
         partition_filter,
         ignore_missing_paths,
+        filesystem,
+        arrow_open_stream_args,
     )
-    return files.read("binary")
+    return files.read("binary", bytes_form)
 
 
 @accepts(READ_ARGUMENTS)
@@ -364,6 +442,8 @@ def read_images(
     shuffle: FileShuffle = None,
     partition_filter: PathPartitionFilter | None = None,
     ignore_missing_paths: bool = False,
+    filesystem: Any = None,
+    arrow_open_file_args: Mapping[str, Any] | None = None,
     override_num_blocks: int | None = None,
 ) -> Dataset:
     """A dataset of JPEG and PNG images: one row a file, column ``image``.
@@ -382,6 +462,8 @@ def read_images(
         shuffle: See the module.
         partition_filter: See the module.
         ignore_missing_paths: See the module.
+        filesystem: See the module.
+        arrow_open_file_args: As ``arrow_open_stream_args``, see the module.
         override_num_blocks: See the module.
 
     Raises:
@@ -408,5 +490,10 @@ def read_images(
         shuffle,
         partition_filter,
         ignore_missing_paths,
+        filesystem,
+        arrow_open_file_args,
     )
-    return files.read("image", size=None if size is None else tuple(size), mode=mode)
+    opening_arguments(arrow_open_file_args, "arrow_open_file_args")
+    height_width = None if size is None else (size[0], size[1])
+    form = image_form(height_width, mode)
+    return files.read("image", form, size=height_width, mode=mode)

@@ -193,7 +193,7 @@ class Datasource:
 
     @property
     def supports_distributed_reads(self) -> bool:
-        """Whether other machines can read it; without effect, as there is one machine."""
+        """Whether worker processes can read it; else the program itself does."""
         return True
 
 

@@ -12,6 +12,7 @@ from raceline.data.block import Block, BlockAccessor, BlockMetadata, Schema
 from raceline.data.datasource.datasource import Datasource, ReadTask
 from raceline.data.datasource.filesystem import files_below, filesystem_of
 from raceline.data.datasource.partitioning import (
+    HIVE_NULL,
     Partitioning,
     PathPartitionFilter,
     PathPartitionParser,
@@ -163,6 +164,10 @@ class FileBasedDatasource(Datasource):
         open_args = {key: value for key, value in open_args.items() if key != "compression"}
         return filesystem.open_input_stream(path, compression=compression, **open_args)
 
+    def _chosen_rows(self, block: Any) -> Any:
+        """The rows of a block that are read, when the columns of folders are there."""
+        return block
+
     def resolve_compression(self, path: str, open_args: Mapping[str, Any]) -> str | None:
         """How a file is compressed: as the arguments say, or else as its name does."""
         if "compression" in open_args:
@@ -226,7 +231,7 @@ class _ReadFiles:
             arguments = source._open_stream_args
             with source._open_input_source(source._filesystem, path, **arguments) as file:
                 for block in source._read_stream(file, path):
-                    yield _with_folders(block, path, source)
+                    yield source._chosen_rows(_with_folders(block, path, source))
 
 
 def _with_folders(block: Any, path: str, source: FileBasedDatasource) -> Any:
@@ -240,7 +245,8 @@ def _with_folders(block: Any, path: str, source: FileBasedDatasource) -> Any:
     types = {} if partitioning is None else partitioning.type_names()
     for name, value in values.items():
         kind = pa.type_for_alias(types.get(name, "string"))
-        column = pa.repeat(pa.scalar(value), table.num_rows).cast(kind)
+        held = pa.scalar(None if value == HIVE_NULL else value, pa.string())
+        column = pa.repeat(held, table.num_rows).cast(kind)
         if name not in table.column_names:
             table = table.append_column(name, column)
         elif table.column(name).cast(kind).combine_chunks() != column:

@@ -14,12 +14,16 @@ from raceline.data._arguments import several
 from raceline.errors import PlanError
 
 __all__ = [
+    "HIVE_NULL",
     "PartitionStyle",
     "Partitioning",
     "PathPartitionFilter",
     "PathPartitionParser",
     "PathPartitionScheme",
 ]
+
+#: The folder value that stands for a null.
+HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 
 _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://")
 _TYPES: Mapping[type, str] = {int: "int64", float: "float64", bool: "bool", str: "string"}
