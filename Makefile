@@ -9,6 +9,7 @@ python_of = $(firstword $(shell python$(1) -c 'import sys; print(sys.executable)
 OTHER_PYTHONS := $(foreach version,3.12 3.13,$(if $(call python_of,$(version)),$(version)))
 WHEEL_BYTES_MAX := 47185920
 FUZZ_PROGRAMS ?= 100000
+FUZZ_CHAINS ?= 10000
 DEVELOP := VIRTUAL_ENV=$(CURDIR)/$(VENV) PATH=$(BIN):$$PATH $(BIN)/maturin develop --quiet
 
 # Where cargo builds.
@@ -91,10 +92,11 @@ bench-check: develop $(VENV)/.bench
 	$(BIN)/python benches/run.py --smoke --engines raceline,duckdb,polars,python
 	$(BIN)/python benches/report.py --check
 
-# The night-long form of the compiler's fuzz; for another version of Python,
-# `make fuzz PYTHON=python3.13 VENV=.venv-3.13`.
+# The night-long forms of the fuzz of the compiler, and of chains of methods; for another version
+# of Python, `make fuzz PYTHON=python3.13 VENV=.venv-3.13`.
 fuzz: develop
 	RACELINE_FUZZ_PROGRAMS=$(FUZZ_PROGRAMS) $(BIN)/pytest python/tests/test_lambda_fuzz.py
+	RACELINE_FUZZ_CHAINS=$(FUZZ_CHAINS) $(BIN)/pytest python/tests/test_chain_fuzz.py
 
 # The wheel as released, and whether it is small enough.
 release-check: $(VENV)/.ready

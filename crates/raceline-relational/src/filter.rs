@@ -11,6 +11,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 use async_trait::async_trait;
 use datafusion::common::ScalarValue;
 use datafusion::error::DataFusionError;
+use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{ColumnarValue, Expr};
 use datafusion::physical_expr::PhysicalExpr;
 use raceline_exec::{BatchShape, Emit, Operator, PoolShape};
@@ -69,10 +70,21 @@ impl Operator for FilterOperator {
 }
 
 /// A condition that is applied to batches of any schema.
+///
+/// Of conditions joined by `AND`, one that fails is asked again without the rows that those before
+/// it drop: filters that follow one another come to a scan as one.
 #[derive(Debug)]
 pub(crate) struct RowFilter {
     predicate: Expr,
-    resolved: BySchema<Arc<dyn PhysicalExpr>>,
+    resolved: BySchema<Resolved>,
+}
+
+/// A condition over the columns of a schema.
+#[derive(Debug)]
+struct Resolved {
+    whole: Arc<dyn PhysicalExpr>,
+    /// What `AND` joins, in order.
+    parts: Vec<Arc<dyn PhysicalExpr>>,
 }
 
 impl RowFilter {
@@ -83,14 +95,26 @@ impl RowFilter {
     /// The rows of `batch` for which the condition is true.
     pub(crate) fn apply(&self, batch: &RecordBatch) -> Result<RecordBatch, Failure> {
         let schema = batch.schema();
-        let predicate =
-            self.resolved.get(&schema, || resolve_predicate(&self.predicate, &schema))?;
-        Self::keep(batch, predicate.as_ref().as_ref()).map_err(|source| {
+        let Resolved { whole, parts } = &*self.resolved.get(&schema, || self.resolve(&schema))?;
+        let kept = match Self::keep(batch, whole.as_ref()) {
+            Err(_) if parts.len() > 1 => {
+                parts.iter().try_fold(batch.clone(), |kept, part| Self::keep(&kept, part.as_ref()))
+            }
+            kept => kept,
+        };
+        kept.map_err(|source| {
             carried(&source).unwrap_or_else(|| {
                 let expr = self.predicate.to_string();
                 RelationalError::Evaluate { expr, source: Box::new(source) }.into()
             })
         })
+    }
+
+    fn resolve(&self, schema: &SchemaRef) -> Result<Resolved, RelationalError> {
+        let whole = resolve_predicate(&self.predicate, schema)?;
+        let parts = split_conjunction(&self.predicate).into_iter();
+        let parts = parts.map(|part| resolve_predicate(part, schema));
+        Ok(Resolved { whole, parts: parts.collect::<Result<_, _>>()? })
     }
 
     fn keep(

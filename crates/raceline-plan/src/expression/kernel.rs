@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int8Array, Int64Array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int8Array, Int64Array, NullArray,
+};
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::compute::kernels::concat_elements::concat_elements_dyn;
 use arrow::compute::kernels::{cmp, numeric};
@@ -16,9 +18,15 @@ use datafusion_expr::type_coercion::binary::{BinaryTypeCoercer, comparison_coerc
 use super::function::Operation;
 
 /// The type of `operation` of arguments of `types`, or `None` when it is not defined for them.
+///
+/// A batch in which a column is null everywhere does not tell the column's type: what is computed
+/// of such columns alone has none either, so that it goes together with what comes of others.
 pub(super) fn output_type(operation: Operation, types: &[DataType]) -> Option<DataType> {
     if operation.comparison().is_some() {
         return comparison_coercion(&types[0], &types[1]).map(|_| DataType::Boolean);
+    }
+    if is_untyped(operation, types) {
+        return Some(DataType::Null);
     }
     let is_text = types.iter().all(|one| one.is_string() || one == &DataType::Null);
     if operation == Operation::Add {
@@ -56,6 +64,9 @@ pub(super) fn output_type(operation: Operation, types: &[DataType]) -> Option<Da
 
 /// The SQL operator that means the same for arguments of `types`.
 pub(super) fn bare_operator(operation: Operation, types: &[DataType]) -> Option<Operator> {
+    if is_untyped(operation, types) {
+        return None;
+    }
     if operation == Operation::Add {
         return (!types.iter().all(|one| one.is_string() || one == &DataType::Null))
             .then_some(Operator::Plus);
@@ -65,6 +76,10 @@ pub(super) fn bare_operator(operation: Operation, types: &[DataType]) -> Option<
 
 /// `operation` of `arrays` of equal lengths.
 pub(super) fn evaluate(operation: Operation, arrays: &[ArrayRef]) -> Result<ArrayRef> {
+    let types: Vec<_> = arrays.iter().map(|array| array.data_type().clone()).collect();
+    if is_untyped(operation, &types) {
+        return Ok(Arc::new(NullArray::new(arrays[0].len())));
+    }
     match (operation, arrays) {
         (Operation::Add, [left, right]) => add(left, right),
         (Operation::FloorDivide, [left, right]) => floor_divide(left, right),
@@ -82,8 +97,14 @@ pub(super) fn evaluate(operation: Operation, arrays: &[ArrayRef]) -> Result<Arra
     }
 }
 
+/// Whether `operation` has the type of its arguments, and these have none.
+fn is_untyped(operation: Operation, types: &[DataType]) -> bool {
+    let has_own_type = operation.comparison().is_some() || operation == Operation::IsNan;
+    !has_own_type && types.iter().all(|one| one == &DataType::Null)
+}
+
 fn are_integers(types: &[DataType]) -> bool {
-    types.iter().all(DataType::is_integer)
+    types.iter().all(|one| one.is_integer() || one == &DataType::Null)
 }
 
 fn text_type(types: &[DataType]) -> DataType {

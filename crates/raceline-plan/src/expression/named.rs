@@ -9,7 +9,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, new_empty_array};
+use arrow::array::{ArrayRef, new_empty_array, new_null_array};
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion_common::{Result, ScalarValue, internal_err, plan_err};
 use datafusion_expr::{
@@ -301,6 +301,10 @@ impl ScalarUDFImpl for NamedFunction {
         if let Some(field) = (self.kernel.output)(args.arg_fields) {
             return Ok(Arc::new(field.with_nullable(true)));
         }
+        // A batch in which a column is null everywhere does not tell its type.
+        if args.arg_fields.iter().any(|one| one.data_type() == &DataType::Null) {
+            return Ok(Arc::new(value_field(DataType::Null)));
+        }
         let types: Vec<_> = args.arg_fields.iter().map(|one| one.data_type().to_string()).collect();
         plan_err!("`{}` is not defined for {}", self.function, types.join(" and "))
     }
@@ -311,6 +315,10 @@ impl ScalarUDFImpl for NamedFunction {
         if arrays.first().is_none_or(|array| array.is_empty()) {
             let empty = new_empty_array(args.return_field.data_type());
             return Ok(ColumnarValue::Array(empty));
+        }
+        if args.return_field.data_type() == &DataType::Null {
+            let nulls = new_null_array(&DataType::Null, arrays[0].len());
+            return Ok(ColumnarValue::Array(nulls));
         }
         let result = (self.kernel.evaluate)(&arrays, &args.arg_fields)?;
         if are_scalars {

@@ -110,6 +110,22 @@ fn plus_joins_strings_of_any_layout() {
 }
 
 #[test]
+fn what_is_computed_of_nulls_alone_goes_together_with_anything() {
+    let nulls = || -> ArrayRef { Arc::new(NullArray::new(2)) };
+    for symbol in ["+", "//", "%", "**"] {
+        check(symbol, &[nulls(), nulls()], NullArray::new(2));
+    }
+    for symbol in ["//", "%", "**"] {
+        check(symbol, &[nulls(), ints(&[1, 2])], Int64Array::new_null(2));
+        check(symbol, &[floats(&[1.0, 2.0]), nulls()], Float64Array::new_null(2));
+    }
+    for name in ["negate", "abs", "sign", "ceil", "round"] {
+        check(name, &[nulls()], NullArray::new(2));
+    }
+    check("is_nan", &[nulls()], BooleanArray::new_null(2));
+}
+
+#[test]
 fn plus_wraps_and_refuses_a_number_and_a_string() {
     check("+", &[ints(&[i64::MAX]), ints(&[1])], Int64Array::from(vec![i64::MIN]));
     let types = [DataType::Boolean, DataType::Int64];

@@ -19,7 +19,7 @@ use raceline_types::TensorType;
 
 use super::error::ConvertError;
 use super::from_numpy::flat_column;
-use super::to_numpy::{ListRows, column_to_numpy, list_rows, slice};
+use super::to_numpy::{ListRows, column_to_numpy, fixed_size_values, list_rows, slice};
 use crate::numpy::{Memory, numpy_item, object_array};
 
 /// A tensor column as an array: rows of one shape as one array with a dimension more, rows of
@@ -63,7 +63,7 @@ fn stacked<'py>(py: Python<'py>, array: &ArrayRef, shape: &[usize]) -> PyResult<
     let list = array.as_fixed_size_list();
     let size = shape.iter().product::<usize>();
     let first = if list.is_empty() { 0 } else { usize::try_from(list.value_offset(0))? };
-    let values = list.values().slice(first, list.len() * size);
+    let values = fixed_size_values(list)?.slice(first, list.len() * size);
     let DataType::FixedSizeList(item, _) = list.data_type() else {
         unreachable!("a fixed-size list has its type")
     };

@@ -10,8 +10,12 @@
 //! | lists | objects: an array a row, a view where its values are |
 //! | everything else | objects, as in [`crate::convert::to_cells`] |
 
-use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, RecordBatch};
-use arrow::buffer::{Buffer, ScalarBuffer};
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, ArrowPrimitiveType, AsArray, FixedSizeListArray, RecordBatch, make_array,
+};
+use arrow::buffer::{Buffer, NullBuffer, ScalarBuffer};
 use arrow::compute::cast;
 use arrow::datatypes::{
     DataType, Date32Type, Field, Float32Type, Float64Type, Int64Type, TimeUnit,
@@ -232,9 +236,28 @@ pub(crate) fn list_rows(array: &dyn Array) -> Option<ListRows<'_>> {
     Some(ListRows { values, item, rows })
 }
 
+/// The values of the rows of `list`. Those of null rows are not null, whatever they are: else they
+/// would change the type of all others.
+///
+/// # Errors
+/// When Arrow refuses the values.
+pub(crate) fn fixed_size_values(list: &FixedSizeListArray) -> Result<ArrayRef, ConvertError> {
+    let values = list.values();
+    let (Some(rows), Some(own)) = (list.nulls(), values.nulls()) else {
+        return Ok(Arc::clone(values));
+    };
+    let size = usize::try_from(list.value_length()).unwrap_or_default();
+    let bits = own.inner() | &!rows.expand(size).inner();
+    let nulls = Some(NullBuffer::new(bits)).filter(|nulls| nulls.null_count() > 0);
+    Ok(make_array(values.to_data().into_builder().nulls(nulls).build()?))
+}
+
 fn lists<'py>(py: Python<'py>, array: &ArrayRef) -> PyResult<Bound<'py, PyAny>> {
     let ListRows { values, item, rows } = list_rows(array).expect("the caller saw a list type");
-    let whole = column_to_numpy(py, values, item)?;
+    let whole = match array.as_fixed_size_list_opt() {
+        Some(list) => column_to_numpy(py, &fixed_size_values(list)?, item)?,
+        None => column_to_numpy(py, values, item)?,
+    };
     let views = rows
         .into_iter()
         .map(|row| match row {

@@ -78,6 +78,20 @@ fn one_filter_serves_batches_of_several_schemas() {
 }
 
 #[test]
+fn a_condition_does_not_see_what_those_before_it_drop() {
+    let below_seven = greater("a", 5).and(unary("is_not_null", column("a")).unwrap());
+    let by_zero = binary("//", lit(1), binary("-", column("a"), lit(7)).unwrap()).unwrap();
+    let fails = || binary("<", by_zero.clone(), lit(0)).unwrap();
+    let not_seven = || binary("!=", column("a"), lit(7)).unwrap();
+    assert_eq!(kept(not_seven().and(fails())).unwrap(), []);
+    let half = binary("//", lit(1), binary("-", column("a"), lit(4)).unwrap()).unwrap();
+    let kept_half = not_seven().and(binary("!=", by_zero.clone(), lit(9)).unwrap());
+    assert_eq!(kept(kept_half.and(binary("==", half, lit(1)).unwrap())).unwrap(), [Some(5)]);
+    assert_eq!(kept(fails().and(not_seven())).unwrap_err().kind(), ErrorKind::Plan);
+    assert_eq!(kept(below_seven.and(fails())).unwrap_err().kind(), ErrorKind::Plan);
+}
+
+#[test]
 fn wrong_predicates_are_told() {
     let failure = kept(greater("aa", 5)).unwrap_err();
     assert_eq!(failure.kind(), ErrorKind::ColumnNotFound);

@@ -28,8 +28,11 @@ pub(crate) async fn count_from_metadata(
 }
 
 fn names_columns(plan: &Node) -> bool {
-    matches!(plan, Node::Project { .. } | Node::Sort { .. })
-        || plan.inputs().into_iter().any(|input| names_columns(input))
+    let names = matches!(
+        plan,
+        Node::Project { .. } | Node::Sort { .. } | Node::Exchange { .. } | Node::Download { .. }
+    );
+    names || plan.inputs().into_iter().any(|input| names_columns(input))
 }
 
 fn rows_of<'a>(

@@ -212,17 +212,18 @@ impl Lowering<'_> {
                 (Arc::new(RangeSource::new(*rows, splits_wanted)), Some(range_schema()))
             }
             Source::Memory { name, schema, batches } => {
+                let rows = batches.iter().any(|batch| batch.num_rows() > 0);
                 let source = MemorySource::new(name, Arc::clone(batches), splits_wanted);
-                (Arc::new(source), Some(Arc::clone(schema)))
+                (Arc::new(source), known(schema, rows))
             }
             Source::Stored { name, schema, path, rows } => {
                 let source = StoredSource::new(name, Arc::clone(path), *rows);
                 (Arc::new(source), Some(Arc::clone(schema)))
             }
-            Source::Kept { name, schema, rows: _, contents } => {
+            Source::Kept { name, schema, rows, contents } => {
                 let kept = Arc::clone(contents).downcast::<Kept>();
                 let kept = kept.map_err(|_| InternalError::new("a plan keeps foreign rows"))?;
-                let schema = Some(Arc::clone(schema));
+                let schema = known(schema, *rows > 0);
                 if kept.rows.is_spilled() {
                     (Arc::new(KeptSource::new(name, kept)), schema)
                 } else {
@@ -437,6 +438,11 @@ impl Lowering<'_> {
             Open::Sealed(node) => node,
         }
     }
+}
+
+/// The schema of what is held: functions that made no row tell no columns either.
+fn known(schema: &SchemaRef, has_rows: bool) -> Option<SchemaRef> {
+    (has_rows || !schema.fields().is_empty()).then(|| Arc::clone(schema))
 }
 
 fn stage_name(first: &str, fused: &[Arc<dyn Operator>]) -> String {
