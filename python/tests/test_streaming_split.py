@@ -371,6 +371,40 @@ def test_a_dead_consumer_is_told_to_the_others_and_may_come_again(method, how):
     assert sorted(here + flat(there)) == list(range(1000))
 
 
+def consume_late(share, results, wait_s):
+    time.sleep(wait_s)
+    results.put(sum(len(batch["id"]) for batch in share.iter_batches(batch_size=10)))
+
+
+@pytest.mark.parametrize("method", ["spawn", "fork"])
+def test_each_epoch_may_have_processes_of_its_own(method):
+    """As those of a DataLoader, which do not come at the same time."""
+    results = multiprocessing.get_context(method).Queue()
+    shares = raceline.range(100).streaming_split(2, equal=True)
+    for _ in range(3):
+        waits_s = zip(shares, (0.0, 0.3), strict=True)
+        processes = [start(method, consume_late, (one, results, wait)) for one, wait in waits_s]
+        assert [results.get(timeout=60) for _ in processes] == [50, 50]
+        for process in processes:
+            process.join(60)
+            assert process.exitcode == 0
+
+
+def test_a_successor_that_does_not_come_is_missed(monkeypatch):
+    monkeypatch.setattr("raceline.data.split_coordinator._SUCCESSOR_S", 0.3)
+    results = multiprocessing.get_context("fork").Queue()
+    shares = raceline.range(100).streaming_split(2)
+    process = start("fork", consume_late, (shares[0], results, 0.0))
+    assert len(flat(lists(shares[1], batch_size=10))) == results.get(timeout=60) == 50
+    process.join(60)
+    with pytest.raises(ResourceError) as error:
+        lists(shares[1], batch_size=10)
+    assert str(error.value).startswith(
+        "consumer `0` of the `2` of a streaming split has gone: "
+        f"process `{process.pid}` has ended, or closed its iterator\n"
+    )
+
+
 def leave_early(share, results):
     first = next(iter(share.iter_batches(batch_size=10)))["id"].tolist()
     rest = flat([batch["id"].tolist() for batch in share.iter_batches(batch_size=10)])

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["Coordinator"]
 
 _LOOK_S = 1.0
+# So long is waited for the successor of a consumer that ended with nothing left to take: processes
+# that are made anew for each epoch, as those of a DataLoader, do not come at the same time.
+_SUCCESSOR_S = 30.0
 
 
 class Coordinator:
@@ -34,6 +37,7 @@ class Coordinator:
         self._outcome: SharedEpoch | RacelineError | None = None
         self._taking: dict[int, SharedEpoch] = {}
         self._lost: dict[int, str] = {}
+        self._broken: set[int] = set()
         self._connections: dict[int, int] = {}
         self._change = threading.Condition()
 
@@ -84,6 +88,7 @@ class Coordinator:
         """A consumer comes by another connection, whose number this is."""
         with self._change:
             self._lost.pop(consumer, None)
+            self._broken.discard(consumer)
             self._connections[consumer] = self._connections.get(consumer, 0) + 1
             return self._connections[consumer]
 
@@ -95,8 +100,11 @@ class Coordinator:
             self._lost[consumer] = why
             self._asks.pop(consumer, None)
             epoch = self._taking.pop(consumer, None)
+            is_owed = epoch is not None and epoch.is_owed(consumer)
+            if is_owed:
+                self._broken.add(consumer)
             self._change.notify_all()
-        if epoch is not None and epoch.is_owed(consumer):
+        if epoch is not None and is_owed:
             epoch.fail(self._gone(consumer))
 
     def _start(self) -> None:
@@ -131,12 +139,14 @@ class Coordinator:
 
     def _check_others(self, consumer: int, began: float) -> None:
         """Gives up on those who have gone or do not come."""
+        waited_s = time.monotonic() - began
         for other in self._lost:
-            if other not in self._asks:
+            is_missed = other in self._broken or waited_s >= _SUCCESSOR_S
+            if is_missed and other not in self._asks:
                 self._asks.pop(consumer, None)
                 raise self._gone(other)
         limit_s = DataContext.get_current().execution_no_progress_timeout_s
-        if limit_s is not None and time.monotonic() - began >= limit_s:
+        if limit_s is not None and waited_s >= limit_s:
             missing = [at for at in range(self.consumers) if at not in self._asks]
             self._asks.pop(consumer, None)
             raise missed(missing, self.consumers, f"not begun the epoch within `{limit_s} s`")
