@@ -2,6 +2,7 @@
 
 mod finish;
 mod first;
+mod grouped_counts;
 mod groups;
 mod layout;
 mod lists;

@@ -4,7 +4,6 @@
 //! Algorithm for Identifying Frequent Items in Data Streams" (2017): when there are more values,
 //! the median of their counts is taken off all counts, and those that are used up are dropped.
 
-use std::collections::HashMap;
 use std::mem::size_of;
 use std::sync::Arc;
 
@@ -14,14 +13,15 @@ use arrow::compute::SortOptions;
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Int64Type};
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, Rows, SortField};
-use datafusion::common::ScalarValue;
+use datafusion::common::{HashMap, ScalarValue};
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::format_state_name;
 use datafusion::logical_expr::{
-    Accumulator, AggregateUDF, AggregateUDFImpl, Expr, Signature, Volatility,
+    Accumulator, AggregateUDF, AggregateUDFImpl, Expr, GroupsAccumulator, Signature, Volatility,
 };
 
+use super::grouped_counts::GroupedCounts;
 use crate::missing::canonical_key;
 
 /// Bytes of a value in the table beside its own.
@@ -78,18 +78,18 @@ impl AggregateUDFImpl for ValueCounts {
     }
 
     fn accumulator(&self, args: AccumulatorArgs) -> DataFusionResult<Box<dyn Accumulator>> {
-        let data_type = counted_type(args.expr_fields[0].data_type(), self.flatten);
-        let options = SortOptions { descending: false, nulls_first: false };
-        let field = SortField::new_with_options(data_type.clone(), options);
-        Ok(Box::new(Counting {
-            converter: RowConverter::new(vec![field])?,
-            data_type,
-            flatten: self.flatten,
-            capacity: self.capacity,
-            counts: HashMap::new(),
-            taken_off: 0,
-            value_bytes: 0,
-        }))
+        Ok(Box::new(Counting { values: self.values(&args)?, counts: Counts::default() }))
+    }
+
+    fn groups_accumulator_supported(&self, _: AccumulatorArgs) -> bool {
+        true
+    }
+
+    fn create_groups_accumulator(
+        &self,
+        args: AccumulatorArgs,
+    ) -> DataFusionResult<Box<dyn GroupsAccumulator>> {
+        Ok(Box::new(GroupedCounts::new(self.values(&args)?)))
     }
 
     fn state_fields(&self, args: StateFieldsArgs) -> DataFusionResult<Vec<FieldRef>> {
@@ -105,32 +105,75 @@ impl AggregateUDFImpl for ValueCounts {
     }
 }
 
-/// The counts of one group.
-#[derive(Debug)]
-struct Counting {
-    converter: RowConverter,
-    data_type: DataType,
-    flatten: bool,
-    capacity: usize,
-    /// By the values as comparable bytes.
-    counts: HashMap<Box<[u8]>, i64>,
-    /// What was taken off each count so far.
-    taken_off: i64,
-    value_bytes: usize,
+impl ValueCounts {
+    fn values(&self, args: &AccumulatorArgs) -> DataFusionResult<Values> {
+        let data_type = counted_type(args.expr_fields[0].data_type(), self.flatten);
+        Values::new(data_type, self.flatten, self.capacity)
+    }
 }
 
-impl Counting {
-    fn rows(&self, values: &ArrayRef) -> DataFusionResult<Rows> {
+/// What is counted, and how values become comparable bytes and values again.
+#[derive(Debug)]
+pub(super) struct Values {
+    converter: RowConverter,
+    pub(super) data_type: DataType,
+    /// Whether the items of lists are counted.
+    pub(super) flatten: bool,
+    /// Most values whose counts are kept.
+    pub(super) capacity: usize,
+}
+
+impl Values {
+    pub(super) fn new(
+        data_type: DataType,
+        flatten: bool,
+        capacity: usize,
+    ) -> DataFusionResult<Self> {
+        let options = SortOptions { descending: false, nulls_first: false };
+        let field = SortField::new_with_options(data_type.clone(), options);
+        Ok(Self { converter: RowConverter::new(vec![field])?, data_type, flatten, capacity })
+    }
+
+    /// The values as bytes that compare as they do.
+    pub(super) fn rows(&self, values: &ArrayRef) -> DataFusionResult<Rows> {
         Ok(self.converter.convert_columns(&[canonical_key(values)])?)
     }
 
-    fn add(&mut self, value: &[u8], count: i64) {
-        if let Some(known) = self.counts.get_mut(value) {
+    /// The values of such bytes.
+    pub(super) fn array<'a>(
+        &self,
+        rows: impl Iterator<Item = &'a [u8]>,
+    ) -> DataFusionResult<ArrayRef> {
+        let parser = self.converter.parser();
+        let columns = self.converter.convert_rows(rows.map(|row| parser.parse(row)))?;
+        let values = columns.into_iter().next().ok_or_else(|| {
+            DataFusionError::Internal("values of one column are one column".into())
+        })?;
+        if values.data_type() == &self.data_type {
+            return Ok(values);
+        }
+        Ok(arrow::compute::cast(&values, &self.data_type)?)
+    }
+}
+
+/// The counts of one group.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    /// By the values as comparable bytes.
+    by_value: HashMap<Box<[u8]>, i64>,
+    /// What was taken off each count so far.
+    pub(super) taken_off: i64,
+    value_bytes: usize,
+}
+
+impl Counts {
+    pub(super) fn add(&mut self, value: &[u8], count: i64, capacity: usize) {
+        if let Some(known) = self.by_value.get_mut(value) {
             *known += count;
         } else {
             self.value_bytes += value.len();
-            self.counts.insert(value.into(), count);
-            if self.counts.len() > self.capacity {
+            self.by_value.insert(value.into(), count);
+            if self.by_value.len() > capacity {
                 self.take_off();
             }
         }
@@ -138,13 +181,13 @@ impl Counting {
 
     /// Takes the median off all counts, so that half of the values go.
     fn take_off(&mut self) {
-        let mut counts: Vec<i64> = self.counts.values().copied().collect();
+        let mut counts: Vec<i64> = self.by_value.values().copied().collect();
         let middle = counts.len() / 2;
         let (_, median, _) = counts.select_nth_unstable(middle);
         let median = *median;
         self.taken_off += median;
         let value_bytes = &mut self.value_bytes;
-        self.counts.retain(|value, count| {
+        self.by_value.retain(|value, count| {
             *count -= median;
             if *count <= 0 {
                 *value_bytes -= value.len();
@@ -153,22 +196,34 @@ impl Counting {
         });
     }
 
+    /// The values as bytes in ascending order, and their counts.
+    pub(super) fn sorted(&self) -> Vec<(&[u8], i64)> {
+        let counts = self.by_value.iter();
+        let mut entries: Vec<_> = counts.map(|(value, count)| (value.as_ref(), *count)).collect();
+        entries.sort_unstable();
+        entries
+    }
+
+    /// Bytes that it holds beside itself.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.value_bytes + self.by_value.capacity() * ENTRY_BYTES
+    }
+}
+
+/// Counts the values of one group.
+#[derive(Debug)]
+struct Counting {
+    values: Values,
+    counts: Counts,
+}
+
+impl Counting {
     /// The values in ascending order, and their counts with `more` added.
     fn sorted(&self, more: i64) -> DataFusionResult<(ArrayRef, ArrayRef)> {
-        let mut entries: Vec<(&[u8], i64)> =
-            self.counts.iter().map(|(value, count)| (value.as_ref(), *count)).collect();
-        entries.sort_unstable();
-        let parser = self.converter.parser();
-        let values =
-            self.converter.convert_rows(entries.iter().map(|(row, _)| parser.parse(row)))?;
-        let mut value = values.into_iter().next().ok_or_else(|| {
-            DataFusionError::Internal("values of one column are one column".into())
-        })?;
-        if value.data_type() != &self.data_type {
-            value = arrow::compute::cast(&value, &self.data_type)?;
-        }
+        let entries = self.counts.sorted();
+        let values = self.values.array(entries.iter().map(|(value, _)| *value))?;
         let counts = entries.iter().map(|(_, count)| count + more).collect::<Int64Array>();
-        Ok((value, Arc::new(counts)))
+        Ok((values, Arc::new(counts)))
     }
 }
 
@@ -200,22 +255,24 @@ fn items(lists: &ArrayRef) -> DataFusionResult<ArrayRef> {
 
 impl Accumulator for Counting {
     fn update_batch(&mut self, values: &[ArrayRef]) -> DataFusionResult<()> {
-        let items = if self.flatten { items(&values[0])? } else { Arc::clone(&values[0]) };
-        for row in &self.rows(&items)? {
-            self.add(row.as_ref(), 1);
+        let Self { values: made, counts } = self;
+        let items = if made.flatten { items(&values[0])? } else { Arc::clone(&values[0]) };
+        for row in &made.rows(&items)? {
+            counts.add(row.as_ref(), 1, made.capacity);
         }
         Ok(())
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> DataFusionResult<()> {
+        let Self { values: made, counts: all } = self;
         let (values, counts) = (states[0].as_list::<i32>(), states[1].as_list::<i32>());
         let taken_off = states[2].as_primitive::<Int64Type>();
         for (at, (values, counts)) in values.iter().zip(counts.iter()).enumerate() {
             let (Some(values), Some(counts)) = (values, counts) else { continue };
             let counts = counts.as_primitive::<Int64Type>().values();
-            self.taken_off += taken_off.value(at);
-            for (row, &count) in self.rows(&values)?.iter().zip(counts) {
-                self.add(row.as_ref(), count);
+            all.taken_off += taken_off.value(at);
+            for (row, &count) in made.rows(&values)?.iter().zip(counts) {
+                all.add(row.as_ref(), count, made.capacity);
             }
         }
         Ok(())
@@ -226,16 +283,16 @@ impl Accumulator for Counting {
         Ok(vec![
             ScalarValue::List(Arc::new(list_of(values)?)),
             ScalarValue::List(Arc::new(list_of(counts)?)),
-            ScalarValue::Int64(Some(self.taken_off)),
+            ScalarValue::Int64(Some(self.counts.taken_off)),
         ])
     }
 
     fn evaluate(&mut self) -> DataFusionResult<ScalarValue> {
-        let data_type = counts_type(&self.data_type);
-        if self.counts.is_empty() {
+        let data_type = counts_type(&self.values.data_type);
+        let (values, counts) = self.sorted(self.counts.taken_off)?;
+        if values.is_empty() {
             return ScalarValue::try_from(&data_type);
         }
-        let (values, counts) = self.sorted(self.taken_off)?;
         let DataType::Struct(fields) = data_type else {
             return Err(DataFusionError::Internal("counts are a struct".into()));
         };
@@ -244,6 +301,6 @@ impl Accumulator for Counting {
     }
 
     fn size(&self) -> usize {
-        size_of_val(self) + self.value_bytes + self.counts.capacity() * ENTRY_BYTES
+        size_of_val(self) + self.counts.held_bytes()
     }
 }
