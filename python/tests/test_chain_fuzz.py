@@ -80,20 +80,22 @@ def test_a_filter_of_folders_fails_only_for_rows_that_are_left(tmp_path):
 @pytest.mark.parametrize("debug", [True, False])
 def test_rows_that_are_kept_and_are_none_have_any_columns(debug):
     none = raceline.range(0).map(lambda row: {**row, "x": [row]}, debug=debug)
-    for rows in (none, none.materialize(), raceline.from_items([])):
+    for rows in (none, none.materialize()):
         chosen = rows.select_columns(["x"]).filter(expr=col("x").is_null()).sort("x")
         assert chosen.take_all() == []
         assert rows.union(raceline.range(1)).take_all() == [{"id": 0}]
         assert rows.columns() is None
-    kept = raceline.range(0).materialize()
+    kept = raceline.range(3).filter(expr=col("id") > 5).materialize()
+    assert kept.columns() == ["id"]
     with pytest.raises(ColumnNotFoundError):
         kept.select_columns(["x"]).take_all()
 
 
 def test_columns_that_are_null_in_a_batch_take_the_types_of_the_others():
     pieces = [pa.table({"n": [1, 2], "l": [[1], [2, 3]]}), pa.table({"n": [None], "l": [None]})]
-    batches = iter(pieces)
-    rows = raceline.range(2).map_batches(lambda _: next(batches), batch_size=1, debug=True)
+    rows = raceline.range(2).map_batches(
+        lambda batch: pieces[batch["id"][0]], batch_size=1, debug=True
+    )
     n, items = col("n"), col("l")
     made = rows.with_columns(
         {
@@ -111,8 +113,7 @@ def test_columns_that_are_null_in_a_batch_take_the_types_of_the_others():
         [-2, 1, 0, 4, 2, 2, 2],
         [None] * 7,
     ]
-    types = dict(zip(made.schema().names, map(str, made.schema().types), strict=True))
-    assert {types[name] for name in "abcde"} == {"int64"}
+    assert {str(made.to_arrow().schema.field(name).type) for name in "abcde"} == {"int64"}
 
 
 def test_numbers_beside_missing_tensors_and_lists_stay_what_they_are():
@@ -124,7 +125,7 @@ def test_numbers_beside_missing_tensors_and_lists_stay_what_they_are():
         assert [type(cell) for cell in found[1].values()] == [type(None)] * 2
         assert found[0]["t"].tolist() == [1, large] and found[0]["t"].dtype == "int64"
         assert found[0]["l"] == [1, large]
-    [batch] = rows.iter_batches(batch_size=None)
+    [batch] = rows.iter_batches(batch_size=2)
     assert batch["t"][0].tolist() == batch["l"][0].tolist() == [1, large]
     keys = raceline.from_arrow(pa.table({"k": [0, 1]}))
     left = raceline.from_arrow(pa.table({"k": [0], "t": tensors.slice(0, 1)}))

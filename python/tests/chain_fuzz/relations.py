@@ -25,6 +25,9 @@ def union(rng, state):
         other = table_state(rng)
         text, apply = f"table of {len(other.rows)}", None
         made = _of_table(rng, other)
+    if not (state.is_known and other.is_known) and set(state.kinds) != set(other.kinds):
+        # Each row has the columns of its own input then, and what names others is an error.
+        return None
     if any(not (one.rows or one.is_known) for one in (state, other)):
         return None
     kinds = dict(state.kinds)

@@ -212,9 +212,8 @@ impl Lowering<'_> {
                 (Arc::new(RangeSource::new(*rows, splits_wanted)), Some(range_schema()))
             }
             Source::Memory { name, schema, batches } => {
-                let rows = batches.iter().any(|batch| batch.num_rows() > 0);
                 let source = MemorySource::new(name, Arc::clone(batches), splits_wanted);
-                (Arc::new(source), known(schema, rows))
+                (Arc::new(source), Some(Arc::clone(schema)))
             }
             Source::Stored { name, schema, path, rows } => {
                 let source = StoredSource::new(name, Arc::clone(path), *rows);
@@ -223,7 +222,9 @@ impl Lowering<'_> {
             Source::Kept { name, schema, rows, contents } => {
                 let kept = Arc::clone(contents).downcast::<Kept>();
                 let kept = kept.map_err(|_| InternalError::new("a plan keeps foreign rows"))?;
-                let schema = known(schema, *rows > 0);
+                // Functions that made no row told no columns either.
+                let is_known = *rows > 0 || !schema.fields().is_empty();
+                let schema = is_known.then(|| Arc::clone(schema));
                 if kept.rows.is_spilled() {
                     (Arc::new(KeptSource::new(name, kept)), schema)
                 } else {
@@ -438,11 +439,6 @@ impl Lowering<'_> {
             Open::Sealed(node) => node,
         }
     }
-}
-
-/// The schema of what is held: functions that made no row tell no columns either.
-fn known(schema: &SchemaRef, has_rows: bool) -> Option<SchemaRef> {
-    (has_rows || !schema.fields().is_empty()).then(|| Arc::clone(schema))
 }
 
 fn stage_name(first: &str, fused: &[Arc<dyn Operator>]) -> String {
