@@ -127,7 +127,9 @@ def _s3_options(arrow: Any, s3: type) -> dict[str, str] | None:
     [plain] = s3(anonymous=True, region="us-east-1").__reduce__()[1]
     for name, value in given.items():
         is_known = name in _S3_OPTIONS or name in _S3_MANNERS
-        if not is_known and name != "anonymous" and value != plain[name]:
+        # PyArrow's metadata cannot be compared with None.
+        is_plain = value is plain[name] or (plain[name] is not None and value == plain[name])
+        if not is_known and name != "anonymous" and not is_plain:
             return None
     if given["anonymous"] or not given["access_key"] or not given["secret_key"]:
         return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -104,6 +103,8 @@ class OwnWriter:
             return
         if place is not None:
             [path], storage_options = place
+        import uuid
+
         named = {"dataset_id": uuid.uuid4().hex} if names is None else {"names": names}
         engine_mode = "error" if mode is SaveMode.CREATE else mode.value
         shared = {"path": path, "mode": engine_mode, "storage_options": storage_options}
@@ -154,6 +155,8 @@ class OwnWriter:
         """How files are compressed where nothing says it: as the names of a provider do."""
         if names is None:
             return None
+        import uuid
+
         pa = optional("pyarrow")
         try:
             detected: str = pa.Codec.detect(names(uuid.uuid4().hex, 0)).name
@@ -163,6 +166,8 @@ class OwnWriter:
 
     def _plain_names(self, file_format: str) -> Callable[[str, int], str]:
         """Names as the engine gives them, with the ending of compressed files."""
+        import uuid
+
         dataset_id = uuid.uuid4().hex
         ending = {"parquet": "-0.parquet"}.get(file_format, f".{file_format}")
         compression = self._open_args.get("compression")

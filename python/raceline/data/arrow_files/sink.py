@@ -77,14 +77,16 @@ def write_files(dataset: Any, write: FileWrite) -> None:
     _finish_others(filesystem, path)
     identifier = uuid.uuid4().hex
     staging = posixpath.join(path, f"{STAGING}{identifier}")
+    # Here and not by workers: one that is late finds no folder, and leaves nothing behind.
+    filesystem.create_dir(staging, recursive=True)
+    files: list[tuple[str, str]] = []
     try:
-        staged = _staged(dataset, write, staging)
-        files = _named(write, identifier, staged)
-    except BaseException:
-        _remove(filesystem, staging)
-        if not exists and not _all_files(filesystem, path):
+        files = _named(write, identifier, _staged(dataset, write, staging))
+    finally:
+        if not files:
+            _remove(filesystem, staging)
+        if not files and not exists and not _all_files(filesystem, path):
             _remove(filesystem, path)
-        raise
     removed: list[str] = []
     if exists and write.mode is SaveMode.OVERWRITE:
         kept = set(dict(files).values())
@@ -130,7 +132,6 @@ class _Stage:
         self._open_args = dict(open_args)
 
     def __call__(self, table: Any) -> dict[str, list[str]]:
-        self._filesystem.create_dir(self._staging, recursive=True)
         files, folders = [], []
         for folder, rows in _parts(table, self._partition_cols):
             path = posixpath.join(self._staging, uuid.uuid4().hex)
