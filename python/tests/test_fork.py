@@ -141,17 +141,22 @@ def test_what_a_busy_process_has_can_be_looked_at_and_dropped_in_forks():
         import gc, signal, threading
         add = lambda batch: {"x": batch["id"] + 1}
         kept = raceline.range(100_000).map_batches(add).materialize()
+        ran = raceline.range(100_000).select_columns(["id"])
         is_over = threading.Event()
         def run():
             while not is_over.is_set():
-                for batch in kept.iter_batches(batch_size=1000):
-                    held[0] = batch
+                for one in (kept, ran):
+                    for batch in one.iter_batches(batch_size=1000):
+                        held[0] = batch
         held = [None]
+        made_in = kept.stats()
+        assert made_in != ""
         thread = threading.Thread(target=run)
         thread.start()
         def work():
             signal.alarm(20)
-            assert kept.stats() == ""
+            assert ran.stats() == ""
+            assert kept.stats() == made_in
             assert kept.num_blocks() > 0
             assert "Materialized" in repr(kept)
             for use in (kept.count, kept.schema, lambda: kept.take(1)):
@@ -165,7 +170,7 @@ def test_what_a_busy_process_has_can_be_looked_at_and_dropped_in_forks():
         print({forked(work) for _ in range(60)})
         is_over.set()
         thread.join()
-        print(kept.stats() != "")
+        print(ran.stats() != "")
     """
     assert output_of(program) == ["{0}", "True"]
 
