@@ -21,6 +21,9 @@ _OBJECT_EXTENSIONS = frozenset(
     [b"arrow.fixed_shape_tensor", b"arrow.variable_shape_tensor", b"raceline.object"]
 )
 
+# Bytes to which the offsets of strings reach.
+_STRING_BYTES_MAX = 2**31 - 1
+
 
 class ArrowBatch(Protocol):
     """What the conversions need of a batch."""
@@ -132,8 +135,15 @@ def column_of(series: Any) -> Any:
             if isinstance(series.dtype.type, type) and series.dtype.kind in "biu":
                 return series.to_numpy()
         else:
-            return pa.array(series, from_pandas=True)
+            return _plain_strings(pa.array(series, from_pandas=True), pa)
     return [None if _is_missing(value, pd) else value for value in series]
+
+
+def _plain_strings(column: Any, pa: Any) -> Any:
+    """The column, with the large strings of pandas as strings, which other sources have."""
+    if pa.types.is_large_string(column.type) and column.nbytes <= _STRING_BYTES_MAX:
+        return column.cast(pa.string())
+    return column
 
 
 def _is_missing(value: Any, pd: Any) -> bool:

@@ -34,11 +34,13 @@ def test_a_plan_that_does_not_tell_its_columns():
     assert repr(dataset) == "name: three\nMap(call)\n+- Range(3)"
 
 
-def test_what_cannot_be_read_is_told_and_not_raised():
-    missing = repr(raceline.read_csv("/nowhere/x.csv"))
-    assert missing == (
-        "ReadCSV(/nowhere/x.csv)\n"
-        "(its columns are unknown: no such file or folder: `/nowhere/x.csv`)"
+def test_what_cannot_be_read_is_told_and_not_raised(tmp_path):
+    file = tmp_path / "x.csv"
+    file.write_text("a\n1\n")
+    dataset = raceline.read_csv(file)
+    file.unlink()
+    assert repr(dataset) == (
+        f"ReadCSV({file})\n(its columns are unknown: no such file or folder: `{file}`)"
     )
 
 
@@ -93,7 +95,7 @@ def test_plain_values_and_no_columns():
 
 
 def test_showing_runs_nothing_that_stats_would_tell():
-    kept = raceline.range(100).materialize()
+    kept = raceline.from_items(list(range(100)))
     repr(kept)
     kept._repr_html_()
     assert kept.stats() == ""

@@ -149,6 +149,8 @@ class AggregateFnV2(AggregateFn, abc.ABC, Generic[Accumulated, Result]):
             raise PlanError(f"`on` must be the name of a column, got `{on!r}`")
         self.name = name
         self._zero_factory, self._on, self._ignore_nulls = zero_factory, on, ignore_nulls
+        # Classes that were written for Ray Data read the column under this name.
+        self._target_col_name = on
 
     @abc.abstractmethod
     def aggregate_block(self, block: pa.Table) -> Accumulated | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from raceline.data.expressions import Expr, StarExpr, UnnestExpr, col
@@ -110,13 +110,20 @@ class ColumnTransforms(FunctionTransforms):
             [{'a': 1, 'b': 2, 'sum': 3}]
         """
         demand = Demand(compute, concurrency, num_cpus, num_gpus, memory, resources)
-        return self._with_named(_named(self, exprs, more_exprs), demand)
+        given = [*_listed(exprs), *more_exprs]
+        source, held = self, list[str]()
+        for at, one in enumerate(given):
+            if isinstance(one, UnnestExpr) and one.expr._engine is None:
+                # The fields are parts of one column, which is made once.
+                source, [struct], held = staged(source, [one.expr], demand, held)
+                given[at] = UnnestExpr(struct)
+        return source._with_named(_named(source, given), demand, held)
 
-    def _with_named(self, named: dict[str, Expr], demand: Demand) -> Self:
-        """The dataset with columns, each of which sees the dataset as it is."""
+    def _with_named(self, named: dict[str, Expr], demand: Demand, held: Sequence[str] = ()) -> Self:
+        """The dataset with columns, each of which sees the dataset as it is, without ``held``."""
         if not named:
             return self
-        ready = staged(self, list(named.values()), demand)
+        ready = staged(self, list(named.values()), demand, held)
         native, ready_exprs = ready.dataset._native, zip(named, ready.exprs, strict=True)
         if len(named) == 1:
             for name, expr in ready_exprs:
@@ -160,6 +167,8 @@ class ColumnTransforms(FunctionTransforms):
         """
         if not isinstance(col, str):
             raise PlanError(f"a column's name must be a string, got `{col!r}`")
+        if not callable(fn):
+            raise PlanError(f"`fn` must be a function, got `{fn!r}`")
         if batch_format not in _ADD_FORMATS:
             raise PlanError(
                 f"`add_column` has no batch format `{batch_format!r}`",
@@ -217,21 +226,25 @@ def _at_once(native: _native.Dataset, named: dict[str, Expr]) -> _native.Dataset
     return native.drop(list(held.values()))
 
 
-def _named(dataset: Any, exprs: Any, more_exprs: tuple[Expr, ...]) -> dict[str, Expr]:
+def _listed(exprs: Any) -> Iterable[Any]:
+    """The expressions that are given as one, several or by name: these with their names."""
+    if isinstance(exprs, Mapping):
+        return list(exprs.items())
+    given = [] if exprs is None else [exprs] if isinstance(exprs, Expr) else exprs
+    return given if isinstance(given, Iterable) else [given]
+
+
+def _named(dataset: Any, exprs: Iterable[Any]) -> dict[str, Expr]:
     """The expressions by their names, in the order given.
 
     Raises:
         PlanError: Something is no expression, has no name, or a name comes twice.
     """
     pairs: list[tuple[str | None, Any]] = []
-    if isinstance(exprs, Mapping):
-        pairs += exprs.items()
-        exprs = None
-    given = [] if exprs is None else [exprs] if isinstance(exprs, Expr) else exprs
-    if not isinstance(given, Iterable):
-        given = [given]
-    for one in (*given, *more_exprs):
-        if isinstance(one, UnnestExpr):
+    for one in exprs:
+        if isinstance(one, tuple):
+            pairs.append(one)
+        elif isinstance(one, UnnestExpr):
             schema = dataset._native.schema(True)
             pairs += [] if schema is None else [(e.name, e) for e in one.expand_projection(schema)]
         elif not isinstance(one, StarExpr):

@@ -245,7 +245,9 @@ class Consumption(Iteration, Handle):
         """
         from raceline.data.dataset import MaterializedDataset
 
-        return MaterializedDataset(self._native.materialize())
+        kept = MaterializedDataset(self._native.materialize())
+        kept._made_in = self.stats()
+        return kept
 
     def explain(self) -> None:
         """Prints the plan, as written and as run, and of each function how it runs and why.

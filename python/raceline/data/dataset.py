@@ -104,7 +104,10 @@ class Dataset(
         if key is None:
             return GroupedData(self, [])
         if not callable(key):
-            return GroupedData(self, distinct_names(key, "key"))
+            keys = distinct_names(key, "key")
+            # Raises where the columns are known and one of them is not there.
+            self._native.select(keys).schema(False)
+            return GroupedData(self, keys)
         if _GROUP_KEY in (self.columns(fetch_if_missing=False) or ()):
             raise PlanError(
                 f"`groupby` of a function makes a column `{_GROUP_KEY}`, which exists already",
@@ -185,7 +188,25 @@ class MaterializedDataset(Dataset):
         True
     """
 
-    __slots__ = ()
+    __slots__ = ("_made_in",)
+
+    _made_in: str
+
+    def _state(self) -> dict[str, Any]:
+        """Also what the run took that made it."""
+        return {**super()._state(), "_made_in": getattr(self, "_made_in", "")}
+
+    def stats(self) -> str:
+        """What the run took that made its rows; where there was none, its own last run.
+
+        Example:
+            >>> import raceline
+            >>> rows = raceline.range(3).map(lambda row: {"id": row["id"] + 1})
+            >>> print(rows.materialize().stats())  # doctest: +ELLIPSIS
+            stage 1 Range->Map(<lambda>): finished
+            ...
+        """
+        return getattr(self, "_made_in", "") or super().stats()
 
     def num_blocks(self) -> int:
         """Number of batches in which the rows come, or came when they were kept.

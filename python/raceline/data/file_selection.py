@@ -15,7 +15,7 @@ from raceline.data.dataset import Dataset
 from raceline.data.expressions import col
 from raceline.data.file_places import arrow_place, engine_place
 from raceline.data.shuffling import FileShuffle, file_shuffle
-from raceline.errors import PlanError
+from raceline.errors import PlanError, SourceNotFoundError
 
 if TYPE_CHECKING:
     from raceline.data.arrow_files.form import Form
@@ -75,6 +75,7 @@ class Files:
 
         Raises:
             PlanError: No path is given, or an argument is out of range.
+            SourceNotFoundError: A local path does not exist.
         """
         paths = self._texts()
         extensions = self.file_extensions
@@ -104,6 +105,8 @@ class Files:
             "shuffle": file_shuffle(self.shuffle),
             "columns": None,
         }
+        if not self.ignore_missing_paths:
+            _check_local(paths)
         whole = shared | options
         whole = self._without_missing(whole) if self.ignore_missing_paths else whole
         whole = self._filtered(whole) if self.partition_filter is not None else whole
@@ -215,6 +218,17 @@ class Files:
                 if columns is None or name in columns:
                     dataset = dataset.with_column(name, col(name).cast(kind))
         return dataset
+
+
+def _check_local(paths: Sequence[str]) -> None:
+    """Refuses a path of this machine that is not there, so that it fails where it is written.
+
+    Raises:
+        SourceNotFoundError: There is one.
+    """
+    for path in paths:
+        if "://" not in path and not _WILD.search(path) and not os.path.exists(path):
+            raise SourceNotFoundError(f"no such file or folder: `{path}`")
 
 
 def declared_schema(schema: Any, *, strict: bool) -> dict[str, Any]:

@@ -37,9 +37,9 @@ All reads take the same keywords:
   Parquet exactly those types.
 * ``override_num_blocks``: without effect but a warning: batches are cut by bytes.
 
-Nothing is read before the dataset is run, except for what ``schema`` needs. Then a path that does
-not exist raises ``SourceNotFoundError``, and a file that cannot be read or holds something else
-raises ``SourceError`` with the file's name.
+Nothing is read before the dataset is run, except for what ``schema`` needs. A path that does not
+exist raises ``SourceNotFoundError``: at once where it is local, else then. A file that cannot be
+read or holds something else raises ``SourceError`` with the file's name.
 """
 
 from __future__ import annotations

@@ -72,6 +72,7 @@ class ShapingTransforms(Handle):
 
         Raises:
             PlanError: A name comes twice.
+            ColumnNotFoundError: A column does not exist; maybe only when the dataset is run.
 
         Example:
             >>> import raceline
@@ -79,7 +80,11 @@ class ShapingTransforms(Handle):
             [{'b': 2}]
         """
         names = distinct_names(cols)
-        return self._derive(self._native.drop(names)) if names else self
+        if not names:
+            return self
+        # Raises where the columns are known and one of them is not there.
+        self._native.select(names).schema(False)
+        return self._derive(self._native.drop(names))
 
     @accepts(STAGE_ARGUMENTS)
     def rename_columns(self, names: Mapping[str, str] | Sequence[str]) -> Self:
@@ -90,13 +95,16 @@ class ShapingTransforms(Handle):
                 must be known: this may run the first rows.
 
         Raises:
-            PlanError: A new name is empty or comes twice, or the list has not one name a column.
+            PlanError: There are no names, a new one is empty or comes twice, or the list has not
+                one name a column.
 
         Example:
             >>> import raceline
             >>> raceline.range(1).rename_columns({"id": "row"}).take_all()
             [{'row': 0}]
         """
+        if isinstance(names, str) or not names:
+            raise PlanError(f"`names` must be a dict or a list of names, got `{names!r}`")
         if isinstance(names, Mapping):
             pairs = list(names.items())
         else:

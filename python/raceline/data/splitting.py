@@ -165,13 +165,16 @@ class Splits(FunctionTransforms, ShapingTransforms, ShufflingTransforms, Consump
 
     def _ranges(self, kept: Self, cuts: Sequence[int]) -> list[Self]:
         """The rows between each cut and the next."""
-        if cuts[-1] == 0:
-            return [self._derive(self._native.limit(0)) for _ in cuts[1:]]
+        from raceline.data.dataset import MaterializedDataset
+
         place = col(_PLACE)
-        return [
-            kept.filter(expr=(place >= first) & (place < end)).drop_columns(_PLACE)
+        parts = (
+            self.limit(0)
+            if cuts[-1] == 0
+            else kept.filter(expr=(place >= first) & (place < end)).drop_columns(_PLACE)
             for first, end in itertools.pairwise(cuts)
-        ]
+        )
+        return [cast("Self", MaterializedDataset(part._native)) for part in parts]
 
     def _stratified(self, test_size: float, name: str, *, is_part: bool) -> tuple[Self, Self]:
         """Parts in which each value of a column has its share."""

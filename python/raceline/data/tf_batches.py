@@ -118,16 +118,15 @@ def dataset_of(
 def _specs(tensorflow: Any, parts: Sequence[Part], first: Batch | None) -> tuple[Any, ...]:
     tensors = {} if first is None else tensors_of(None)(first)
 
-    def spec_of(tensor: Any) -> Any:
+    def spec_of(name: str) -> Any:
+        tensor = tensors[name]
         if isinstance(tensor, tensorflow.RaggedTensor):
             # The rows of other batches have other lengths in every dimension.
             shape = [None] * tensor.shape.rank
             return tensorflow.RaggedTensorSpec(shape, tensor.dtype, tensor.ragged_rank)
-        return tensorflow.TensorSpec([None, *tensor.shape[1:]], tensor.dtype)
+        return tensorflow.TensorSpec([None, *tensor.shape[1:]], tensor.dtype, name)
 
     return tuple(
-        part.spec
-        if part.spec is not None
-        else tensorflow.nest.map_structure(spec_of, part.of(tensors))
+        part.spec if part.spec is not None else part.of({name: spec_of(name) for name in tensors})
         for part in parts
     )

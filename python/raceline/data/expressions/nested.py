@@ -146,9 +146,9 @@ class StructNamespace(Namespace):
         """
         return self._call("field_by_index", index=index)
 
-    def __getitem__(self, name: str) -> Expr:
-        """``["name"]`` is ``field("name")``."""
-        return self.field(name)
+    def __getitem__(self, key: str | int) -> Expr:
+        """``["name"]`` is ``field("name")``, ``[i]`` is ``field_by_index(i)``."""
+        return self.field(key) if isinstance(key, str) else self.field_by_index(key)
 
 
 class MapNamespace(Namespace):

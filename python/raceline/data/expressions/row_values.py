@@ -77,7 +77,7 @@ class RandomExpr(_RowValuesExpr):
         return self.seed, self.reseed_after_execution
 
     def _label(self) -> str:
-        return f"RANDOM(seed={self.seed!r})"
+        return "RANDOM()" if self.seed is None else f"RANDOM(seed={self.seed!r})"
 
     def _facts(self) -> tuple[Any, ...]:
         return (self.seed, self.reseed_after_execution)
@@ -90,7 +90,7 @@ class UUIDExpr(_RowValuesExpr):
     _kind = "uuids"
 
     def _label(self) -> str:
-        return "UUID"
+        return "UUID()"
 
 
 def monotonically_increasing_id() -> Expr:

@@ -59,15 +59,18 @@ class Staged(NamedTuple):
     held: list[str]
 
 
-def staged(dataset: Any, exprs: Sequence[Expr], demand: Demand | None = None) -> Staged:
+def staged(
+    dataset: Any, exprs: Sequence[Expr], demand: Demand | None = None, held: Sequence[str] = ()
+) -> Staged:
     """The expressions, with what stages compute as columns.
 
     Args:
         dataset: The dataset over whose columns they are.
         exprs: Expressions; those that run inside of the engine stay as they are.
         demand: What functions of users run with.
+        held: Columns that the dataset holds for other expressions; they come first in the result's.
     """
-    lowering = _Lowering(dataset, demand)
+    lowering = _Lowering(dataset, demand, held)
     lowered = [lowering.lower(expr) for expr in exprs]
     return Staged(lowering.dataset, lowered, lowering.held)
 
@@ -75,10 +78,10 @@ def staged(dataset: Any, exprs: Sequence[Expr], demand: Demand | None = None) ->
 class _Lowering:
     """Makes columns of parts."""
 
-    def __init__(self, dataset: Any, demand: Demand | None) -> None:
+    def __init__(self, dataset: Any, demand: Demand | None, held: Sequence[str]) -> None:
         self.dataset = dataset
         self.demand = demand
-        self.held: list[str] = []
+        self.held = list(held)
 
     def lower(self, expr: Expr) -> Expr:
         """The expression over columns."""
