@@ -266,11 +266,13 @@ mod tests {
     #[test]
     fn a_producer_goes_on_while_its_consumer_holds_the_thread() {
         let threads = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build();
-        let ended = threads.expect("a runtime").block_on(async {
-            let producer = tokio::spawn(async {
+        let threads = threads.expect("a runtime");
+        let handle = threads.handle().clone();
+        let ended = threads.block_on(async {
+            let producer = threads.spawn(async move {
                 let produced = Arc::new(AtomicBool::new(false));
                 let seen = Arc::clone(&produced);
-                let consumer = tokio::spawn(async move {
+                let consumer = handle.spawn(async move {
                     let until = Instant::now() + Duration::from_secs(20);
                     while !seen.load(Ordering::Acquire) && Instant::now() < until {
                         std::thread::yield_now();
