@@ -15,9 +15,9 @@ Made by `benches/report.py` from `benches/results/`; `make bench` measures anew.
 
 """
 
-DEVELOPMENT = """**Development build.** These figures are of a build for development, less optimised
-than a release, on a machine that other programs shared. They say where Raceline stands among its
-peers, not how fast a release is.
+DEVELOPMENT = """**Development build.** The figures of {names} are of a build for development, less
+optimised than a release, on a machine that other programs shared. They say where Raceline stands
+among its peers, not how fast a release is.
 
 """
 
@@ -49,10 +49,14 @@ Taken = tuple[Workload, dict[str, dict[str, Any]], dict[str, Any]]
 
 def page(taken: list[Taken]) -> str:
     """The whole page."""
-    profiles = {found.get("profile") for _, variants, _ in taken for found in variants.values()}
+    names = [
+        workload.name
+        for workload, variants, _ in taken
+        if any(found.get("profile") != "release" for found in variants.values())
+    ]
     parts = [HEAD]
-    if profiles != {"release"}:
-        parts.append(DEVELOPMENT)
+    if names:
+        parts.append(DEVELOPMENT.format(names=", ".join(names)))
     parts += [_machines(taken), _goals(taken), _losses(taken), HOW, _settings()]
     parts += [_workload(*one) for one in taken]
     return "".join(parts).rstrip() + "\n"

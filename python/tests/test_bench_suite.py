@@ -336,7 +336,7 @@ def test_the_page_tells_goals_met_missed_and_not_measured_and_losses():
         "packages": {"duckdb": "2", "daft": None},
     }
     text = page([(workload, variants, {"date": "d", "machine": machine})])
-    assert "Development build" in text
+    assert "**Development build.** The figures of w are" in text
     for line in (
         "| w, v | as fast | 1 | 2 (duckdb) | **missed** |",
         "| w, v | not far | 3 | 2 (duckdb) | met |",
