@@ -224,11 +224,13 @@ impl<T: Clone> Edge<T> {
         usize::try_from(bytes / self.row_bytes).unwrap_or(usize::MAX).max(1)
     }
 
-    /// Rows of the next batch of the fastest; the last rows are shared among the workers.
+    /// Rows of the next batch of the fastest; the last rows, and the few that there are while all
+    /// are idle, are shared among the workers.
     fn fastest_rows(&self) -> usize {
         let rows = self.pace.rows.min(self.rows_of(self.pace.bytes_max));
         let share = self.ready_rows.div_ceil(self.pace.workers);
-        if self.complete { rows.min(share.max(rows.div_ceil(LAST_PART))) } else { rows }
+        let are_few = self.pace.is_idle && self.ready_rows < rows;
+        if self.complete || are_few { rows.min(share.max(rows.div_ceil(LAST_PART))) } else { rows }
     }
 
     /// Whether the consumer finds something to work on.
