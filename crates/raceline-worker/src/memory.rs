@@ -158,13 +158,14 @@ impl Meter {
         Some(bytes)
     }
 
+    /// `None` when it is gone: until somebody waits for it, it is told to have no pages at all.
     fn anonymous_bytes(&self) -> Option<u64> {
         let mut text = [0; 128];
         let length = self.statm.read_at(&mut text, 0).ok()?;
         let mut pages = std::str::from_utf8(&text[..length]).ok()?.split_ascii_whitespace().skip(1);
         let (resident, shared): (u64, u64) =
             (pages.next()?.parse().ok()?, pages.next()?.parse().ok()?);
-        Some(resident.saturating_sub(shared) * page_bytes())
+        (resident > 0).then(|| resident.saturating_sub(shared) * page_bytes())
     }
 
     /// Finds out what it shares and what it started.
@@ -264,6 +265,20 @@ print(2, flush=True); input()";
         drop(child.stdin.take());
         child.wait().unwrap();
         assert_eq!(meter.measure(Instant::now()), None);
+    }
+
+    #[test]
+    fn one_that_ended_and_was_not_waited_for_tells_nothing() {
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        let mut meter = Meter::new(child.id()).unwrap();
+        assert!(meter.measure(Instant::now()).is_some());
+        child.kill().unwrap();
+        let start = Instant::now();
+        while meter.measure(Instant::now()).is_some() {
+            assert!(start.elapsed() < Duration::from_secs(10), "what is gone holds memory");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        child.wait().unwrap();
     }
 
     #[test]
