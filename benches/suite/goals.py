@@ -12,6 +12,15 @@ from suite.compare import figure
 #: Figures over all parts of a cell: their mean, and the one that comes off worst.
 MEAN, WORST = "geometric mean", "worst part"
 
+#: What a local shuffle may cost, where it and the order of the files are variants.
+SHUFFLE_COST = Goal(
+    "local shuffle, of none",
+    "local shuffle",
+    1 / 0.9,
+    against=("raceline",),
+    other_variant="in order",
+)
+
 Variants = dict[str, dict[str, Any]]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from suite import engines
 from suite.cells import Answer, Goal, Task, Workload
 from suite.datasets import features
+from suite.goals import SHUFFLE_COST
 
 BATCH_ROWS = 256
 
@@ -25,13 +26,7 @@ workload = Workload(
     variants=("in order", "local shuffle", "files shuffled"),
     data=lambda _variant, scale: features(scale),
     goals=(
-        Goal(
-            "local shuffle, of none",
-            "local shuffle",
-            1 / 0.9,
-            against=("raceline",),
-            other_variant="in order",
-        ),
+        SHUFFLE_COST,
         Goal("local shuffle, of Ray Data", "local shuffle", 0.2, against=("ray",)),
         Goal("in order, of Ray Data", "in order", 0.2, against=("ray",)),
         Goal("in order, of a loop over Arrow's batches", "in order", 1.3, against=("python",)),

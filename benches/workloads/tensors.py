@@ -8,6 +8,7 @@ from typing import Any
 
 from suite import engines
 from suite.cells import Answer, Goal, Task, Workload
+from suite.goals import SHUFFLE_COST
 from suite.relations import tensors
 
 BATCH_ROWS = 256
@@ -25,13 +26,7 @@ workload = Workload(
     data=lambda _variant, scale: tensors(max(int(40_000 * scale), 320)),
     goals=(
         Goal("in order, of a DataLoader of two workers", "in order", 0.5, against=("torch",)),
-        Goal(
-            "local shuffle, of none",
-            "local shuffle",
-            1 / 0.9,
-            against=("raceline",),
-            other_variant="in order",
-        ),
+        SHUFFLE_COST,
         Goal("in order, of Ray Data", "in order", 0.2, against=("ray",)),
     ),
     budget_seconds=60.0,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
+import os.path
 import re
 import sys
-from pathlib import Path
 
 __all__ = ["numpy_release"]
 
@@ -30,7 +30,8 @@ def numpy_release() -> tuple[int, int]:
     if spec is None or spec.origin is None:
         return (0, 0)
     try:
-        text = Path(spec.origin).with_name("version.py").read_text()
+        with open(os.path.join(os.path.dirname(spec.origin), "version.py")) as file:
+            text = file.read()
     except OSError:
         return (0, 0)
     found = _VERSION.search(text)

@@ -7,12 +7,9 @@ import threading
 import time
 
 import pytest
+from ahead_threads import threads
 
 from raceline.data.ahead import Ahead
-
-
-def alive():
-    return [one for one in threading.enumerate() if one.name == "raceline-ahead"]
 
 
 def counting(most, ended=None):
@@ -67,7 +64,7 @@ def test_the_thread_ends_with_it(end):
         assert list(ahead) == []
     del ahead
     gc.collect()
-    assert alive() == []
+    assert threads() == []
     assert (ended, cancelled) == (["raceline-ahead"], [1])
 
 
@@ -81,7 +78,7 @@ def test_a_wait_of_the_generator_is_cancelled():
     ahead = Ahead(items(), 2, is_over.set)
     next(ahead)
     ahead.close()
-    assert alive() == []
+    assert threads() == []
 
 
 def test_a_program_ends_while_one_runs_ahead():

@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pyarrow as pa
 import pytest
+from ahead_threads import no_thread_is_left, threads  # noqa: F401 -- a fixture
 from opaque import opaque
 
 import raceline
@@ -24,17 +25,6 @@ from raceline.data.collate_fn import (
 from raceline.errors import ColumnNotFoundError, PlanError, TensorError, UdfError
 
 torch = pytest.importorskip("torch")
-
-
-def threads():
-    return [one for one in threading.enumerate() if one.name == "raceline-ahead"]
-
-
-@pytest.fixture(autouse=True)
-def no_thread_is_left():
-    yield
-    gc.collect()
-    assert threads() == []
 
 
 def rows():

@@ -7,20 +7,10 @@ import threading
 import numpy as np
 import pytest
 import torch_stand_in
+from ahead_threads import no_thread_is_left, threads  # noqa: F401 -- a fixture
 
 import raceline
 from raceline.errors import PlanError, TensorError
-
-
-def threads():
-    return [one for one in threading.enumerate() if one.name == "raceline-ahead"]
-
-
-@pytest.fixture(autouse=True)
-def no_thread_is_left():
-    yield
-    gc.collect()
-    assert threads() == []
 
 
 @pytest.fixture

@@ -21,13 +21,7 @@ if TYPE_CHECKING:
     from raceline.data.arrow_files.form import Form
     from raceline.data.datasource.partitioning import Partitioning, PathPartitionFilter
 
-__all__ = [
-    "Files",
-    "Partitions",
-    "Paths",
-    "SchemaLike",
-    "declared_schema",
-]
+__all__ = ["Files", "Partitions", "Paths", "SchemaLike", "declared_schema"]
 
 Path = str | os.PathLike[str]
 Paths = Path | Sequence[Path]

@@ -83,23 +83,29 @@ def accepts(
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        parameters = inspect.signature(function).parameters
-        takes_any = any(one.kind is one.VAR_KEYWORD for one in parameters.values())
-
         @functools.wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
             if not reasons.keys().isdisjoint(kwargs):
                 given = [name for name in kwargs if name in reasons]
                 for name in given:
                     _tell(function.__qualname__, name, kwargs.pop(name), reasons[name])
-            if not takes_any and not kwargs.keys() <= parameters.keys():
-                raise unknown_argument(function.__name__, kwargs, (*parameters, *reasons))
+            known, takes_any = _keywords(function)
+            if not takes_any and not kwargs.keys() <= known.keys():
+                raise unknown_argument(function.__name__, kwargs, (*known, *reasons))
             return function(*args, **kwargs)
 
         cast("Any", call).__ray_arguments__ = frozenset(reasons)
         return call
 
     return decorate
+
+
+@functools.cache
+def _keywords(function: Callable[..., Any]) -> tuple[Mapping[str, None], bool]:
+    """The parameters of a function, in their order, and whether it takes any keyword."""
+    parameters = inspect.signature(function).parameters
+    takes_any = any(one.kind is one.VAR_KEYWORD for one in parameters.values())
+    return dict.fromkeys(parameters), takes_any
 
 
 def unknown_argument(function: str, given: Iterable[str], known: Iterable[str]) -> TypeError:

@@ -58,13 +58,7 @@ from raceline.data.file_forms import (
     read_rows,
     text_form,
 )
-from raceline.data.file_selection import (
-    Files,
-    Partitions,
-    Paths,
-    SchemaLike,
-    declared_schema,
-)
+from raceline.data.file_selection import Files, Partitions, Paths, SchemaLike, declared_schema
 from raceline.data.ray_arguments import READ_ARGUMENTS, accepts
 from raceline.data.shuffling import FileShuffle
 from raceline.errors import PlanError

@@ -76,8 +76,7 @@ pub(super) fn bare_operator(operation: Operation, types: &[DataType]) -> Option<
 
 /// `operation` of `arrays` of equal lengths.
 pub(super) fn evaluate(operation: Operation, arrays: &[ArrayRef]) -> Result<ArrayRef> {
-    let types: Vec<_> = arrays.iter().map(|array| array.data_type().clone()).collect();
-    if is_untyped(operation, &types) {
+    if is_untyped(operation, arrays.iter().map(Array::data_type)) {
         return Ok(Arc::new(NullArray::new(arrays[0].len())));
     }
     match (operation, arrays) {
@@ -98,9 +97,9 @@ pub(super) fn evaluate(operation: Operation, arrays: &[ArrayRef]) -> Result<Arra
 }
 
 /// Whether `operation` has the type of its arguments, and these have none.
-fn is_untyped(operation: Operation, types: &[DataType]) -> bool {
+fn is_untyped<'a>(operation: Operation, types: impl IntoIterator<Item = &'a DataType>) -> bool {
     let has_own_type = operation.comparison().is_some() || operation == Operation::IsNan;
-    !has_own_type && types.iter().all(|one| one == &DataType::Null)
+    !has_own_type && types.into_iter().all(|one| one == &DataType::Null)
 }
 
 fn are_integers(types: &[DataType]) -> bool {

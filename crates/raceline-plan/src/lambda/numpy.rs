@@ -46,7 +46,8 @@ pub(super) fn binary(
 fn power(left: &Term, right: &Term, int_roots: bool) -> Result<Term, Decline> {
     let squared = matches!(right.constant, Some(Constant::Int(2)))
         || right.constant == Some(Constant::Float(2.0));
-    let rooted = right.constant == Some(Constant::Float(0.5));
+    let rooted = right.constant == Some(Constant::Float(0.5))
+        && (left.kind == Kind::Float || (left.kind == Kind::Int && int_roots));
     match (left.kind, &right.constant) {
         (Kind::Int, Some(Constant::Int(0..))) => {
             apply(Operation::NpInt(BinaryOp::Power), Kind::Int, (left, right), Kind::Int)
@@ -54,10 +55,7 @@ fn power(left: &Term, right: &Term, int_roots: bool) -> Result<Term, Decline> {
         (Kind::Float, _) if squared => {
             apply(Operation::NpFloat(BinaryOp::Multiply), Kind::Float, (left, left), Kind::Float)
         }
-        (Kind::Float, _) if rooted => array::call(Numpy::Sqrt, std::slice::from_ref(left)),
-        (Kind::Int, _) if rooted && int_roots => {
-            array::call(Numpy::Sqrt, std::slice::from_ref(left))
-        }
+        _ if rooted => array::call(Numpy::Sqrt, std::slice::from_ref(left)),
         _ => Err(unsupported("**", left, right)),
     }
 }

@@ -171,14 +171,16 @@ def _named(
     write: FileWrite, identifier: str, staged: list[tuple[str, str]]
 ) -> list[tuple[str, str]]:
     """What each staged file becomes."""
-    files: dict[str, str] = {}
+    files: list[tuple[str, str]] = []
+    taken: set[str] = set()
     for number, (path, folder) in enumerate(staged):
         name = write.name(identifier, number)
         final = posixpath.join(write.path, folder, name)
-        if final in files.values():
+        if final in taken:
             raise PlanError(f"two files of the write would be called `{name}`")
-        files[path] = final
-    return list(files.items())
+        taken.add(final)
+        files.append((path, final))
+    return files
 
 
 def _commit(filesystem: Any, staging: str, commit: Mapping[str, Any]) -> None:

@@ -167,6 +167,16 @@ fn nothing_waits_for_more_rows_while_nothing_runs() {
 }
 
 #[test]
+fn the_few_rows_of_an_idle_pool_are_shared_before_their_end_is_known() {
+    let idle = Pace { rows: 1024, bytes_max: u64::MAX, workers: 4, is_idle: true };
+    let mut edge = fastest(600, idle);
+    assert_eq!(edge.take_unit()[0].rows, 150);
+    edge.set_pace(Pace { is_idle: false, ..idle });
+    assert!(!edge.has_unit(), "more rows may come");
+    assert_eq!(fastest(1024, idle).take_unit()[0].rows, 1024);
+}
+
+#[test]
 fn fastest_batches_have_bounded_bytes() {
     let pace = Pace { rows: 1024, bytes_max: 80, workers: 1, is_idle: false };
     assert_eq!(end(&mut fastest(25, pace)), [10, 10, 5]);
