@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from raceline.data.read import read_parquet as read_parquet
     from raceline.data.read import read_text as read_text
     from raceline.data.sql import sql as sql
+    from raceline.data.sql_function import sql_function as sql_function
     from raceline.errors import RacelineError as RacelineError
 
 __version__ = "0.1.0"
@@ -105,6 +106,7 @@ _HOMES = {
     "read_parquet": "raceline.data.read",
     "read_text": "raceline.data.read",
     "sql": "raceline.data.sql",
+    "sql_function": "raceline.data.sql_function",
 }
 
 __all__ = ["__version__", *_HOMES]  # noqa: PLE0604 (the keys are names)

@@ -47,6 +47,7 @@ _OWN_FILES = (
             "_groups.py",
             "_pace.py",
             os.path.join("data", "aggregation.py"),
+            os.path.join("data", "sql_function.py"),
             os.path.join("data", "user_aggregation.py"),
         )
     ),

@@ -32,7 +32,7 @@ OF_THIS_PROCESS = "__raceline_of_this_process__"
 # Calls whose result is the rows themselves.
 _OF_ROWS = frozenset({"dead_letters", "materialize"})
 # Plans that Ray Data does not serialize as lineage.
-_OF_SEVERAL = frozenset({"join", "mix", "sql", "union", "zip"})
+_OF_SEVERAL = frozenset({"join", "mix", "sql", "sql_with_functions", "union", "zip"})
 
 
 class Step:

@@ -22,7 +22,7 @@ pub use download::DownloadSpec;
 pub use exchange::{ExchangeForm, KeyedExchange};
 pub use join::{JoinKind, JoinSpec};
 pub use node::{Cut, MixSpec, Node, Projection, ShuffleScope, SortKey, Source};
-pub use query::Query;
+pub use query::{Query, QueryFunction, QueryInput};
 pub use row_values::RowValues;
 pub use scan::{
     CsvReadOptions, FileFormat, FileScan, FileShuffle, FileSplit, FolderColumns, FolderNames,

@@ -295,6 +295,18 @@ impl Node {
         }
     }
 
+    /// The functions of users that it calls, its inputs aside.
+    #[must_use]
+    pub fn functions(&self) -> Vec<&UdfSpec> {
+        match self {
+            Self::Udf { udf, .. } => vec![udf],
+            Self::Relational { query, .. } => {
+                query.functions.iter().map(|function| &*function.udf).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// The node nearest to the output whose rows come in another order each time that the plan is
     /// run; `None` where all of them come in the same. Rows that are equal by the keys of a sort
     /// count as being in the same.

@@ -321,7 +321,7 @@ impl Dataset {
 
 fn is_debugged(plan: &raceline::Node) -> bool {
     let is_called_here = |udf: &raceline::UdfSpec| matches!(udf.body, raceline::UdfBody::Caller(_));
-    let is_here = matches!(plan, raceline::Node::Udf { udf, .. } if is_called_here(udf));
+    let is_here = plan.functions().into_iter().any(is_called_here);
     is_here || plan.inputs().into_iter().any(|input| is_debugged(input))
 }
 

@@ -20,6 +20,7 @@ mod numpy;
 mod options;
 mod schema;
 mod session;
+mod sql;
 mod stream;
 
 use pyo3::prelude::*;
@@ -43,7 +44,9 @@ mod native {
     #[pymodule_export]
     use super::schema::Schema;
     #[pymodule_export]
-    use super::session::{Session, sql_tables};
+    use super::session::Session;
+    #[pymodule_export]
+    use super::sql::{is_sql_function, sql_calls, sql_tables};
     #[pymodule_export]
     use super::stream::Stream;
 }

@@ -94,8 +94,13 @@ fn partition_style(options: &Bound<'_, PyDict>) -> PyResult<PartitionStyle> {
 /// The columns of a table without rows.
 fn declared_schema(options: &Bound<'_, PyDict>) -> PyResult<Option<SchemaRef>> {
     let Some(table) = optional::<Bound<'_, PyAny>>(options, "schema")? else { return Ok(None) };
-    match ArrowChunks::take(&table)? {
-        Some(chunks) => Ok(Some(chunks.into_batches()?.0)),
+    schema_of(&table).map(Some)
+}
+
+/// The columns of a table.
+pub(crate) fn schema_of(table: &Bound<'_, PyAny>) -> PyResult<SchemaRef> {
+    match ArrowChunks::take(table)? {
+        Some(chunks) => Ok(chunks.into_batches()?.0),
         None => Err(PyValueError::new_err("the option `schema` is no Arrow data")),
     }
 }

@@ -7,13 +7,14 @@ use std::sync::Mutex;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use raceline::{Launcher, ProgressMode, SessionOptions, SpillFolder};
+use raceline::{Launcher, ProgressMode, SessionOptions, SpillFolder, SqlTable};
 
 use crate::batch::batches_from_py;
 use crate::caller::caller_loader;
 use crate::dataset::{Dataset, run_profile};
 use crate::gil::detached;
-use crate::options::read_scan;
+use crate::options::{read_scan, schema_of};
+use crate::sql::FunctionArguments;
 
 /// Environment variable that turns the lambda compiler off when it is `off`.
 const LAMBDA_VARIABLE: &str = "RACELINE_LAMBDA";
@@ -109,6 +110,32 @@ impl Session {
         detached(py, || session.sql(query, &tables)).map(Dataset::new)
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "extracted from Python by value")]
+    fn sql_with_functions(
+        &self,
+        py: Python<'_>,
+        query: &str,
+        tables: Vec<TableArguments<'_>>,
+        functions: Vec<FunctionArguments<'_>>,
+    ) -> PyResult<Dataset> {
+        let session = self.get()?;
+        let columns = tables.iter().map(|(_, _, columns)| columns.as_ref().map(schema_of));
+        let columns: Vec<_> = columns.map(Option::transpose).collect::<PyResult<_>>()?;
+        let tables: Vec<_> = tables
+            .iter()
+            .zip(&columns)
+            .map(|((name, table, _), columns)| SqlTable {
+                name,
+                dataset: table.get(),
+                columns: columns.as_ref(),
+            })
+            .collect();
+        let functions = functions.iter().map(FunctionArguments::function);
+        let functions: Vec<_> = functions.collect::<PyResult<_>>()?;
+        let made = detached(py, || session.sql_with_functions(query, &tables, &functions));
+        made.map(Dataset::new)
+    }
+
     fn resources(&self, py: Python<'_>) -> PyResult<BTreeMap<String, f64>> {
         let session = self.get()?;
         detached(py, || session.find_gpus())?;
@@ -141,11 +168,9 @@ impl Session {
     }
 }
 
-/// Names of the tables that a query reads.
-#[pyfunction]
-pub(crate) fn sql_tables(py: Python<'_>, query: &str) -> PyResult<Vec<String>> {
-    detached(py, || raceline::sql_tables(query))
-}
+/// A table of a query: its name, the dataset, and a table without rows that has its columns, where the
+/// plan does not tell them.
+type TableArguments<'py> = (String, PyRef<'py, Dataset>, Option<Bound<'py, PyAny>>);
 
 /// Arguments of a session, as `raceline.init` gathers them.
 #[derive(FromPyObject)]

@@ -44,6 +44,6 @@ pub use scan::{FileReader, count_rows, infer_schema};
 pub use schemas::Schemas;
 pub use sort::SortRegion;
 pub use sql::{
-    FileTable, PlannedQuery, PortTable, QueryRegion, QuerySource, QueryTable, SqlError,
-    SqlStatement,
+    FileTable, FunctionCall, FunctionResults, PlannedQuery, PortTable, QueryPart, QueryRegion,
+    QuerySource, QueryTable, SqlCall, SqlError, SqlStatement, is_sql_function,
 };

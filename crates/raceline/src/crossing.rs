@@ -12,7 +12,7 @@ use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, NullArray};
 use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
-use raceline_plan::{BatchFormat, OnError, Passed, Projection, UdfKind, UdfSpec};
+use raceline_plan::{BatchFormat, OnError, Passed, Projection, QueryFunction, UdfKind, UdfSpec};
 use raceline_relational::ProjectOperator;
 use raceline_types::{
     FLAGS_KEY, Failure, InternalError, TensorType, is_plain_value_schema, stand_in_field,
@@ -370,6 +370,10 @@ pub(crate) fn columns_text(udf: &UdfSpec) -> String {
     let names =
         |names: Vec<&String>| names.into_iter().map(String::as_str).collect::<Vec<_>>().join(", ");
     let read: Vec<_> = reads.difference(&udf.columns.only_written).collect();
+    // What a query calls it with is told by the query's plan.
+    if read.iter().any(|name| QueryFunction::is_of_call(name)) {
+        return String::new();
+    }
     let reads = match read.len() {
         0 => "; reads no column".to_owned(),
         _ => format!("; reads {}", names(read)),

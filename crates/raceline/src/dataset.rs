@@ -9,7 +9,9 @@ use arrow::array::{Array, Int64Array};
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use raceline_exec::Snapshot;
-use raceline_plan::{Aggregate, AggregateKind, FileSplit, Node, Source, UdfBody, WriteSpec};
+use raceline_plan::{
+    Aggregate, AggregateKind, FileSplit, Node, Source, UdfBody, UdfSpec, WriteSpec,
+};
 use raceline_types::{Failure, InternalError, unite_batches};
 
 use crate::explain;
@@ -415,10 +417,11 @@ impl Dataset {
 fn calls_workers(plan: &Arc<Node>, compiles: bool) -> bool {
     let mut nodes = vec![plan];
     while let Some(node) = nodes.pop() {
-        if let Node::Udf { udf, .. } = &**node
-            && let UdfBody::Foreign { program, .. } = &udf.body
-            && !(compiles && program.is_ok())
-        {
+        let is_called = |udf: &UdfSpec| match &udf.body {
+            UdfBody::Foreign { program, .. } => !(compiles && program.is_ok()),
+            UdfBody::Caller(_) | UdfBody::Native(_) => false,
+        };
+        if node.functions().into_iter().any(is_called) {
             return true;
         }
         nodes.extend(node.inputs());

@@ -54,10 +54,10 @@ pub use raceline_plan::{
     DownloadSpec, ExchangeForm, FileFormat, FileNames, FileScan, FileShuffle, FileSplit,
     FolderColumns, FolderNames, ImageReadOptions, JoinKind, JoinSpec, JsonReadOptions,
     KeyedExchange, MixSpec, NameFiles, Node, OnError, PartitionStyle, Passed, Projection, Query,
-    RowValues, SaveMode, ScanRequest, SortKey, TextReadOptions, UdfBody, UdfColumns, UdfKind,
-    UdfSpec, UdfWorkers, WriteFormat, WriteSpec,
+    QueryFunction, QueryInput, RowValues, SaveMode, ScanRequest, SortKey, TextReadOptions, UdfBody,
+    UdfColumns, UdfKind, UdfSpec, UdfWorkers, WriteFormat, WriteSpec,
 };
-pub use raceline_relational::SqlError;
+pub use raceline_relational::{SqlCall, SqlError, is_sql_function};
 pub use raceline_types::{
     Diagnostic, ErrorKind, Failure, Place, ResourceError, Resources, unite_batches,
 };
@@ -65,5 +65,5 @@ pub use raceline_worker::{CallerLoader, Errand, Interruption, Launcher};
 pub use run::{Run, Waited};
 pub use run_order::RunOrder;
 pub use session::{Session, SessionOptions};
-pub use sql::sql_tables;
+pub use sql::{SqlTable, sql_calls, sql_tables};
 pub use timeouts::RunTimeouts;

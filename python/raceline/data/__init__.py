@@ -40,6 +40,7 @@ from raceline.data.schema import Schema
 from raceline.data.shaping import MixStoppingCondition
 from raceline.data.shuffling import FileShuffleConfig, RandomSeedConfig
 from raceline.data.sql import sql
+from raceline.data.sql_function import sql_function
 from raceline.data.summary import DatasetSummary
 
 if TYPE_CHECKING:
@@ -154,6 +155,7 @@ __all__ = [
     "read_parquet",
     "read_text",
     "sql",
+    "sql_function",
 ]
 
 

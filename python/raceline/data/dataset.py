@@ -115,11 +115,12 @@ class Dataset(
             )
         return GroupedData(self._apply(UserFunction("key", key, debug=debug)), [_GROUP_KEY])
 
-    def sql(self, query: str, /, **tables: Any) -> Dataset:
+    def sql(self, query: str, /, *, functions: Any = None, **tables: Any) -> Dataset:
         """The result of a query in SQL, in which this dataset is the table ``self``.
 
         Args:
             query: The query; see ``raceline.sql``.
+            functions: Functions of Python by their names in the query; see ``raceline.sql``.
             **tables: Further tables by their names in the query.
 
         Raises:
@@ -132,7 +133,7 @@ class Dataset(
         """
         from raceline.data.sql import run_query
 
-        return run_query(query, {**tables, "self": self}, sys._getframe(1))
+        return run_query(query, functions, {**tables, "self": self}, sys._getframe(1))
 
     def num_blocks(self) -> int:
         """Number of batches of a ``MaterializedDataset``; others have none before they are run.

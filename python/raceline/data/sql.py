@@ -5,16 +5,21 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from raceline._session import session
 from raceline.data.dataset import Dataset
 from raceline.data.handle import Handle
 from raceline.errors import PlanError
 
+if TYPE_CHECKING:
+    from raceline.data.sql_function import SqlFunction
+
 __all__ = ["sql"]
 
 _COMPRESSED = (".gz", ".zst", ".bz2", ".xz")
+# Rows at most that are looked at for the type of a column whose first values are missing.
+_ROWS_LOOKED_AT = 1000
 # Ending of a file's name, to the function that reads such files.
 _READERS = {
     ".parquet": "read_parquet",
@@ -24,7 +29,7 @@ _READERS = {
 }
 
 
-def sql(query: str, /, **tables: Any) -> Dataset:
+def sql(query: str, /, *, functions: Any = None, **tables: Any) -> Dataset:
     """The result of a query in SQL.
 
     A table is a dataset, a pandas or Polars frame, or Arrow data: a keyword argument of its name,
@@ -36,12 +41,18 @@ def sql(query: str, /, **tables: Any) -> Dataset:
     quotes are read as lower case, except that they find columns in any case. Columns of one name
     are numbered, ``id`` and ``id_1``.
 
+    The query may call functions of Python: those of ``functions``, and variables of the caller that
+    ``sql_function`` or ``udf`` made. They run in worker processes.
+
     Args:
         query: One ``select``, with joins, aggregates, windows, subqueries, ``with``, ``union``...
+        functions: Functions by their names in the query, each as ``sql_function`` takes it. A
+            table that is passed by this name is a table.
         **tables: Tables by their names in the query.
 
     Raises:
-        PlanError: The query is no SQL, or reads a table that is not there.
+        PlanError: The query is no SQL, reads a table that is not there, or calls a function that
+            cannot be called so.
 
     Example:
         >>> import raceline
@@ -51,34 +62,76 @@ def sql(query: str, /, **tables: Any) -> Dataset:
         >>> raceline.sql("select sum(id) from t", t=raceline.range(4)).take_all()
         [{'sum(id)': 6}]
     """
-    return run_query(query, tables, sys._getframe(1))
+    return run_query(query, functions, tables, sys._getframe(1))
 
 
-def run_query(query: str, tables: Mapping[str, Any], caller: FrameType) -> Dataset:
+def run_query(query: str, functions: Any, tables: Mapping[str, Any], caller: FrameType) -> Dataset:
     """The result of a query.
 
     Args:
         query: The query.
+        functions: Functions that were given by name, or a table of this name.
         tables: Tables that were given by name.
-        caller: The frame whose variables may be tables.
+        caller: The frame whose variables may be tables and functions.
 
     Raises:
-        PlanError: The query is no SQL, or reads a table that is not there.
+        PlanError: The query is no SQL, reads a table that is not there, or calls a function that
+            cannot be called so.
     """
     from raceline._native import sql_tables
 
     if not isinstance(query, str):
         raise PlanError(f"a query must be a string, got `{query!r}`")
+    if functions is not None and not isinstance(functions, Mapping):
+        functions, tables = None, {**tables, "functions": functions}
     given = {name: _table(name, value) for name, value in tables.items()}
-    scopes: list[Mapping[str, Any]] = [given, caller.f_locals, caller.f_globals]
+    variables: list[Mapping[str, Any]] = [caller.f_locals, caller.f_globals]
+    scopes = [given, *variables]
     found: dict[str, Dataset] = {}
     for name in sql_tables(query):
         table = _in_scopes(name, scopes) or _file(name)
         if table is None:
             raise _not_found(name, scopes)
         found[name] = table
+    from raceline.data.sql_scope import called_functions
+
+    called = called_functions(query, functions or {}, variables)
+    if called:
+        return _with_functions(query, called, found)
     natives = [(name, table._native) for name, table in found.items()]
     return Dataset(session().sql(query, natives))
+
+
+def _with_functions(
+    query: str, called: Mapping[str, SqlFunction], tables: Mapping[str, Dataset]
+) -> Dataset:
+    """The result of a query that calls functions."""
+    natives = [(name, one._native, _columns(one)) for name, one in tables.items()]
+    functions = [function.native(name) for name, function in called.items()]
+    result = Dataset(session().sql_with_functions(query, natives, functions))
+    result._native.expect_workers(["numpy"], False)
+    return result
+
+
+def _columns(table: Dataset) -> Any:
+    """A table without rows that has a dataset's columns, if only its first rows tell them."""
+    if table._native.schema(False) is not None:
+        return None
+    from raceline._optional import optional
+    from raceline.data.iterator import native_batches_of
+
+    pa = optional("pyarrow")
+    found = pa.schema([])
+    batches = native_batches_of(table._native.limit(_ROWS_LOOKED_AT))
+    try:
+        for batch in batches:
+            seen = pa.table(batch).schema
+            found = pa.unify_schemas([found, seen], promote_options="permissive")
+            if not any(pa.types.is_null(one) for one in found.types):
+                break
+    finally:
+        batches.close()
+    return found.empty_table()
 
 
 def _in_scopes(name: str, scopes: list[Mapping[str, Any]]) -> Dataset | None:

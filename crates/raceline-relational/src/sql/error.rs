@@ -43,6 +43,20 @@ pub enum SqlError {
         /// The column.
         column: String,
     },
+    /// A call of a user's function that cannot be made before what needs it.
+    #[error("`{function}` cannot be called {place}")]
+    MisplacedCall {
+        /// The function.
+        function: String,
+        /// Where it is called, in plain words.
+        place: &'static str,
+    },
+    /// A table whose columns are not known, of a query that calls functions of users.
+    #[error("the columns of table `{table}` are not known before it runs")]
+    UnknownColumns {
+        /// The table.
+        table: String,
+    },
     /// A query that makes no sense over its tables.
     #[error("the query cannot be planned: {reason}")]
     Invalid {
@@ -90,6 +104,15 @@ impl Diagnostic for SqlError {
             }
             Self::Ambiguous { column } => {
                 return Some(format!("name its table: `table.{column}`"));
+            }
+            Self::MisplacedCall { function, .. } => {
+                return Some(format!(
+                    "call it in a subquery, and use its result: `select {function}(...) as x from \
+                     ...`"
+                ));
+            }
+            Self::UnknownColumns { .. } => {
+                "tell them, as a query that calls your functions is planned before it runs"
             }
             Self::Invalid { advice, .. } => return advice.clone(),
         };

@@ -16,8 +16,11 @@ use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableScan};
 use raceline_types::Failure;
 
+use super::cut::call_below;
 use super::fault::planning_failure;
 use super::files::FileTable;
+use super::function::scalar_function;
+use super::key_function::key_function;
 use super::names::{name_by_text, spell_as_columns};
 use super::port_table::PortTable;
 use super::settings::Settings;
@@ -91,14 +94,34 @@ impl PlannedQuery {
         let mut query = statement.query();
         name_by_text(&mut query);
         spell_as_columns(&mut query, columns.iter().map(String::as_str));
+        context.register_udf(key_function());
+        for function in statement.functions() {
+            context.register_udf(scalar_function(function));
+        }
         let state = context.state();
         let plan = state.statement_to_plan(plannable(query)).await.map_err(planning_failure)?;
         let plan = with_distinct_names(plan).map_err(planning_failure)?;
         let plan = state.optimize(&plan).map_err(planning_failure)?;
-        let fields: Vec<FieldRef> = plan.schema().fields().iter().map(plain_field).collect();
-        let planned = Self { plan, schema: Arc::new(Schema::new(fields)) };
+        let planned = Self::of_plan(plan);
         planned.check_objects()?;
         Ok(planned)
+    }
+
+    /// A query that is planned already.
+    pub(super) fn of_plan(plan: LogicalPlan) -> Self {
+        let fields: Vec<FieldRef> = plan.schema().fields().iter().map(plain_field).collect();
+        Self { plan, schema: Arc::new(Schema::new(fields)) }
+    }
+
+    /// The same plan, whose result has the columns of `other`, to which they can be cast.
+    pub(super) fn with_schema_of(&self, other: &Self) -> Self {
+        Self { plan: self.plan.clone(), schema: Arc::clone(&other.schema) }
+    }
+
+    /// Whether it calls functions of users.
+    #[must_use]
+    pub fn has_calls(&self) -> bool {
+        call_below(&self.plan).is_some()
     }
 
     /// The first `rows` rows of the result.
@@ -219,7 +242,7 @@ impl fmt::Debug for PlannedQuery {
     }
 }
 
-fn is_port(provider: &Arc<dyn TableProvider>, port: &PortTable) -> bool {
+pub(super) fn is_port(provider: &Arc<dyn TableProvider>, port: &PortTable) -> bool {
     let provider: &dyn Any = provider.as_ref();
     provider.downcast_ref::<PortTable>().is_some_and(|found| std::ptr::eq(found, port))
 }
@@ -255,7 +278,7 @@ fn plain_field(field: &FieldRef) -> FieldRef {
 }
 
 /// `data_type` with plain strings and bytes in place of views, however deep.
-fn plain_type(data_type: &DataType) -> DataType {
+pub(super) fn plain_type(data_type: &DataType) -> DataType {
     let inner = |field: &FieldRef| {
         Arc::new(Field::clone(field).with_data_type(plain_type(field.data_type())))
     };

@@ -62,6 +62,11 @@ impl PortTable {
         Self { inner: Arc::new(Inner { schema: known, columns: OnceLock::new(), content }) }
     }
 
+    /// Another port with the columns that are known of this one.
+    pub(super) fn anew(&self) -> Self {
+        Self::new(self.inner.schema.get().cloned())
+    }
+
     /// Whether the columns are known.
     #[must_use]
     pub fn is_known(&self) -> bool {

@@ -9,8 +9,10 @@ use datafusion::sql::resolve::resolve_table_references;
 use datafusion::sql::sqlparser::ast::{Query, Statement};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use raceline_plan::QueryFunction;
 use raceline_types::Failure;
 
+use super::called_names::{SqlCall, calls_of};
 use super::error::SqlError;
 use super::fault::planning_failure;
 
@@ -20,6 +22,7 @@ pub struct SqlStatement {
     text: Arc<str>,
     query: Box<Query>,
     tables: Vec<String>,
+    functions: Vec<Arc<QueryFunction>>,
 }
 
 impl SqlStatement {
@@ -47,7 +50,13 @@ impl SqlStatement {
         let (references, _) =
             resolve_table_references(&statement, true).map_err(planning_failure)?;
         let tables = references.iter().map(TableReference::to_string).collect();
-        Ok(Self { text: text.into(), query, tables })
+        Ok(Self { text: text.into(), query, tables, functions: Vec::new() })
+    }
+
+    /// The same query, which may call `functions` by their names.
+    #[must_use]
+    pub fn with_functions(self, functions: &[Arc<QueryFunction>]) -> Self {
+        Self { functions: functions.to_vec(), ..self }
     }
 
     /// The text as it was given.
@@ -60,6 +69,17 @@ impl SqlStatement {
     #[must_use]
     pub fn tables(&self) -> &[String] {
         &self.tables
+    }
+
+    /// The functions that it calls, each with each number of arguments once, whoever has them.
+    #[must_use]
+    pub fn calls(&self) -> Vec<SqlCall> {
+        calls_of(&self.query)
+    }
+
+    /// Functions of users that it may call.
+    pub(super) fn functions(&self) -> &[Arc<QueryFunction>] {
+        &self.functions
     }
 
     /// The query, to be changed.

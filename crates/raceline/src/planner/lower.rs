@@ -2,6 +2,7 @@
 //! lane each function runs.
 
 mod query;
+mod query_part;
 mod region;
 mod skip;
 
@@ -156,16 +157,7 @@ impl Lowering<'_> {
                     let sources = self.labels.as_ref().map_or(0, Vec::len);
                     let flow = self.node(input).await?;
                     let errored = self.errors_of(udf, sources);
-                    if let Some(schema) = &flow.schema {
-                        Batching::of(udf).check(schema)?;
-                    }
-                    if udf.resources.gpu_nanos > 0 {
-                        self.find_gpus().await?;
-                    }
-                    // A function that is compiled takes none of it, but the data may decide that.
-                    udf.resources.fits_into(self.session.resources(), &udf.label())?;
-                    check_declared(udf, flow.schema.as_ref())?;
-                    self.udf(flow, udf, errored)
+                    self.checked_udf(flow, udf, errored).await
                 }
                 Node::Limit { input, rows } => {
                     if let Node::Sort { input, keys } = input.as_ref() {
@@ -316,6 +308,25 @@ impl Lowering<'_> {
         });
         self.errors.push(Arc::clone(&errors));
         Some(errors)
+    }
+
+    /// `udf` behind `flow`, whose needs are checked first.
+    async fn checked_udf(
+        &mut self,
+        flow: Flow,
+        udf: &Arc<UdfSpec>,
+        errored: Option<Arc<dyn ErroredRows>>,
+    ) -> Result<Flow, Failure> {
+        if let Some(schema) = &flow.schema {
+            Batching::of(udf).check(schema)?;
+        }
+        if udf.resources.gpu_nanos > 0 {
+            self.find_gpus().await?;
+        }
+        // A function that is compiled takes none of it, but the data may decide that.
+        udf.resources.fits_into(self.session.resources(), &udf.label())?;
+        check_declared(udf, flow.schema.as_ref())?;
+        self.udf(flow, udf, errored)
     }
 
     fn udf(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from raceline.data.datatype import DataType
 from raceline.data.expressions.expr import Expr
@@ -14,7 +14,7 @@ from raceline.data.expressions.staged import StagedExpr
 from raceline.errors import PlanError
 
 if TYPE_CHECKING:
-    from raceline.data.function import Demand
+    from raceline.data.function import Demand, UserFunction
 
 __all__ = ["PyArrowComputeUDFExpr", "UDFExpr", "pyarrow_udf", "udf"]
 
@@ -54,7 +54,7 @@ def udf(return_dtype: Any) -> Callable[[Any], Any]:
             raise PlanError(f"`udf` needs a function or a class, got `{function!r}`")
         if isinstance(function, type):
             return _UdfClass(function, data_type)
-        return _Udf(function, None, data_type)
+        return UdfFunction(function, None, data_type)
 
     return decorate
 
@@ -72,12 +72,12 @@ class _UdfClass:
         self._function = function
         self._data_type = data_type
 
-    def __call__(self, *args: Any, **kwargs: Any) -> _Udf:
+    def __call__(self, *args: Any, **kwargs: Any) -> UdfFunction:
         """The function that workers make with these arguments."""
-        return _Udf(self._function, (args, kwargs), self._data_type)
+        return UdfFunction(self._function, (args, kwargs), self._data_type)
 
 
-class _Udf:
+class UdfFunction:
     """A function of expressions."""
 
     def __init__(self, function: Any, made_with: Any, data_type: DataType) -> None:
@@ -131,6 +131,9 @@ class UDFExpr(StagedExpr):
         return [(name, one) for name, one in given if isinstance(one, Expr)]
 
     def _rebuilt(self, parts: Sequence[Expr]) -> Expr:
+        return self._of(parts)
+
+    def _of(self, parts: Sequence[Expr]) -> UDFExpr:
         left = list(parts)
         args = [left.pop(0) if isinstance(one, Expr) else one for one in self.args]
         kwargs = {
@@ -148,40 +151,77 @@ class UDFExpr(StagedExpr):
     def _stage(
         self, dataset: Any, name: str, arguments: Sequence[str], demand: Demand | None
     ) -> Any:
-        from raceline.data.function import Arguments, Batching, Demand, UserFunction
-
-        columns = iter(arguments)
-        taken = [_Column(next(columns)) if isinstance(one, Expr) else one for one in self.args]
-        named = {
-            key: _Column(next(columns)) if isinstance(one, Expr) else one
-            for key, one in self.kwargs.items()
-        }
-        call = _Call(self.fn.__name__, taken, named, name, self.data_type.to_arrow_dtype())
-        fn: Any
-        if self.fn._made_with is None:
-            fn, made = _FunctionStage(call, self.fn._function), Arguments()
-        else:
-            args, kwargs = self.fn._made_with
-            fn = type(self.fn.__name__, (_ClassStage,), {"__module__": _ClassStage.__module__})
-            made = Arguments(constructor_args=(call, self.fn._function, args, kwargs))
-        function = UserFunction(
-            "map_batches", fn, made, demand or Demand(), Batching(format="pyarrow")
-        )
+        function = self._user_function("map_batches", name, arguments, demand)
         options = function.native_options(function.translated())
         # The engine keeps the other columns to itself, and puts the new one behind them.
         options |= {"reads": {*arguments, name}, "only_written": {name}, "passes_others": True}
         dataset._native.expect_workers(function.preloads, False)
         return dataset._derive(dataset._native.udf(options))
 
+    def _user_function(
+        self,
+        kind: Literal["map_batches", "map_groups"],
+        name: str,
+        arguments: Sequence[str],
+        demand: Demand | None,
+        group_keys: Sequence[str] = (),
+    ) -> UserFunction:
+        """The function over batches that makes a column of the columns ``arguments``."""
+        from raceline.data.function import Arguments, Batching, Demand, UserFunction
 
-class _Column:
+        columns = iter(arguments)
+
+        def taken(one: Any) -> Any:
+            return ColumnArgument(next(columns)) if isinstance(one, Expr) else one
+
+        args = [taken(one) for one in self.args]
+        named = {key: taken(one) for key, one in self.kwargs.items()}
+        call = UdfCall(self.fn.__name__, args, named, name, self.data_type.to_arrow_dtype())
+        fn: Any
+        if self.fn._made_with is None:
+            fn, made = _FunctionStage(call, self.fn._function), Arguments()
+        else:
+            made_args, made_kwargs = self.fn._made_with
+            fn = type(self.fn.__name__, (_ClassStage,), {"__module__": _ClassStage.__module__})
+            made = Arguments(constructor_args=(call, self.fn._function, made_args, made_kwargs))
+        return UserFunction(
+            kind,
+            fn,
+            made,
+            demand or Demand(),
+            Batching(format="pyarrow"),
+            group_keys=group_keys,
+        )
+
+
+class GroupUDFExpr(UDFExpr):
+    """A call of a user's function for each group, with all of its rows."""
+
+    __slots__ = ("_keys",)
+
+    def __init__(self, call: UDFExpr, keys: Sequence[str]) -> None:
+        """``call`` for the rows that have equal values of the columns ``keys``."""
+        super().__init__(call.fn, call.args, call.kwargs)
+        self._keys = tuple(keys)
+
+    def _rebuilt(self, parts: Sequence[Expr]) -> Expr:
+        return GroupUDFExpr(self._of(parts), self._keys)
+
+    def _stage(
+        self, dataset: Any, name: str, arguments: Sequence[str], demand: Demand | None
+    ) -> Any:
+        function = self._user_function("map_groups", name, arguments, demand, self._keys)
+        return dataset._derive(dataset._native.groups(list(self._keys)))._apply(function)
+
+
+class ColumnArgument:
     """An argument that is a column."""
 
     def __init__(self, name: str) -> None:
         self.name = name
 
 
-class _Call:
+class UdfCall:
     """How a function is called with a batch, and what becomes of its result."""
 
     def __init__(
@@ -195,9 +235,13 @@ class _Call:
 
     def apply(self, function: Callable[..., Any], table: Any) -> Any:
         """The table with the column that the function makes."""
+        return table.append_column(self.output, self.result(function, table))
+
+    def result(self, function: Callable[..., Any], table: Any) -> Any:
+        """The column that the function makes of a table's."""
 
         def of_batch(one: Any) -> Any:
-            if not isinstance(one, _Column):
+            if not isinstance(one, ColumnArgument):
                 return one
             column = table.column(one.name)
             return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
@@ -209,7 +253,7 @@ class _Call:
         made = self._array(made)
         if len(made) != table.num_rows:
             raise TypeError(f"`{self.name}` returned {len(made)} values for {table.num_rows} rows")
-        return table.append_column(self.output, made)
+        return made
 
     def _array(self, made: Any) -> Any:
         """What the function made, as an array of the type that was declared."""
@@ -237,7 +281,7 @@ async def _awaited(made: Any) -> Any:
 class _FunctionStage:
     """A function over batches."""
 
-    def __init__(self, call: _Call, function: Callable[..., Any]) -> None:
+    def __init__(self, call: UdfCall, function: Callable[..., Any]) -> None:
         self.__name__ = call.name
         self._call = call
         self._function = function
@@ -249,7 +293,7 @@ class _FunctionStage:
 class _ClassStage:
     """An object of a class over batches; made once a worker."""
 
-    def __init__(self, call: _Call, function: type, args: Any, kwargs: Any) -> None:
+    def __init__(self, call: UdfCall, function: type, args: Any, kwargs: Any) -> None:
         self._call = call
         self._function = function(*args, **kwargs)
 

@@ -7,7 +7,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use raceline_plan::{Node, Projection, Query, Source};
 use raceline_relational::{
-    PlannedQuery, PortTable, QueryRegion, QuerySource, QueryTable, SqlStatement,
+    PlannedQuery, PortTable, QueryRegion, QuerySource, QueryTable, SqlError, SqlStatement,
 };
 use raceline_types::Failure;
 
@@ -16,11 +16,11 @@ use crate::planner::files::file_table;
 use crate::planner::{optimize, schema};
 
 /// A table that comes through a port, and what it is computed from.
-struct Port {
-    table: Arc<PortTable>,
+pub(super) struct Port {
+    pub(super) table: Arc<PortTable>,
     /// Its columns, when known.
-    schema: Option<SchemaRef>,
-    input: Arc<Node>,
+    pub(super) schema: Option<SchemaRef>,
+    pub(super) input: Arc<Node>,
 }
 
 /// What a query is about.
@@ -45,11 +45,14 @@ impl Lowering<'_> {
         limit: Option<u64>,
     ) -> Result<Flow, Failure> {
         let tables = self.tables(inputs, query).await?;
-        let statement = SqlStatement::parse(&query.text)?;
+        let statement = SqlStatement::parse(&query.text)?.with_functions(&query.functions);
         let is_known = tables.are_known();
         let Tables { named, ports } = tables;
         let source = if is_known {
             let planned = PlannedQuery::new(self.session.engine(), &statement, &named).await?;
+            if planned.has_calls() {
+                return self.query_in_parts(query, &planned, &ports, limit).await;
+            }
             QuerySource::Planned(Arc::new(planned))
         } else {
             QuerySource::Text { statement, tables: named }
@@ -86,17 +89,30 @@ impl Lowering<'_> {
     ) -> BoxFuture<'a, Result<Tables, Failure>> {
         async move {
             let mut tables = Tables { named: Vec::with_capacity(inputs.len()), ports: Vec::new() };
-            for (name, input) in query.tables.iter().zip(inputs) {
-                let table = self.table(input, &mut tables.ports).await?;
-                tables.named.push((name.clone(), table));
+            for (table, input) in query.tables.iter().zip(inputs) {
+                let known = table.columns.as_ref();
+                let found = self.table(input, known, &mut tables.ports).await?;
+                if let QueryTable::Port(port) = &found
+                    && !query.functions.is_empty()
+                    && !port.is_known()
+                {
+                    return Err(SqlError::UnknownColumns { table: table.name.clone() }.into());
+                }
+                tables.named.push((table.name.clone(), found));
             }
             Ok(tables)
         }
         .boxed()
     }
 
-    /// What the rows of `input` are to a query.
-    async fn table(&self, input: &Arc<Node>, ports: &mut Vec<Port>) -> Result<QueryTable, Failure> {
+    /// What the rows of `input`, which have the columns `known` where the plan does not tell any,
+    /// are to a query.
+    async fn table(
+        &self,
+        input: &Arc<Node>,
+        known: Option<&SchemaRef>,
+        ports: &mut Vec<Port>,
+    ) -> Result<QueryTable, Failure> {
         match input.as_ref() {
             Node::Source(Source::Memory { schema, batches, .. }) => {
                 let (schema, batches) = (Arc::clone(schema), Arc::clone(batches));
@@ -108,7 +124,8 @@ impl Lowering<'_> {
                     return Ok(QueryTable::Files(Arc::new(table)));
                 }
             }
-            Node::Relational { inputs, query } => {
+            // One that calls functions is not one plan.
+            Node::Relational { inputs, query } if query.functions.is_empty() => {
                 let tables = self.tables(inputs, query).await?;
                 if tables.are_known() {
                     let statement = SqlStatement::parse(&query.text)?;
@@ -120,14 +137,14 @@ impl Lowering<'_> {
             }
             _ => {}
         }
-        let schema = schema(self.session, input).await?;
+        let schema = schema(self.session, input).await?.or_else(|| known.cloned());
         let table = Arc::new(PortTable::new(schema.clone()));
         ports.push(Port { table: Arc::clone(&table), schema, input: Arc::clone(input) });
         Ok(QueryTable::Port(table))
     }
 
     /// The input of `port` with only the columns at `read`, so that others are not computed.
-    fn narrowed(&self, port: &Port, mut read: Vec<usize>, schema: &Schema) -> Arc<Node> {
+    pub(super) fn narrowed(&self, port: &Port, mut read: Vec<usize>, schema: &Schema) -> Arc<Node> {
         if read.is_empty() {
             // The rows must be counted; a column of any kind tells how many there are.
             read.extend(narrowest(schema));
