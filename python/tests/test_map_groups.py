@@ -11,8 +11,7 @@ import pyarrow as pa
 import pytest
 
 import raceline
-from raceline.data.datatype import DataType
-from raceline.data.expressions import col, udf
+from raceline.data.expressions import col
 from raceline.errors import PlanError, UdfError
 
 
@@ -247,19 +246,6 @@ def test_many_groups_travel_together():
     summed = rows.groupby("k").map_groups(lambda g: {"k": g["k"][:1], "sum": [g["id"].sum()]})
     assert summed.sum("sum") == sum(range(100_000))
     assert summed.count() == 20_000
-
-
-def test_with_column():
-    rows = raceline.from_items([{"k": 1, "v": 1}, {"k": 2, "v": 5}])
-    found = rows.groupby("k").with_column("w", col("v") * 2).sort("k").take_all()
-    assert found == [{"k": 1, "v": 1, "w": 2}, {"k": 2, "v": 5, "w": 10}]
-
-    @udf(DataType.int64())
-    def shifted(values):
-        return values
-
-    with pytest.raises(PlanError, match="takes no expression that calls a function of yours"):
-        rows.groupby("k").with_column("w", shifted(col("v")) + 1)
 
 
 def batches_of(dataset):

@@ -16,13 +16,12 @@ from raceline.data.aggregate import (
 )
 from raceline.data.compute import Concurrency
 from raceline.data.expressions import Expr
-from raceline.data.expressions.udf import UDFExpr
+from raceline.data.expressions.within import within_groups
 from raceline.data.formats import BatchFormat
 from raceline.data.function import Arguments, Batching, Compute, Demand, Faults, UserFunction
-from raceline.data.ray_arguments import FUNCTION_ARGUMENTS, STAGE_ARGUMENTS, accepts
+from raceline.data.ray_arguments import FUNCTION_ARGUMENTS, accepts
 from raceline.data.reduction import aggregates_of
 from raceline.data.user_aggregation import aggregate_groups, named
-from raceline.errors import PlanError
 
 if TYPE_CHECKING:
     from raceline.data.dataset import Dataset
@@ -223,38 +222,65 @@ class GroupedData:
         )
         return self._dataset._derive(self._dataset._native.groups(self._keys))._apply(function)
 
-    @accepts(STAGE_ARGUMENTS)
-    def with_column(self, column_name: str, expr: Expr) -> Dataset:
+    @accepts(FUNCTION_ARGUMENTS)
+    def with_column(
+        self,
+        column_name: str,
+        expr: Expr,
+        *,
+        compute: Compute = None,
+        concurrency: Concurrency | None = None,
+        num_cpus: float | None = None,
+        num_gpus: float | None = None,
+        memory: int | None = None,
+        resources: Mapping[str, float] | None = None,
+    ) -> Dataset:
         """Adds a column, or replaces one, whose value is an expression of the group's rows.
 
-        All rows of all groups are in the result. An expression of a row's own columns has the same
-        value as without groups.
+        All rows of all groups are in the result, in any order. ``sum``, ``mean``, ``min``, ``max``
+        and ``count`` of an expression are those of the group, without missing values, of which NaN
+        is one. What has ``over`` looks at rows of the group only: ``.over(order_by=...)`` makes
+        running sums of aggregates, and ranks and neighbours need it. A function of yours, as
+        ``udf`` makes it, is called once for each group, with arrays of all of its rows in the
+        order of the input. Anything else has the same value as without groups.
 
         Args:
             column_name: Its name.
             expr: Its value, of the columns as they are before.
+            compute: How functions of yours in the expression run, as of ``map_groups``, as for
+                all that follow.
+            concurrency: As of ``map_groups``.
+            num_cpus: As of ``map_groups``.
+            num_gpus: As of ``map_groups``.
+            memory: As of ``map_groups``.
+            resources: As of ``map_groups``.
 
         Raises:
-            PlanError: ``expr`` is no expression, or it calls a function: use ``map_groups``.
+            PlanError: ``expr`` is no expression, or it needs an order and has none.
 
         Example:
             >>> import raceline
-            >>> from raceline.data.expressions import col
-            >>> raceline.range(2).groupby("id").with_column("next", col("id") + 1).take_all()
-            [{'id': 0, 'next': 1}, {'id': 1, 'next': 2}]
+            >>> from raceline.data.expressions import col, row_number
+            >>> pairs = [("x", 1), ("y", 5), ("x", 3)]
+            >>> groups = raceline.from_items([{"a": a, "b": b} for a, b in pairs]).groupby("a")
+            >>> beside = groups.with_column("c", col("b") - col("b").mean())
+            >>> beside.sort(["a", "b"]).select_columns("c").take_all()
+            [{'c': -1.0}, {'c': 1.0}, {'c': 0.0}]
+            >>> first = row_number().over(order_by="b") == 1
+            >>> groups.with_column("is_first", first).filter(expr=col("is_first")).count()
+            2
         """
-        if isinstance(expr, Expr) and _calls_functions(expr):
-            raise PlanError(
-                "`with_column` of groups takes no expression that calls a function of yours",
-                hint="use `map_groups`, whose function gets the rows of a group",
-            )
-        return self._dataset.with_column(column_name, expr)
+        return self._dataset.with_column(
+            column_name,
+            within_groups(expr, self._keys) if isinstance(expr, Expr) else expr,
+            compute=compute,
+            concurrency=concurrency,
+            num_cpus=num_cpus,
+            num_gpus=num_gpus,
+            memory=memory,
+            resources=resources,
+        )
 
     def _each(self, on: str | Sequence[str] | None, make: Callable[[str], AggregateFn]) -> Dataset:
         """One aggregation for each column."""
         return self.aggregate(*aggregates_of(self._dataset, on, make, self._keys))
-
-
-def _calls_functions(expr: Expr) -> bool:
-    """Whether a part of an expression is a user's function, which would see rows of many groups."""
-    return isinstance(expr, UDFExpr) or any(_calls_functions(part) for _, part in expr._parts())

@@ -17,11 +17,14 @@ from raceline.errors import PlanError
 if TYPE_CHECKING:
     from raceline.data.function import Demand
 
+# Functions that leave missing values out.
+_AGGREGATES = frozenset({"avg", "count", "max", "min", "sum"})
+
 __all__ = ["WindowExpr", "WindowFunction", "dense_rank", "rank", "row_number"]
 
 
-class WindowFunction:
-    """A function of the rows around a row; ``over`` says which these are.
+class WindowFunction(StagedExpr):
+    """A function of the rows around a row; ``over`` says which these are, or the group is.
 
     Example:
         >>> import raceline
@@ -31,7 +34,7 @@ class WindowFunction:
         [{'k': 'a', 'v': 1, 'all': 3}, {'k': 'a', 'v': 2, 'all': 3}]
     """
 
-    __slots__ = ("_function", "_needs_order", "_operand", "_options")
+    __slots__ = ("_needs_order", "_operand", "_options", "_sql_name")
 
     def __init__(
         self,
@@ -49,14 +52,39 @@ class WindowFunction:
             options: Further arguments, as SQL.
             needs_order: Whether it means nothing without an order.
         """
-        self._function = function
+        super().__init__()
+        self._sql_name = function
         self._operand = operand
         self._options = tuple(options)
         self._needs_order = needs_order
 
     def __repr__(self) -> str:
         """What it is."""
-        return f"{self._function}({'' if self._operand is None else self._operand})"
+        return f"{self._sql_name}({'' if self._operand is None else self._operand})"
+
+    def _parts(self) -> Sequence[tuple[str, Expr]]:
+        return [] if self._operand is None else [("operand", self._operand)]
+
+    def _rebuilt(self, parts: Sequence[Expr]) -> WindowFunction:
+        return WindowFunction(
+            self._sql_name,
+            parts[0] if parts else None,
+            self._options,
+            needs_order=self._needs_order,
+        )
+
+    def _label(self) -> str:
+        options = ", ".join(self._options)
+        return f"WINDOW({self._sql_name}{', ' if options else ''}{options})"
+
+    def _stage(
+        self, dataset: Any, name: str, arguments: Sequence[str], demand: Demand | None
+    ) -> Any:
+        raise PlanError(
+            f"`{self._sql_name}` is of many rows, and nothing says of which",
+            hint='say it, `.over(partition_by="key")` or `.over()` of all, or use it in '
+            "`with_column` of groups",
+        )
 
     def over(
         self,
@@ -100,7 +128,7 @@ class WindowFunction:
 class WindowExpr(StagedExpr):
     """A function over the rows around a row; made by ``over``."""
 
-    __slots__ = ("_by", "_down", "_order", "_window")
+    __slots__ = ("_by", "_down", "_keys", "_order", "_window")
 
     def __init__(
         self,
@@ -108,49 +136,65 @@ class WindowExpr(StagedExpr):
         by: Sequence[Expr],
         order: Sequence[Expr],
         down: Sequence[bool],
+        keys: int | None = None,
     ) -> None:
-        """``window`` over the rows of equal ``by``, in the order of ``order``."""
+        """``window`` over the rows of equal ``by``, in the order of ``order``.
+
+        Args:
+            window: The function.
+            by: What is equal.
+            order: What the rows are ordered by.
+            down: Whether descending, for each of ``order``.
+            keys: How many of ``by``, the first, are keys of groups, in which None and NaN are one,
+                as they are among the values of an aggregate of a group; None outside of groups.
+        """
         super().__init__()
         self._window = window
         self._by = tuple(by)
         self._order = tuple(order)
         self._down = tuple(down)
+        self._keys = keys
+
+    def within(self, keys: Sequence[str]) -> WindowExpr:
+        """The same within groups, which have equal values of the columns ``keys``."""
+        by = (*map(ColumnExpr, keys), *self._by)
+        return WindowExpr(self._window, by, self._order, self._down, len(keys))
 
     def _parts(self) -> Sequence[tuple[str, Expr]]:
-        operand = self._window._operand
-        parts = [] if operand is None else [("operand", operand)]
+        parts = [*self._window._parts()]
         parts += [("partition_by", one) for one in self._by]
         return [*parts, *(("order_by", one) for one in self._order)]
 
     def _rebuilt(self, parts: Sequence[Expr]) -> Expr:
-        left = list(parts)
-        window = self._window
-        operand = None if window._operand is None else left.pop(0)
-        window = WindowFunction(window._function, operand, window._options)
-        by, order = left[: len(self._by)], left[len(self._by) :]
-        return WindowExpr(window, by, order, self._down)
+        own = len(self._window._parts())
+        window = self._window._rebuilt(parts[:own])
+        by, order = parts[own : own + len(self._by)], parts[own + len(self._by) :]
+        return WindowExpr(window, by, order, self._down, self._keys)
 
     def _label(self) -> str:
         options = ", ".join(self._window._options)
         down = f", descending={list(self._down)}" if any(self._down) else ""
-        return f"WINDOW({self._window._function}{', ' if options else ''}{options}{down})"
+        return f"WINDOW({self._window._sql_name}{', ' if options else ''}{options}{down})"
 
     def _stage(
         self, dataset: Any, name: str, arguments: Sequence[str], demand: Demand | None
     ) -> Any:
         from raceline._session import session
 
-        left = [_quoted(one) for one in arguments]
+        function, left = self._window._sql_name, [_quoted(one) for one in arguments]
         given = [] if self._window._operand is None else [left.pop(0)]
-        call = f"{self._window._function}({', '.join((*given, *self._window._options))})"
         by, order = left[: len(self._by)], left[len(self._by) :]
+        if self._keys is not None:
+            by = [*map(_key, by[: self._keys]), *by[self._keys :]]
+            given = [*map(_key, given)] if function in _AGGREGATES else given
         window = [f"partition by {', '.join(by)}"] if by else []
         if order:
             directions = ["desc" if one else "asc" for one in self._down]
             keys = [f"{one} {way} nulls last" for one, way in zip(order, directions, strict=True)]
             window.append(f"order by {', '.join(keys)}")
+        call = f"{function}({', '.join((*given, *self._window._options))})"
         value = f"{call} over ({' '.join(window)})"
-        if self._window._operand is None or self._window._function == "count":
+        if self._window._operand is None or function == "count":
             # SQL counts without sign.
             value = f"cast({value} as bigint)"
         # Names are quoted, and nothing else of a user stands in the text.
@@ -226,6 +270,11 @@ def _expressions(given: str | Expr | Sequence[str | Expr]) -> list[Expr]:
         else:
             raise PlanError(f"a column or an expression is needed, got `{one!r}`")
     return made
+
+
+def _key(value: str) -> str:
+    """A value in which NaN is null, and there is one zero."""
+    return f"__raceline_key({value})"
 
 
 def _quoted(name: str) -> str:
