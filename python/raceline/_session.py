@@ -277,6 +277,15 @@ def _folder(one: SpillDir, hint: str) -> tuple[str, int | None]:
     return os.path.abspath(path), quota
 
 
+def _end() -> None:
+    """Ends the session with the interpreter, whose memory no thread gives back from then on."""
+    shutdown()
+    if "raceline._native" in sys.modules:
+        from raceline._native import end_lending
+
+        end_lending()
+
+
 def _begin_anew() -> None:
     """Forgets the session in a forked process, where none of its threads is."""
     global _state  # noqa: PLW0603  # its lock may be held by a thread that is not here
@@ -284,4 +293,4 @@ def _begin_anew() -> None:
 
 
 os.register_at_fork(after_in_child=_begin_anew)
-atexit.register(shutdown)
+atexit.register(_end)

@@ -7,6 +7,8 @@ import pickle
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.fs as pa_fs
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
@@ -80,6 +82,20 @@ def test_paths_can_be_included(folder):
     row = raceline.read_parquet(folder, include_paths=True).take(1)[0]
     assert row["path"].endswith("year=2020/0.parquet")
     assert row["path"].startswith("/")
+
+
+@pytest.mark.parametrize("rows", [None, col("s") != "s2", pc.field("s") != "s2"])
+@pytest.mark.parametrize(
+    "filesystem", [None, pa_fs.SubTreeFileSystem("/", pa_fs.LocalFileSystem())]
+)
+def test_paths_are_beside_the_columns_that_are_named(folder, rows, filesystem):
+    options = {"include_paths": True, "filter": rows, "filesystem": filesystem}
+    read = raceline.read_parquet(folder, columns=["id"], **options)
+    assert read.columns() == ["id", "path"]
+    assert read.count() == (30 if rows is None else 20)
+    assert read.take(1)[0]["path"].endswith("year=2020/0.parquet")
+    read = raceline.read_parquet(folder, columns=["path", "id"], **options)
+    assert read.columns() == ["path", "id"]
 
 
 def test_csv(tmp_path):

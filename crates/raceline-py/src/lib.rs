@@ -15,6 +15,7 @@ mod expr;
 mod gil;
 mod ipc;
 mod lambda;
+mod lent;
 mod names;
 mod numpy;
 mod options;
@@ -41,6 +42,8 @@ mod native {
     use super::expr::{Expr, case, col, lit, lit_of};
     #[pymodule_export]
     use super::lambda::evaluate_lambda;
+    #[pymodule_export]
+    use super::lent::end_lending;
     #[pymodule_export]
     use super::schema::Schema;
     #[pymodule_export]

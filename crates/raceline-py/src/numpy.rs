@@ -17,6 +17,8 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple};
 
+use crate::lent::Lent;
+
 /// Whether an Arrow array may read a NumPy array's own memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Memory {
@@ -113,7 +115,7 @@ pub(crate) fn buffer_of(
     }
     // SAFETY: `start` is the start of `length` contiguous bytes of an exported buffer, which
     // stay where they are until the view is released: that happens when the owner is dropped.
-    Ok(unsafe { Buffer::from_custom_allocation(start, length, Arc::new(view)) })
+    Ok(unsafe { Buffer::from_custom_allocation(start, length, Arc::new(Lent::new(view))) })
 }
 
 /// A writable copy of `array`.

@@ -167,7 +167,7 @@ def read_rows(
 
     Args:
         files: The files.
-        columns: Columns to read, in this order; None reads all.
+        columns: Columns to read, in this order, before that of the paths; None reads all.
         rows: An expression of ours or of PyArrow, or None.
         declared: Columns that the user declares, as the engine takes them.
 
@@ -176,6 +176,9 @@ def read_rows(
     """
     from raceline.data.arrow_filter import ArrowFilter, arrow_filter
     from raceline.data.expressions import Expr
+
+    if columns is not None and files.include_paths and "path" not in columns:
+        columns = [*columns, "path"]
 
     def read(names: Sequence[str] | None, by_arrow: ArrowFilter | None) -> Dataset:
         def form() -> Form:
@@ -187,8 +190,10 @@ def read_rows(
         return files.read("parquet", form, needs_arrow=needs_arrow, columns=names, **declared)
 
     if rows is None:
-        return read(columns, None)
-    if isinstance(rows, Expr):
+        dataset = read(columns, None)
+        if not files.are_foreign():
+            return dataset
+    elif isinstance(rows, Expr):
         dataset = read(None, None).filter(expr=rows)
     else:
         found = arrow_filter(rows)

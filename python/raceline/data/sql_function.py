@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import functools
 import inspect
-import secrets
+import os
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -55,7 +55,7 @@ class SqlFunction:
         self._demand = demand
         self._called_on_null = called_on_null
         self._deterministic = deterministic
-        self._key = secrets.token_hex(4)
+        self._key = os.urandom(4).hex()
 
     def __repr__(self) -> str:
         """Its name."""

@@ -15,6 +15,7 @@ use pyo3::types::PyCapsule;
 
 use super::windows::window;
 use crate::convert::ConvertError;
+use crate::lent::Lent;
 
 /// What a Python object handed over: arrays of one type over its memory.
 #[derive(Debug)]
@@ -113,8 +114,38 @@ fn array_of(array: FFI_ArrowArray, field: &Field) -> Result<ArrayRef, ConvertErr
         return Err(invalid("the array was handed over before".to_owned()));
     }
     // SAFETY: whoever exports by the interface promises data of the type that it says.
-    let data = unsafe { from_ffi_and_data_type(array, field.data_type().clone()) }?;
+    let data = unsafe { from_ffi_and_data_type(lent(array), field.data_type().clone()) }?;
     Ok(window(&data, 0, data.len())?)
+}
+
+/// `array`, which any thread may release.
+fn lent(array: FFI_ArrowArray) -> FFI_ArrowArray {
+    FFI_ArrowArray {
+        length: array.length,
+        null_count: array.null_count,
+        offset: array.offset,
+        n_buffers: array.n_buffers,
+        n_children: array.n_children,
+        buffers: array.buffers,
+        children: array.children,
+        dictionary: array.dictionary,
+        release: Some(give_back),
+        private_data: Box::into_raw(Box::new(Lent::new(array))).cast(),
+    }
+}
+
+/// Releases an array that [`lent`] made.
+///
+/// # Safety
+/// As Arrow's interface says: called once, with such an array.
+unsafe extern "C" fn give_back(array: *mut FFI_ArrowArray) {
+    // SAFETY: by the contract above, `array` is valid, and its private data is the box of `lent`,
+    // which nobody else has.
+    let owner = unsafe {
+        (*array).release = None;
+        Box::from_raw((*array).private_data.cast::<Lent<FFI_ArrowArray>>())
+    };
+    drop(owner);
 }
 
 fn field_of(stream: &mut FFI_ArrowArrayStream) -> Result<Field, ConvertError> {
