@@ -227,7 +227,7 @@ class BatchFunction:
             case "pandas":
                 from raceline import _frames
 
-                return _frames.to_pandas(batch)
+                return _frames.to_pandas(batch, self._called.call.frame_types)
             case "pyarrow" | None:
                 from raceline import _frames
 

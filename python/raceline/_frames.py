@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, Protocol
 
+from raceline._frame_types import FrameTypes, with_frame_types
 from raceline._optional import optional
 from raceline.errors import PlanError
 
@@ -47,10 +48,11 @@ def to_arrow(batch: ArrowBatch) -> pa.Table:
     return table
 
 
-def to_pandas(batch: ArrowBatch) -> pd.DataFrame:
+def to_pandas(batch: ArrowBatch, types: FrameTypes | None = None) -> pd.DataFrame:
     """The batch as a data frame of Arrow-backed columns; null is ``pandas.NA``.
 
-    Tensor columns hold an array a row, object columns the objects.
+    Tensor columns hold an array a row, object columns the objects. Of rows that came as frames,
+    ``types`` are those of pandas that the columns have instead.
 
     Raises:
         ImportError: pandas or PyArrow is not installed.
@@ -58,7 +60,12 @@ def to_pandas(batch: ArrowBatch) -> pd.DataFrame:
     arrow, pandas = optional("pyarrow"), optional("pandas")
     table = arrow.table(batch)
     objects = [field.name for field in table.schema if _is_object(field, arrow)]
-    frame: pd.DataFrame = table.drop_columns(objects).to_pandas(types_mapper=pandas.ArrowDtype)
+    plain = table.drop_columns(objects)
+    frame: pd.DataFrame
+    if types is None:
+        frame = plain.to_pandas(types_mapper=pandas.ArrowDtype)
+    else:
+        frame = with_frame_types(plain, types)
     if objects:
         arrays = batch.numpy()
         index = pandas.RangeIndex(len(table))

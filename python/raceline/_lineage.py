@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from raceline._frame_types import FrameTypes, types_after
 from raceline.errors import PlanError
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ __all__ = [
     "is_read_again",
     "load",
     "make_expression",
+    "of_frames",
     "recorded_session",
 ]
 
@@ -38,13 +40,15 @@ _OF_SEVERAL = frozenset({"join", "mix", "sql", "sql_with_functions", "union", "z
 class Step:
     """A call that made a plan."""
 
-    __slots__ = ("arguments", "method", "owner")
+    __slots__ = ("arguments", "frame_types", "method", "owner")
 
     def __init__(self, owner: Step | None, method: str, arguments: tuple[Any, ...]) -> None:
         """Takes the step of the dataset that was called (None of the session), and the call."""
         self.owner = owner
         self.method = method
         self.arguments = arguments
+        #: Types of columns that came as pandas frames.
+        self.frame_types: FrameTypes | None = None
 
 
 class Recorded:
@@ -77,9 +81,20 @@ class _Method:
             return result
         if self._name == "recorded_in":
             return Recorded(result, self._owner.step)
+        owner = self._owner.step
         if self._name in _OF_ROWS:
-            return Recorded(result, Step(None, self._name, (result,)))
-        return Recorded(result, Step(self._owner.step, self._name, arguments))
+            step = Step(None, self._name, (result,))
+        else:
+            step = Step(owner, self._name, arguments)
+        if owner is not None:
+            step.frame_types = types_after(owner.frame_types, self._name, arguments)
+        return Recorded(result, step)
+
+
+def of_frames(native: _native.Dataset, types: FrameTypes) -> _native.Dataset:
+    """A plan whose rows came as pandas frames with columns of ``types``."""
+    _step_of(native).frame_types = types
+    return native
 
 
 def recorded_session(session: _native.Session) -> _native.Session:
@@ -110,15 +125,17 @@ def dump(native: _native.Dataset) -> bytes:
 
     from raceline._unpicklable import culprit
 
-    calls: list[tuple[int | None, str, Any]] = []
+    calls: list[tuple[int | None, str, Any, FrameTypes | None]] = []
     steps = _in_order(_step_of(native))
     numbers = {id(step): number for number, step in enumerate(steps)}
     for step in steps:
         if step.method in _OF_ROWS:
-            calls.append((None, "from_batches", ("Materialized", _all_rows(step.arguments[0]))))
+            rows = ("Materialized", _all_rows(step.arguments[0]))
+            calls.append((None, "from_batches", rows, step.frame_types))
             continue
         owner = None if step.owner is None else numbers[id(step.owner)]
-        calls.append((owner, step.method, _outward(step.arguments, numbers)))
+        arguments = _outward(step.arguments, numbers)
+        calls.append((owner, step.method, arguments, step.frame_types))
 
     class Pickler(cloudpickle.CloudPickler):  # type: ignore[misc]  # it has no stubs
         """Takes the batches that literals are made of."""
@@ -145,9 +162,10 @@ def load(dumped: bytes) -> _native.Dataset:
     from raceline._session import session
 
     made: list[Any] = []
-    for owner, method, arguments in pickle.loads(dumped):  # noqa: S301 (as whoever unpickles it)
+    for owner, method, arguments, types in pickle.loads(dumped):  # noqa: S301 (as who unpickles it)
         target = session() if owner is None else made[owner]
-        made.append(getattr(target, method)(*_inward(arguments, made)))
+        plan = getattr(target, method)(*_inward(arguments, made))
+        made.append(plan if types is None else of_frames(plan, types))
     return cast("_native.Dataset", made[-1])
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from raceline._calls import RateLimit, Retry
+    from raceline._frame_types import FrameTypes
 
 Kind: TypeAlias = Literal["map", "flat_map", "filter", "map_batches", "key", "map_groups"]
 Function: TypeAlias = Callable[..., Any]
@@ -40,6 +41,7 @@ class Call(NamedTuple):
         rate_limit: How fast calls are made.
         reads: The columns that the user says it reads; it gets no others.
         group_keys: The key columns of the groups that it is called for.
+        frame_types: Types of pandas columns, of rows that came as frames.
     """
 
     fn_args: Sequence[Any] = ()
@@ -58,6 +60,7 @@ class Call(NamedTuple):
     rate_limit: RateLimit | None = None
     reads: frozenset[str] | None = None
     group_keys: tuple[str, ...] = ()
+    frame_types: FrameTypes | None = None
 
 
 class Given(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
+from raceline._frame_types import FrameTypes, frame_types
 from raceline.data._arguments import whole_number
 from raceline.data.data_iterator import DataIterator
 from raceline.data.formats import (
@@ -99,7 +100,7 @@ class Consumption(Iteration, Handle):
         parts = [one for one in native_batches_of(first) if one.num_rows]
         if not parts:
             raise ValueError("the dataset has no rows to take a batch of")
-        return convert_batch(join(parts), wanted)
+        return convert_batch(join(parts), wanted, types=self._frame_types())
 
     def show(self, limit: int = 20) -> None:
         """Prints the first rows, one a line.
@@ -173,6 +174,10 @@ class Consumption(Iteration, Handle):
         """
         return DataIterator(self)
 
+    def _frame_types(self) -> FrameTypes | None:
+        """Types of pandas columns, of rows that came as frames."""
+        return frame_types(self._native)
+
     def _epochs(self) -> Epochs:
         """Epochs of their own, for each call."""
         from raceline.data.epochs import DatasetEpochs, Epochs
@@ -190,6 +195,8 @@ class Consumption(Iteration, Handle):
 
     def to_pandas(self, limit: int | None = None) -> pd.DataFrame:
         """All rows as one frame of Arrow-backed columns; tensors as object columns of arrays.
+
+        Rows that came as frames of pandas, and through no function since, have its types again.
 
         Args:
             limit: If given, more rows than this are an error.
@@ -209,7 +216,8 @@ class Consumption(Iteration, Handle):
         batches = list(native_batches_of(native))
         if limit is not None:
             _refuse_more(sum(batch.num_rows for batch in batches), limit)
-        return pandas_frame(batches, None if batches else native.schema(True))
+        schema = None if batches else native.schema(True)
+        return pandas_frame(batches, schema, self._frame_types())
 
     def to_arrow(self) -> pa.Table:
         """All rows as one PyArrow table.

@@ -10,6 +10,7 @@ from raceline.data.iteration import Iteration
 
 if TYPE_CHECKING:
     from raceline import _native
+    from raceline._frame_types import FrameTypes
     from raceline._native import Batch
     from raceline.data.dataset import MaterializedDataset
     from raceline.data.epochs import Epochs, EpochSource
@@ -34,6 +35,8 @@ class Iterated(Protocol):
         ...
 
     def _first_batch(self) -> Batch | None: ...
+
+    def _frame_types(self) -> FrameTypes | None: ...
 
     def _is_debugged(self) -> bool: ...
 
@@ -167,6 +170,10 @@ class DataIterator(Iteration):
     def _epochs(self) -> Epochs:
         """The same ones for all iterations."""
         return self._all
+
+    def _frame_types(self) -> FrameTypes | None:
+        """Those of the dataset."""
+        return self._iterated._frame_types()
 
     def _is_debugged(self) -> bool:
         """Whether functions of the dataset run in the thread that iterates."""

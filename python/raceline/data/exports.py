@@ -223,7 +223,8 @@ class Exports(Consumption):
             >>> sum(len(frame) for frame in ray.get(ray.data.range(10).to_pandas_refs()))
             10
         """
-        return [put(_frames.to_pandas(batch)) for batch in _with_rows(self._native)]
+        types = self._frame_types()
+        return [put(_frames.to_pandas(batch, types)) for batch in _with_rows(self._native)]
 
     def to_numpy_refs(self, *, column: str | None = None) -> list[ObjectRef[Any]]:
         """All rows as references to dicts of arrays, one a batch.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from raceline._frame_types import FrameTypes, with_frame_types
 from raceline._optional import optional, require
 from raceline.errors import PlanError
 
@@ -56,7 +57,13 @@ def normal_batch_format(batch_format: BatchFormat) -> str:
     return _NORMAL[batch_format]
 
 
-def convert_batch(batch: Batch, batch_format: str, *, writable: bool = False) -> Any:
+def convert_batch(
+    batch: Batch,
+    batch_format: str,
+    *,
+    writable: bool = False,
+    types: FrameTypes | None = None,
+) -> Any:
     """A batch in a format of :func:`normal_batch_format`.
 
     Args:
@@ -64,6 +71,7 @@ def convert_batch(batch: Batch, batch_format: str, *, writable: bool = False) ->
         batch_format: The format.
         writable: Whether NumPy arrays must be writable; views of the engine's memory are not.
             Tensors always are.
+        types: Types of pandas columns, of rows that came as frames.
 
     Raises:
         ImportError: pandas, pyarrow or torch is needed and not installed.
@@ -77,7 +85,7 @@ def convert_batch(batch: Batch, batch_format: str, *, writable: bool = False) ->
     from raceline import _frames
 
     if batch_format == "pandas":
-        return _frames.to_pandas(batch)
+        return _frames.to_pandas(batch, types)
     return _frames.to_arrow(batch)
 
 
@@ -107,12 +115,15 @@ def arrow_table(batches: list[Batch], schema: object | None) -> pa.Table:
     return pa.concat_tables(tables)
 
 
-def pandas_frame(batches: list[Batch], schema: object | None) -> pd.DataFrame:
+def pandas_frame(
+    batches: list[Batch], schema: object | None, types: FrameTypes | None = None
+) -> pd.DataFrame:
     """The batches as one frame of Arrow-backed columns; tensors and objects as NumPy objects.
 
     Args:
         batches: The batches, in order.
         schema: Has ``__arrow_c_schema__``; the columns of an empty result, where known.
+        types: Types of pandas columns, of rows that came as frames.
 
     Raises:
         ImportError: pandas or pyarrow is not installed.
@@ -120,7 +131,9 @@ def pandas_frame(batches: list[Batch], schema: object | None) -> pd.DataFrame:
     if batches:
         from raceline import _frames
 
-        return _frames.to_pandas(join(batches))
-    pandas = optional("pandas")
-    frame: pd.DataFrame = arrow_table([], schema).to_pandas(types_mapper=pandas.ArrowDtype)
+        return _frames.to_pandas(join(batches), types)
+    pandas, table = optional("pandas"), arrow_table([], schema)
+    if types is not None:
+        return with_frame_types(table, types)
+    frame: pd.DataFrame = table.to_pandas(types_mapper=pandas.ArrowDtype)
     return frame

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from raceline._frame_types import FrameTypes
 from raceline._session import check_amount
 from raceline._udf import Call, Given, Kind, dumps, function_name, is_callable_class
 from raceline.data._arguments import whole_number
@@ -206,8 +207,14 @@ class UserFunction:
     reads: Sequence[str] | None = None
     group_keys: Sequence[str] = ()
 
-    def native_options(self, translation: Translation) -> dict[str, Any]:
+    def native_options(
+        self, translation: Translation, types: FrameTypes | None = None
+    ) -> dict[str, Any]:
         """The function as the engine takes it, with what :meth:`translated` gave.
+
+        Args:
+            translation: What that gave.
+            types: Types of pandas columns, of rows that came as frames.
 
         Raises:
             PlanError: The arguments do not fit it, or it cannot be sent to a worker.
@@ -220,6 +227,8 @@ class UserFunction:
         bounds, batch_format = self.batching.bounds(), normal_batch_format(self.batching.format)
         columns = self._columns(translation)
         call = self._call(bounds["batch_size"], translation, at_once)
+        if batch_format == "pandas":
+            call = call._replace(frame_types=types)
         options = {
             "kind": self.kind,
             "name": self.name,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
     import torch
 
+    from raceline._frame_types import FrameTypes
     from raceline._native import Batch
     from raceline.data.collate_fn import CollateFn
     from raceline.data.epochs import Epoch, Epochs
@@ -36,6 +37,9 @@ class Iteration:
 
         def _epochs(self) -> Epochs:
             """Where the next epoch comes from."""
+
+        def _frame_types(self) -> FrameTypes | None:
+            """Types of pandas columns, of rows that came as frames."""
 
         def _is_debugged(self) -> bool:
             """Whether functions of the dataset run in the thread that iterates."""
@@ -106,12 +110,12 @@ class Iteration:
             >>> [len(batch["id"]) for batch in raceline.range(5).iter_batches(batch_size=2)]
             [2, 2, 1]
         """
-        wanted = normal_batch_format(batch_format)
+        wanted, types = normal_batch_format(batch_format), self._frame_types()
         _check_batches(batch_size, prefetch_batches)
         shuffle = LocalShuffle(local_shuffle_buffer_size, local_shuffle_seed)
 
         def convert(batch: Any) -> Any:
-            return convert_batch(batch, wanted)
+            return convert_batch(batch, wanted, types=types)
 
         pipeline = _converted(batch_size, convert, drop_last=drop_last)
         return self._batches(batch_size, prefetch_batches, shuffle, pipeline)

@@ -7,7 +7,9 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeGuard
 
+from raceline._frame_types import types_of_frames
 from raceline._frames import columns_of, exported
+from raceline._lineage import of_frames
 from raceline._optional import optional
 from raceline._session import session
 from raceline.data._arguments import whole_number
@@ -163,6 +165,9 @@ def from_pandas(
 ) -> MaterializedDataset:
     """A dataset of pandas frames. The index is left out; missing values become None.
 
+    Frames that come out of it have the same types, until the rows go through a function, a sort or
+    groups: from then on, columns are Arrow's.
+
     Args:
         dfs: A frame, or frames that follow each other. Object columns of arrays become tensors.
         override_num_blocks: Without effect but a warning: batches are cut by bytes.
@@ -183,7 +188,8 @@ def from_pandas(
         if not hasattr(frame, "iloc"):
             raise PlanError(f"`from_pandas` needs a DataFrame, got `{type(frame).__name__}`")
     batches = [columns_to_batch(columns_of(frame)) for frame in frames]
-    return MaterializedDataset(session().from_batches("FromPandas", batches))
+    native = session().from_batches("FromPandas", batches)
+    return MaterializedDataset(of_frames(native, types_of_frames(frames)))
 
 
 def from_arrow(
@@ -235,9 +241,12 @@ def from_blocks(blocks: Sequence[pa.Table | pd.DataFrame]) -> MaterializedDatase
     """
     from raceline._native import columns_to_batch
 
+    several = _listed(blocks)
+    if several and all(hasattr(block, "iloc") for block in several):
+        return from_pandas(several)
     batches = [
         columns_to_batch(columns_of(block)) if hasattr(block, "iloc") else _exporter(block)
-        for block in _listed(blocks)
+        for block in several
     ]
     return MaterializedDataset(session().from_batches("FromBlocks", batches))
 

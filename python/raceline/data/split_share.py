@@ -14,6 +14,7 @@ from raceline.data.split_channel import Client, Server, as_start
 from raceline.data.split_coordinator import Coordinator
 
 if TYPE_CHECKING:
+    from raceline._frame_types import FrameTypes
     from raceline._native import Batch
     from raceline.data.dataset import MaterializedDataset
     from raceline.data.shared_epoch import SharedEpoch
@@ -47,6 +48,7 @@ class Share:
         self._client = Client(server.address, server.key, consumer)
         self._way = (server.address, server.key)
         self._maker = os.getpid()
+        self._types = coordinator.dataset._frame_types()
 
     def __getstate__(self) -> dict[str, Any]:
         """What another process needs."""
@@ -57,6 +59,7 @@ class Share:
             "_consumer": self._consumer,
             "_way": self._way,
             "_maker": self._maker,
+            "_types": self._types,
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -123,6 +126,10 @@ class Share:
         if coordinator is not None:
             return coordinator.dataset._first_batch()
         return _batch(self._asked({"op": "first"})[1])
+
+    def _frame_types(self) -> FrameTypes | None:
+        """Those of the dataset."""
+        return self._types
 
     def _is_debugged(self) -> bool:
         """Whether functions run in the thread that iterates: not in one of the consumers."""

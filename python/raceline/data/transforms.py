@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Self
 
+from raceline._frame_types import frame_types
 from raceline.data.calls import Calls, RateLimit, Retry
 from raceline.data.compute import Concurrency
 from raceline.data.expressions import Expr
@@ -440,4 +441,5 @@ class FunctionTransforms(Handle):
             # What it runs in starts while it is pickled, and while its input is prepared.
             has_program = translation.program is not None and function.reads is None
             self._native.expect_workers(function.preloads, has_program)
-        return self._derive(self._native.udf(function.native_options(translation)))
+        options = function.native_options(translation, frame_types(self._native))
+        return self._derive(self._native.udf(options))
