@@ -155,7 +155,8 @@ print(children())
 
 def test_a_run_loads_no_module_that_it_has_no_use_for():
     loaded = loaded_after("import raceline\nraceline.range(3).take_all()")
-    unused = {"difflib", "hashlib", "html", "ipaddress", "platform", "random", "urllib", "uuid"}
+    unused = {"asyncio", "concurrent", "difflib", "hashlib", "html", "ipaddress", "logging"}
+    unused |= {"platform", "random", "ssl", "urllib", "uuid"}
     assert not loaded.intersection({*unused, "raceline.data.datasource", "raceline._tensors"})
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from raceline.data.expressions.constructors import col
@@ -82,6 +81,8 @@ class _Fetch:
         self._output = output
 
     def __call__(self, table: Any) -> Any:
+        from concurrent.futures import ThreadPoolExecutor
+
         import pyarrow as pa
 
         uris = table.column(self._uris).to_pylist()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
@@ -249,6 +248,8 @@ class UdfCall:
         kwargs = {key: of_batch(one) for key, one in self.kwargs.items()}
         made = function(*map(of_batch, self.args), **kwargs)
         if inspect.isawaitable(made):
+            import asyncio
+
             made = asyncio.run(_awaited(made))
         made = self._array(made)
         if len(made) != table.num_rows:
