@@ -46,9 +46,17 @@ How each engine is started:
 #: A results file's workload: what it holds, and on which date and machine it was taken.
 Taken = tuple[Workload, dict[str, dict[str, Any]], dict[str, Any]]
 
+#: By workload and the text of a goal, what a profile said.
+Profiles = dict[str, dict[str, str]]
 
-def page(taken: list[Taken]) -> str:
-    """The whole page."""
+
+def page(taken: list[Taken], profiles: Profiles) -> str:
+    """The whole page.
+
+    Args:
+        taken: The results.
+        profiles: Where the time or the memory goes of goals that are missed.
+    """
     names = [
         workload.name
         for workload, variants, _ in taken
@@ -57,7 +65,14 @@ def page(taken: list[Taken]) -> str:
     parts = [HEAD]
     if names:
         parts.append(DEVELOPMENT.format(names=", ".join(names)))
-    parts += [_machines(taken), _goals(taken), _losses(taken), HOW, _settings()]
+    parts += [
+        _machines(taken),
+        _goals(taken),
+        _profiles(taken, profiles),
+        _losses(taken),
+        HOW,
+        _settings(),
+    ]
     parts += [_workload(*one) for one in taken]
     return "".join(parts).rstrip() + "\n"
 
@@ -100,6 +115,18 @@ def _goals(taken: list[Taken]) -> str:
     for workload, variants, _ in taken:
         lines += [_goal(workload, judged) for judged in judge(workload, variants)]
     return "".join(lines) + "\n"
+
+
+def _profiles(taken: list[Taken], profiles: Profiles) -> str:
+    """What profiles say of the goals that are missed."""
+    lines = [
+        f"- *{workload.name}, {judged.goal.variant}: {judged.goal.text}.* {found}\n"
+        for workload, variants, _ in taken
+        for judged in judge(workload, variants)
+        if judged.met() is False
+        and (found := profiles.get(workload.name, {}).get(judged.goal.text))
+    ]
+    return "".join(["## Why goals are missed\n\n", *lines, "\n"]) if lines else ""
 
 
 def _goal(workload: Workload, judged: Judged) -> str:

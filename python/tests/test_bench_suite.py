@@ -335,7 +335,8 @@ def test_the_page_tells_goals_met_missed_and_not_measured_and_losses():
         "python": "3",
         "packages": {"duckdb": "2", "daft": None},
     }
-    text = page([(workload, variants, {"date": "d", "machine": machine})])
+    profiles = {"w": {"as fast": "Half is spent in loops.", "not far": "It is met."}}
+    text = page([(workload, variants, {"date": "d", "machine": machine})], profiles)
     assert "**Development build.** The figures of w are" in text
     for line in (
         "| w, v | as fast | 1 | 2 (duckdb) | **missed** |",
@@ -350,11 +351,12 @@ def test_the_page_tells_goals_met_missed_and_not_measured_and_losses():
         "| ray | **out of memory** | | | | | 1 | | |",
         "| daft | left out: daft is not installed | | | | | | | |",
         "At 0.5 of the full size.",
+        "## Why goals are missed\n\n- *w, v: as fast.* Half is spent in loops.\n\n## Where",
     ):
         assert line in text, text
     variants["v"]["profile"] = "release"
     assert "Development build" not in page(
-        [(workload, variants, {"date": "d", "machine": machine})]
+        [(workload, variants, {"date": "d", "machine": machine})], {}
     )
     figure = bars(variants)
     assert "out of memory" in figure

@@ -43,28 +43,39 @@ pub(super) fn list(
 
 /// The quantile `q` of the float64 of each list, interpolated between the nearest two.
 pub(super) fn quantile(lists: &ListArray, q: f64) -> ArrayRef {
+    let mut values = Vec::new();
     let of_list = |list: Option<ArrayRef>| {
-        let mut values: Vec<f64> = list?.as_primitive::<Float64Type>().iter().flatten().collect();
-        values.sort_unstable_by(f64::total_cmp);
-        interpolated(&values, q)
+        let list = list?;
+        let list = list.as_primitive::<Float64Type>();
+        values.clear();
+        if list.null_count() == 0 {
+            values.extend_from_slice(list.values());
+        } else {
+            values.extend(list.iter().flatten());
+        }
+        interpolated(&mut values, q)
     };
     Arc::new(lists.iter().map(of_list).collect::<Float64Array>())
 }
 
+/// The quantile of `values`, which are left in another order: the two that it lies between are
+/// selected, which takes linear time.
 #[expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "positions are below 2⁵³ and not negative"
 )]
-fn interpolated(sorted: &[f64], q: f64) -> Option<f64> {
-    let position = (sorted.len().checked_sub(1)?) as f64 * q.clamp(0.0, 1.0);
-    let (below, above) = (position.floor() as usize, position.ceil() as usize);
-    if below == above {
-        return Some(sorted[below]);
+fn interpolated(values: &mut [f64], q: f64) -> Option<f64> {
+    let position = (values.len().checked_sub(1)?) as f64 * q.clamp(0.0, 1.0);
+    let part = position.fract();
+    let (_, &mut below, greater) =
+        values.select_nth_unstable_by(position.floor() as usize, f64::total_cmp);
+    if part == 0.0 {
+        return Some(below);
     }
-    let part = position - below as f64;
-    Some(sorted[below] * (1.0 - part) + sorted[above] * part)
+    let above = greater.iter().copied().min_by(f64::total_cmp)?;
+    Some(below * (1.0 - part) + above * part)
 }
 
 /// The values of each of `counts`, the missing one only where it is kept.
@@ -139,11 +150,11 @@ mod tests {
 
     #[test]
     fn quantiles_are_interpolated() {
-        let values = [1.0, 2.0, 4.0];
-        assert_eq!(interpolated(&values, 0.0), Some(1.0));
-        assert_eq!(interpolated(&values, 0.5), Some(2.0));
-        assert_eq!(interpolated(&values, 0.75), Some(3.0));
-        assert_eq!(interpolated(&values, 1.0), Some(4.0));
-        assert_eq!(interpolated(&[], 0.5), None);
+        let of = |q| interpolated(&mut [4.0, 1.0, 2.0], q);
+        assert_eq!(of(0.0), Some(1.0));
+        assert_eq!(of(0.5), Some(2.0));
+        assert_eq!(of(0.75), Some(3.0));
+        assert_eq!(of(1.0), Some(4.0));
+        assert_eq!(interpolated(&mut [], 0.5), None);
     }
 }
