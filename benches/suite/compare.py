@@ -23,7 +23,8 @@ from suite import checksum, engines, measure
 from suite.cells import OURS, PACKAGES, Cell, Workload
 from suite.cgroup import usable
 
-ROUNDS = 5
+#: So many keep a run of everything below an hour.
+ROUNDS = 3
 
 #: A cell that takes so much longer than ours is measured once more and no oftener.
 SLOW = 10.0

@@ -24,7 +24,7 @@ among its peers, not how fast a release is.
 HOW = """## How it is measured
 
 Each cell is a program of its own in a fresh process on two CPUs, with all that descends from it.
-The cells of a variant run in turns, every other round backwards, up to five rounds; the first one
+The cells of a variant run in turns, every other round backwards, up to three rounds; the first one
 is dropped.
 
 - *Run* is the work alone; *in all* begins with the process, imports and start-up included; both
