@@ -1,8 +1,8 @@
 """Makes `docs/benchmarks.md` and its figures from `benches/results`: `report.py [--check]`.
 
 Each workload is taken from the newest file that has it. What profiles said of goals that are missed
-is in `benches/profiles.json`. `--check` writes nothing, and fails when
-the page or a figure is not what the results say.
+is in `benches/profiles.json`. `--check` writes nothing, and fails when the page or a figure is not
+what these files say.
 """
 
 from __future__ import annotations

@@ -29,7 +29,6 @@ _KEPT = frozenset(
         "materialize",
         "random_shuffle",
         "randomize_block_order",
-        "recorded_in",
         "repartition",
         "repartition_by",
         "repartition_rows",
@@ -99,8 +98,8 @@ def _of_type(column: Any, series: Any, kind: Any) -> Any:
     import pandas as pd
 
     if str(kind) == "object":
-        # Text, of which what is missing is None.
-        return pd.Series(column.to_numpy(), dtype=object)
+        # The values of Python, of which what is missing is None: NumPy's integers would be floats.
+        return pd.Series(column.to_pylist(), dtype=object)
     return series.astype(kind)
 
 

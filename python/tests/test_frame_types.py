@@ -33,6 +33,7 @@ COLUMNS = {
     "nullable bool": pd.array([True, None, False], "boolean"),
     "text": ["a", None, "b"],
     "objects": pd.Series(["a", None, "b"], dtype=object),
+    "integers as objects": pd.Series([2**60 + 1, None, 3], dtype=object),
     "arrow": pd.array(["a", None, "b"], "string[pyarrow]"),
     "category": pd.Categorical(["x", None, "y"], categories=["y", "x", "z"]),
     "time": pd.to_datetime(["2024-01-01", None, "2024-01-03"]),
