@@ -8,7 +8,7 @@ use datafusion::execution::TaskContext;
 use datafusion::execution::config::SessionConfig;
 use datafusion::execution::context::SessionContext;
 use datafusion::execution::disk_manager::DiskManagerBuilder;
-use datafusion::execution::memory_pool::{MemoryPool as _, UnboundedMemoryPool};
+use datafusion::execution::memory_pool::{MemoryPool, UnboundedMemoryPool};
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use object_store::ObjectStore;
@@ -130,9 +130,13 @@ impl Engine {
 
     /// The engine as one stage uses it: what its plans reserve counts in the stage's account.
     pub(crate) fn for_stage(&self, accounts: &StageAccounts) -> Result<Arc<Self>, Failure> {
-        let pool = StagePool::new(Arc::clone(&self.pool), accounts.reserved.clone());
+        self.on_pool(Arc::new(StagePool::new(Arc::clone(&self.pool), accounts.reserved.clone())))
+    }
+
+    /// The engine with `pool`, which stands before its own.
+    pub(crate) fn on_pool(&self, pool: Arc<dyn MemoryPool>) -> Result<Arc<Self>, Failure> {
         let runtime = RuntimeEnvBuilder::from_runtime_env(&self.runtime)
-            .with_memory_pool(Arc::new(pool))
+            .with_memory_pool(pool)
             .build_arc()
             .map_err(failure)?;
         Ok(Arc::new(Self {

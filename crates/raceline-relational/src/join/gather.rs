@@ -8,7 +8,8 @@ use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use raceline_types::{Failure, batch_sliced_bytes};
 
-use super::layout::{Layout, Side};
+use super::layout::Layout;
+use super::pair::Side;
 use crate::lease::Lease;
 use crate::port::OpenPort;
 
@@ -66,7 +67,7 @@ impl Input {
 }
 
 /// Bytes that it takes to look up in rows: the rows, a copy of them, a table.
-pub(super) fn lookup_bytes(bytes: usize, rows: usize) -> usize {
+pub(crate) fn lookup_bytes(bytes: usize, rows: usize) -> usize {
     2 * bytes + ENTRY_BYTES * rows
 }
 

@@ -12,14 +12,8 @@ use raceline_plan::{JoinKind, JoinSpec};
 use raceline_types::{Failure, InternalError};
 
 use super::key::KeyType;
+use super::pair::Side;
 use crate::error::{RelationalError, check_comparable};
-
-/// One of the two inputs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Side {
-    Left,
-    Right,
-}
 
 /// The plan of a join over two schemas.
 #[derive(Debug)]
@@ -110,13 +104,6 @@ impl Layout {
             .collect()
     }
 
-    /// Schema of the joined rows of the wanted columns.
-    pub(super) fn joined_schema(&self) -> SchemaRef {
-        let fields =
-            self.wanted.iter().map(|&(side, at)| Arc::clone(&self.table(side).schema.fields()[at]));
-        Arc::new(Schema::new(fields.collect::<Vec<_>>()))
-    }
-
     /// The output of joined rows of the wanted columns.
     pub(super) fn finish(&self, joined: &RecordBatch) -> Result<RecordBatch, Failure> {
         let columns = self.columns.iter().zip(self.output.fields()).map(|(column, field)| {
@@ -133,16 +120,6 @@ impl Layout {
                 RecordBatch::try_new_with_options(Arc::clone(&self.output), columns, &options)
             })
             .map_err(|error| InternalError::caused_by("joined columns do not fit", error).into())
-    }
-}
-
-impl Side {
-    /// The other one.
-    pub(super) fn other(self) -> Self {
-        match self {
-            Self::Left => Self::Right,
-            Self::Right => Self::Left,
-        }
     }
 }
 

@@ -7,7 +7,9 @@ mod gather;
 mod hash;
 mod key;
 mod layout;
+mod layout_pair;
 mod merge;
+mod pair;
 mod tight;
 
 #[cfg(test)]
@@ -24,9 +26,11 @@ use raceline_exec::{Emit, PortStream, Region};
 use raceline_plan::JoinSpec;
 use raceline_types::{Batch, Failure, InternalError};
 
+pub(crate) use self::gather::lookup_bytes;
 use self::gather::{Input, gather};
-use self::layout::{Layout, Side};
-use self::tight::Tight;
+use self::layout::Layout;
+pub(crate) use self::pair::{PairJoin, Side};
+pub(crate) use self::tight::Tight;
 use crate::engine::Engine;
 use crate::error::failure;
 use crate::port::OpenPort;
@@ -106,9 +110,12 @@ impl JoinRegion {
             Some(Side::Left) => hash::join(engine, layout, [left, right], batch_rows, lease),
             Some(Side::Right) => hash::join(engine, layout, [right, left], batch_rows, lease),
             None => {
-                let (engine, layout) = (Arc::clone(engine), Arc::clone(layout));
-                let tight = Tight { engine, layout, name: self.name(), batch_rows };
-                Arc::new(tight).join([left, right], lease).await
+                // Half as much more, so that fewer partitions are partitioned again.
+                lease.resize(lease.share_bytes() / 2 * 3);
+                let width = engine.partitions();
+                let (engine, join) = (Arc::clone(engine), Arc::clone(layout) as _);
+                let tight = Arc::new(Tight { engine, join, name: self.name(), batch_rows });
+                tight.join([left.batches(), right.batches()], width, lease).await
             }
         }
     }

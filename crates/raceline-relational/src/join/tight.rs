@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
+use datafusion::common::NullEquality;
 use datafusion::error::Result as DataFusionResult;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
@@ -20,9 +21,9 @@ use raceline_exec::{Exchange, ExchangePartition};
 use raceline_types::Failure;
 use tokio::sync::mpsc::Sender;
 
-use super::gather::{Input, lookup_bytes};
-use super::layout::{Layout, Side};
-use super::{hash, merge};
+use super::gather::lookup_bytes;
+use super::merge::sorted;
+use super::pair::{PairJoin, Side};
 use crate::engine::Engine;
 use crate::error::{carry, failure};
 use crate::lease::Lease;
@@ -37,15 +38,15 @@ const LEVELS_MAX: u32 = 4;
 
 /// What a join needs at every level.
 #[derive(Debug)]
-pub(super) struct Tight {
+pub(crate) struct Tight {
     /// Memory and disk.
-    pub(super) engine: Arc<Engine>,
+    pub(crate) engine: Arc<Engine>,
     /// The join.
-    pub(super) layout: Arc<Layout>,
-    /// Name of the region, for errors.
-    pub(super) name: Arc<str>,
+    pub(crate) join: Arc<dyn PairJoin>,
+    /// Name of the stage, for errors.
+    pub(crate) name: Arc<str>,
     /// Rows of a batch.
-    pub(super) batch_rows: usize,
+    pub(crate) batch_rows: usize,
 }
 
 /// The rows of both sides, left and right, whose keys have one hash.
@@ -61,30 +62,28 @@ struct Pair {
 type Pairs = Arc<Mutex<VecDeque<Pair>>>;
 
 impl Tight {
-    /// Joins the left and the right input. Takes the share of `lease` and half as much more, so that
-    /// fewer partitions are partitioned again: half of it for the exchange, half of it for tables.
-    pub(super) async fn join(
+    /// Joins the left and the right input in `width` threads. Takes what `lease` has: half of it for
+    /// the exchange, half of it for tables.
+    pub(crate) async fn join(
         self: Arc<Self>,
-        inputs: [Input; 2],
-        mut lease: Lease,
+        inputs: [Batches; 2],
+        width: usize,
+        lease: Lease,
     ) -> Result<SendableRecordBatchStream, Failure> {
-        let share_bytes = lease.share_bytes() / 2 * 3;
-        lease.resize(share_bytes);
+        let exchange_bytes = lease.size() / 4;
         let [left, right] = inputs;
-        let left = self.exchange(left.batches(), Side::Left, share_bytes / 4).await?;
-        let right = self.exchange(right.batches(), Side::Right, share_bytes / 4).await?;
+        let left = self.exchange(left, Side::Left, exchange_bytes).await?;
+        let right = self.exchange(right, Side::Right, exchange_bytes).await?;
         let pairs = left.into_iter().zip(right);
         let pairs =
             pairs.map(|(left, right)| Pair { sides: [left, right], level: 0, is_hot: false });
         let pairs: Pairs = Arc::new(Mutex::new(pairs.collect()));
-        let width = self.engine.partitions();
-        let schema = self.layout.joined_schema();
-        let mut all = RecordBatchReceiverStreamBuilder::new(schema, width);
+        let mut all = RecordBatchReceiverStreamBuilder::new(self.join.schema(), width);
         let lease = Arc::new(lease);
         for _ in 0..width {
             let worker = Worker {
-                join: Arc::clone(&self),
-                table_bytes: share_bytes / 2 / width,
+                tight: Arc::clone(&self),
+                table_bytes: lease.size() / 2 / width,
                 out: all.tx(),
                 _lease: Arc::clone(&lease),
             };
@@ -113,11 +112,13 @@ impl Tight {
         partitions: usize,
         memory_bytes: usize,
     ) -> Partitioned {
-        let table = self.layout.table(side);
+        let (schema, keys) = (self.join.schema_of(side), self.join.keys_of(side));
         let spill = self.engine.spill();
-        let exchange = Exchange::new(spill, &self.name, &table.schema, partitions, memory_bytes);
-        let partitioner = HashPartitioner::new(table.keys.clone().into(), partitions, level);
-        Partitioned { exchange, partitioner }
+        Partitioned {
+            exchange: Exchange::new(spill, &self.name, schema, partitions, memory_bytes),
+            partitioner: HashPartitioner::new(keys.into(), partitions, level),
+            null_equality: self.join.null_equality(),
+        }
     }
 }
 
@@ -125,18 +126,22 @@ impl Tight {
 struct Partitioned {
     exchange: Exchange,
     partitioner: HashPartitioner,
+    null_equality: NullEquality,
 }
 
 impl Partitioned {
     fn push(&mut self, batch: &RecordBatch) -> Result<(), Failure> {
-        let places = self.partitioner.partition_of_joined_row(batch)?;
+        let places = match self.null_equality {
+            NullEquality::NullEqualsNothing => self.partitioner.partition_of_joined_row(batch)?,
+            NullEquality::NullEqualsNull => self.partitioner.partition_of_row(batch)?,
+        };
         self.exchange.push(batch, &places)
     }
 }
 
 /// Joins one pair after the other.
 struct Worker {
-    join: Arc<Tight>,
+    tight: Arc<Tight>,
     /// Bytes that a table may take.
     table_bytes: usize,
     out: Sender<DataFusionResult<RecordBatch>>,
@@ -172,19 +177,22 @@ impl Worker {
     }
 
     async fn by_table(&self, pair: Pair, first: Side) -> Result<bool, Failure> {
-        let Tight { engine, layout, batch_rows, .. } = self.join.as_ref();
+        let Tight { engine, join, batch_rows, .. } = self.tight.as_ref();
         let [left, right] = pair.sides.map(read);
-        let left = table_of(&layout.left.schema, vec![left])?;
-        let right = table_of(&layout.right.schema, vec![right])?;
+        let left = table_of(join.schema_of(Side::Left), vec![left])?;
+        let right = table_of(join.schema_of(Side::Right), vec![right])?;
         let (built, probed) = if first == Side::Left { (left, right) } else { (right, left) };
-        let plan = hash::plan(layout, first, built, probed)?;
+        let plan = join.by_table(first, built, probed)?;
         self.emit(plan.execute(0, engine.leased_context(*batch_rows)).map_err(failure)?).await
     }
 
     async fn by_merge(&self, pair: Pair) -> Result<bool, Failure> {
-        let Tight { engine, layout, batch_rows, .. } = self.join.as_ref();
+        let Tight { engine, join, batch_rows, .. } = self.tight.as_ref();
         let [left, right] = pair.sides.map(read);
-        self.emit(merge::join(engine, layout, [left, right], *batch_rows)?).await
+        let left = sorted(engine, join.as_ref(), Side::Left, left)?;
+        let right = sorted(engine, join.as_ref(), Side::Right, right)?;
+        let plan = join.by_merge(left, right)?;
+        self.emit(plan.execute(0, engine.task_context(*batch_rows)).map_err(failure)?).await
     }
 
     async fn by_parts(&self, pair: Pair, needed_bytes: usize) -> Result<bool, Failure> {
@@ -192,7 +200,7 @@ impl Worker {
         let partitions = (needed_bytes / self.table_bytes.max(1) * 2).clamp(2, PARTITIONS);
         let parts = |side: Side, rows: ExchangePartition| {
             let held_bytes = self.table_bytes / 2;
-            let mut parts = self.join.partitioned(side, level, partitions, held_bytes);
+            let mut parts = self.tight.partitioned(side, level, partitions, held_bytes);
             for batch in rows.batches() {
                 parts.push(&batch?)?;
             }

@@ -12,6 +12,7 @@ mod error;
 mod fault;
 mod files;
 mod function;
+mod hash_pair;
 mod key_function;
 mod names;
 mod part;
@@ -20,6 +21,7 @@ mod pool;
 mod port_table;
 mod region;
 mod settings;
+mod spilling_join;
 mod spool;
 mod statement;
 

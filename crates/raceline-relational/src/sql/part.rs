@@ -49,7 +49,7 @@ impl QueryPart {
         query: &PlannedQuery,
         ports: &[Arc<PortTable>],
     ) -> Result<Self, Failure> {
-        let state = Settings::ample(engine, 0).context(engine)?.state();
+        let state = Settings::ample(engine, 0).context(engine).state();
         let mut part = Self::of(&state, query.plan().clone(), ports).map_err(planning_failure)?;
         part.query = Arc::new(part.query.with_schema_of(query));
         Ok(part)

@@ -82,7 +82,7 @@ impl PlannedQuery {
         statement: &SqlStatement,
         tables: &[(String, QueryTable)],
     ) -> Result<Self, Failure> {
-        let context = Settings::ample(engine, 0).context(engine)?;
+        let context = Settings::ample(engine, 0).context(engine);
         let mut columns = HashSet::new();
         for (name, table) in tables {
             let provider = table.provider(engine.partitions()).map_err(planning_failure)?;

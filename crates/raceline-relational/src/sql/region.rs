@@ -14,7 +14,8 @@ use raceline_types::{Batch, Failure, InternalError};
 
 use super::planned::{PlannedQuery, QueryTable};
 use super::port_table::PortTable;
-use super::settings::Settings;
+use super::settings::{Joins, Settings};
+use super::spilling_join::with_spilling_joins;
 use super::statement::SqlStatement;
 use crate::engine::Engine;
 use crate::error::{RelationalError, failure};
@@ -40,7 +41,8 @@ pub enum QuerySource {
 ///
 /// Order is that of the query's `order by`, and any without one. The output has no origin. Memory
 /// is the engine's: sorts and aggregates spill; when the sides of joins do not fit, the query
-/// begins anew with joins that spill, as long as no row is out.
+/// begins anew with joins that spill, as long as no row is out: with tables of parts first, and
+/// where these do not fit with sorted sides.
 #[derive(Debug)]
 pub struct QueryRegion {
     engine: Arc<Engine>,
@@ -114,15 +116,20 @@ impl QueryRegion {
     }
 
     async fn attempt(
+        &self,
         engine: &Engine,
         query: &PlannedQuery,
         settings: Settings,
         out: &mut dyn Emit,
     ) -> Result<(), Stopped> {
         let before = |failure| Stopped { failure, has_output: false };
-        let context = settings.context(engine).map_err(before)?;
+        let engine = settings.engine(engine).map_err(before)?;
+        let context = settings.context(&engine);
         let plan = context.state().create_physical_plan(query.plan()).await;
-        let plan = plan.map_err(|error| before(failure(error)))?;
+        let mut plan = plan.map_err(|error| before(failure(error)))?;
+        if settings.joins() == Joins::Partitioned {
+            plan = with_spilling_joins(plan, &engine, &self.name).map_err(before)?;
+        }
         let rows = execute_stream(plan, context.task_ctx());
         let mut rows = rows.map_err(|error| before(failure(error)))?;
         let mut has_output = false;
@@ -157,7 +164,7 @@ impl Region for QueryRegion {
         out.emit(Batch::without_origin(empty)).await?;
         let mut settings = Settings::ample(engine, row_bytes);
         loop {
-            let Err(stopped) = Box::pin(Self::attempt(engine, &query, settings, out)).await else {
+            let Err(stopped) = Box::pin(self.attempt(engine, &query, settings, out)).await else {
                 return Ok(());
             };
             let Stopped { failure, has_output } = stopped;

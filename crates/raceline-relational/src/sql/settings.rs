@@ -5,12 +5,10 @@ use std::sync::Arc;
 use datafusion::config::SpillCompression;
 use datafusion::execution::config::SessionConfig;
 use datafusion::execution::context::SessionContext;
-use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use raceline_types::Failure;
 
 use super::pool::{Grants, QueryPool};
 use crate::engine::Engine;
-use crate::error::failure;
 
 /// Most rows of a batch of a query.
 const BATCH_ROWS_MAX: usize = 16_384;
@@ -60,8 +58,18 @@ pub(super) struct Settings {
     sort_merge_bytes: usize,
     /// What is granted that there is no room for.
     grants: Grants,
-    /// Whether joins hold one side in a hash table, which cannot spill; else both are sorted.
-    joins_by_hash: bool,
+    joins: Joins,
+}
+
+/// What joins do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Joins {
+    /// They hold one side in a table, which must fit.
+    Held,
+    /// They hold one side in a table, and go to disk in parts where they are large and do not fit.
+    Partitioned,
+    /// They sort both sides, on disk where they do not fit.
+    Sorted,
 }
 
 impl Settings {
@@ -72,14 +80,19 @@ impl Settings {
             batch_rows: engine.batch_rows(row_bytes).min(BATCH_ROWS_MAX),
             sort_merge_bytes: engine.sort_merge_bytes(),
             grants: Grants::default(),
-            joins_by_hash: true,
+            joins: Joins::Held,
         }
     }
 
     /// What to run with when memory ran out; `None` when nothing is left to try.
     pub(super) fn tighter(self, engine: &Engine) -> Option<Self> {
-        self.joins_by_hash.then(|| Self {
-            // A plan of one partition never sorts for a join.
+        let joins = match self.joins {
+            Joins::Held => Joins::Partitioned,
+            Joins::Partitioned => Joins::Sorted,
+            Joins::Sorted => return None,
+        };
+        Some(Self {
+            // A plan of one partition never sorts for a join, nor partitions for one.
             partitions: self.partitions.max(2),
             batch_rows: self.batch_rows.min(BATCH_ROWS_TIGHT),
             sort_merge_bytes: self.sort_merge_bytes.min(SORT_BYTES_TIGHT),
@@ -88,32 +101,46 @@ impl Settings {
                 sort_bytes: SORT_BYTES_TIGHT,
                 merges_bytes: engine.limit_bytes() / MERGES_SHARE,
             },
-            joins_by_hash: false,
+            joins,
         })
     }
 
-    /// A context of `engine` with these settings.
-    pub(super) fn context(self, engine: &Engine) -> Result<SessionContext, Failure> {
+    /// What joins do.
+    pub(super) fn joins(self) -> Joins {
+        self.joins
+    }
+
+    /// `engine` with the memory of one attempt.
+    pub(super) fn engine(self, engine: &Engine) -> Result<Arc<Engine>, Failure> {
+        let pool = Arc::clone(&engine.runtime().memory_pool);
+        engine.on_pool(Arc::new(QueryPool::new(pool, self.grants)))
+    }
+
+    /// Bytes of a side of a join that one partition makes a table of for all of them.
+    fn shared_table_bytes(self, limit_bytes: usize) -> usize {
+        match self.joins {
+            Joins::Held => shared_table_bytes(self.partitions, limit_bytes),
+            // Such a table does not spill.
+            Joins::Partitioned | Joins::Sorted => self.grants.little_bytes / 2,
+        }
+    }
+
+    /// A context of `engine`, which is that of [`Settings::engine`], with these settings.
+    pub(super) fn context(self, engine: &Engine) -> SessionContext {
         let mut config = SessionConfig::new()
             .with_target_partitions(self.partitions)
             .with_batch_size(self.batch_rows)
             .with_sort_spill_reservation_bytes(self.sort_merge_bytes)
             .with_spill_compression(SpillCompression::Lz4Frame);
         let options = config.options_mut();
-        options.optimizer.prefer_hash_join = self.joins_by_hash;
-        let shared_bytes = shared_table_bytes(self.partitions, engine.limit_bytes());
+        options.optimizer.prefer_hash_join = self.joins != Joins::Sorted;
+        let shared_bytes = self.shared_table_bytes(engine.limit_bytes());
         options.optimizer.hash_join_single_partition_threshold = shared_bytes;
         options.optimizer.hash_join_single_partition_threshold_rows =
             shared_bytes / SHARED_ROW_BYTES;
         options.execution.perfect_hash_join_small_build_threshold =
             DIRECT_KEYS.min(engine.limit_bytes() / SHARED_TABLE_SHARE / DIRECT_KEY_BYTES);
-        let runtime = engine.runtime();
-        let pool = QueryPool::new(Arc::clone(&runtime.memory_pool), self.grants);
-        let runtime = RuntimeEnvBuilder::from_runtime_env(runtime)
-            .with_memory_pool(Arc::new(pool))
-            .build_arc()
-            .map_err(failure)?;
-        Ok(SessionContext::new_with_config_rt(config, runtime))
+        SessionContext::new_with_config_rt(config, Arc::clone(engine.runtime()))
     }
 }
 
@@ -133,11 +160,14 @@ mod tests {
     use crate::fixture::engine;
 
     #[test]
-    fn there_is_one_thing_left_to_try() {
+    fn joins_are_partitioned_and_then_sorted() {
         let engine = engine(1, 64 << 20);
         let tight = Settings::ample(&engine, 0).tighter(&engine).unwrap();
         assert_eq!((tight.partitions, tight.batch_rows), (2, BATCH_ROWS_TIGHT));
-        assert_eq!(tight.tighter(&engine), None);
+        assert_eq!(tight.joins(), Joins::Partitioned);
+        let tighter = tight.tighter(&engine).unwrap();
+        assert_eq!(tighter, Settings { joins: Joins::Sorted, ..tight });
+        assert_eq!(tighter.tighter(&engine), None);
     }
 
     #[test]
