@@ -144,7 +144,7 @@ impl Meter {
 
     /// Its private bytes; `None` when it is gone.
     fn measure(&mut self, now: Instant) -> Option<u64> {
-        let anonymous = self.anonymous_bytes()?;
+        let anonymous = anonymous_bytes(&self.statm)?;
         if self.looked.is_none_or(|looked| now.duration_since(looked) >= LOOK) {
             self.look(anonymous);
             self.looked = Some(now);
@@ -156,16 +156,6 @@ impl Meter {
             measured.is_some()
         });
         Some(bytes)
-    }
-
-    /// `None` when it is gone: until somebody waits for it, it is told to have no pages at all.
-    fn anonymous_bytes(&self) -> Option<u64> {
-        let mut text = [0; 128];
-        let length = self.statm.read_at(&mut text, 0).ok()?;
-        let mut pages = std::str::from_utf8(&text[..length]).ok()?.split_ascii_whitespace().skip(1);
-        let (resident, shared): (u64, u64) =
-            (pages.next()?.parse().ok()?, pages.next()?.parse().ok()?);
-        (resident > 0).then(|| resident.saturating_sub(shared) * page_bytes())
     }
 
     /// Finds out what it shares and what it started.
@@ -184,6 +174,16 @@ impl Meter {
             }
         }
     }
+}
+
+/// Anonymous bytes of the process of a `statm`. `None` when it is gone: until somebody waits for it,
+/// it is told to have no pages at all.
+pub(crate) fn anonymous_bytes(statm: &File) -> Option<u64> {
+    let mut text = [0; 128];
+    let length = statm.read_at(&mut text, 0).ok()?;
+    let mut pages = std::str::from_utf8(&text[..length]).ok()?.split_ascii_whitespace().skip(1);
+    let (resident, shared): (u64, u64) = (pages.next()?.parse().ok()?, pages.next()?.parse().ok()?);
+    (resident > 0).then(|| resident.saturating_sub(shared) * page_bytes())
 }
 
 /// Anonymous bytes of a process, each page divided by the processes that share it.

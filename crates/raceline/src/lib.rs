@@ -19,6 +19,7 @@ mod batching;
 mod crossing;
 mod dataset;
 mod explain;
+mod heap;
 mod history;
 mod kept;
 mod letters;

@@ -9,6 +9,7 @@ use raceline_exec::{ExecError, Execution, ExecutionHandle, ExecutionOptions, Sna
 use raceline_types::Failure;
 use raceline_worker::{CallerDesk, Errand, Interruption};
 
+use crate::heap::HeapWatch;
 use crate::letters::{LetterFile, StageErrors};
 use crate::life::Doing;
 use crate::planner::Lowered;
@@ -59,6 +60,7 @@ struct Running {
     progress: Progress,
     clock: RunClock,
     watchdog: Watchdog,
+    heap: HeapWatch,
     _doing: Doing,
 }
 
@@ -113,6 +115,8 @@ impl Run {
         // Who waits for a function that is debugged knows why.
         let quiet = timeouts.report.filter(|_| desk.is_none());
         let watchdog = Watchdog::start(io, quiet, execution.handle(), session.lines());
+        let memory_bytes = session.resources().memory_bytes;
+        let heap = HeapWatch::start(io, memory_bytes, session.base_bytes());
         let clock = RunClock::start(timeouts);
         record.lock().unwrap_or_else(PoisonError::into_inner).now = Some(execution.handle());
         let running = Running {
@@ -123,6 +127,7 @@ impl Run {
             progress,
             clock,
             watchdog,
+            heap,
             _doing: doing,
         };
         Ok(Self { session, running: Some(running), record, is_remembered })
@@ -229,9 +234,8 @@ impl Run {
             std::mem::forget(running);
             return Ok(());
         }
-        let Running { execution, errors, desk, tolerance, progress, clock: _, watchdog, _doing } =
-            running;
-        drop(watchdog);
+        let Running { execution, errors, desk, tolerance, progress, watchdog, heap, .. } = running;
+        drop((watchdog, heap));
         let handle = execution.handle();
         let closed = execution.blocking_close();
         drop(progress);

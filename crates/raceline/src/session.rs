@@ -12,7 +12,7 @@ use raceline_plan::{FileScan, Node, Source};
 use raceline_relational::{Engine, EngineOptions};
 use raceline_types::{Diagnostic, ErrorKind, Failure, Resources};
 use raceline_worker::{
-    CallerDesk, CallerLoader, GpuLedger, Launcher, LineSink, declare_gpus, find_gpus,
+    CallerDesk, CallerLoader, GpuLedger, Launcher, LineSink, OwnMemory, declare_gpus, find_gpus,
 };
 
 use thiserror::Error;
@@ -103,6 +103,8 @@ pub struct Session {
 
 struct Shared {
     life: Arc<Life>,
+    /// Private memory of the process before the session.
+    base_bytes: u64,
     options: SessionOptions,
     machine: Arc<Machine>,
     stores: Arc<Stores>,
@@ -164,8 +166,10 @@ impl Session {
             left_behind.1.sweep();
         }));
         let life = Life::new();
+        let base_bytes = OwnMemory::open().and_then(|memory| memory.private_bytes());
         let shared = Shared {
             life,
+            base_bytes: base_bytes.unwrap_or(0),
             options,
             machine,
             stores,
@@ -253,6 +257,11 @@ impl Session {
     /// Where and how long it lives.
     pub(crate) fn life(&self) -> &Arc<Life> {
         &self.shared.life
+    }
+
+    /// Private memory of the process before the session.
+    pub(crate) fn base_bytes(&self) -> u64 {
+        self.shared.base_bytes
     }
 
     /// What the session was made with.

@@ -8,5 +8,6 @@ pub(crate) use channel::{AsyncReceiver, AsyncSender, Channel, async_channel};
 pub(crate) use rights::DESCRIPTORS_MAX;
 pub(crate) use system::{
     end_when_closed, end_with_parent, enter_own_session, exit_now, ignore_interrupts,
-    inherited_socket, kill_with_group, limit_data, page_bytes, print_to, reap, wait_readable,
+    inherited_socket, kill_with_group, limit_data, page_bytes, print_to, reap, release_free_pages,
+    wait_readable,
 };

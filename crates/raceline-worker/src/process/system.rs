@@ -125,6 +125,15 @@ pub(crate) fn page_bytes() -> u64 {
     u64::try_from(bytes).expect("every system tells its page size")
 }
 
+/// Gives whole pages of freed memory back to the system, wherever they are.
+pub(crate) fn release_free_pages() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        // SAFETY: it takes a number, and the allocator locks what it looks through.
+        let _released = unsafe { libc::malloc_trim(0) };
+    }
+}
+
 /// Ends this process without running anything else in it.
 pub(crate) fn exit_now(code: i32) -> ! {
     // SAFETY: `_exit` takes no pointers and does not return.
