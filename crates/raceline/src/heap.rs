@@ -13,17 +13,14 @@ use tokio::task::{JoinHandle, spawn_blocking};
 /// Time between two looks, and before the first.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// Longest time between two looks.
-const LOOK_MOST: Duration = Duration::from_secs(2);
+/// Part of the time that giving back takes at most.
+const TIME_SHARE: u32 = 10;
 
-/// Part of the time that giving back may take.
-const TIME_SHARE: u32 = 50;
-
-/// Part of the budget from which on the process is looked through.
+/// Part of the budget from which on memory is given back.
 const BUDGET_SHARE: u64 = 2;
 
-/// Part of the memory that must have been free for it to be worth looking through again soon.
-const WORTH_SHARE: u64 = 16;
+/// Part of the budget by which the process grows before it is looked through again.
+const GROWTH_SHARE: u64 = 16;
 
 /// Has the memory of one run given back, until it is dropped.
 #[derive(Debug)]
@@ -35,9 +32,11 @@ impl HeapWatch {
     /// Watches from `io` a run with a budget of `memory_bytes` beside the `base_bytes` that the
     /// process had before.
     pub(crate) fn start(io: &Handle, memory_bytes: u64, base_bytes: u64) -> Self {
-        let most_bytes = base_bytes.saturating_add(memory_bytes / BUDGET_SHARE);
-        let watch = |memory| io.spawn(watch(memory, most_bytes));
-        Self { task: OwnMemory::open().map(watch) }
+        let limits = Limits {
+            most_bytes: base_bytes.saturating_add(memory_bytes / BUDGET_SHARE),
+            growth_bytes: memory_bytes / GROWTH_SHARE,
+        };
+        Self { task: OwnMemory::open().map(|memory| io.spawn(watch(memory, limits))) }
     }
 }
 
@@ -49,13 +48,28 @@ impl Drop for HeapWatch {
     }
 }
 
-async fn watch(mut memory: OwnMemory, most_bytes: u64) {
-    let mut pause = LOOK;
+/// What a process may have that is looked at.
+struct Limits {
+    most_bytes: u64,
+    growth_bytes: u64,
+}
+
+impl Limits {
+    /// Whether one that has `now_bytes`, and had `last_bytes` when all that was free had gone back,
+    /// is to give back.
+    fn are_passed(&self, now_bytes: u64, last_bytes: u64) -> bool {
+        now_bytes > self.most_bytes && now_bytes >= last_bytes.saturating_add(self.growth_bytes)
+    }
+}
+
+async fn watch(mut memory: OwnMemory, limits: Limits) {
+    let (mut pause, mut last_bytes) = (LOOK, 0);
     loop {
         tokio::time::sleep(pause).await;
-        let Some(before_bytes) = memory.private_bytes() else { return };
-        if before_bytes <= most_bytes {
-            pause = LOOK;
+        pause = LOOK;
+        let Some(now_bytes) = memory.private_bytes() else { return };
+        last_bytes = last_bytes.min(now_bytes);
+        if !limits.are_passed(now_bytes, last_bytes) {
             continue;
         }
         let began = Instant::now();
@@ -65,17 +79,9 @@ async fn watch(mut memory: OwnMemory, most_bytes: u64) {
         });
         let Ok(same) = released.await else { return };
         memory = same;
-        let after_bytes = memory.private_bytes().unwrap_or(before_bytes);
-        let freed_bytes = before_bytes.saturating_sub(after_bytes);
-        pause = next_pause(pause, began.elapsed(), freed_bytes >= before_bytes / WORTH_SHARE);
+        pause = (began.elapsed() * TIME_SHARE).max(LOOK);
+        last_bytes = memory.private_bytes().unwrap_or(now_bytes);
     }
-}
-
-/// The time to the next look after one that took `cost`.
-fn next_pause(last: Duration, cost: Duration, was_worth_it: bool) -> Duration {
-    let paid_off = (cost * TIME_SHARE).max(LOOK);
-    let next = if was_worth_it { paid_off } else { paid_off.max(last * 2) };
-    next.min(LOOK_MOST)
 }
 
 #[cfg(test)]
@@ -83,12 +89,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn looks_are_the_rarer_the_longer_they_take_and_the_less_they_find() {
-        let ms = Duration::from_millis;
-        assert_eq!(next_pause(ms(50), ms(0), true), ms(50));
-        assert_eq!(next_pause(ms(50), ms(4), true), ms(200));
-        assert_eq!(next_pause(ms(400), ms(4), false), ms(800));
-        assert_eq!(next_pause(ms(1600), ms(4), false), LOOK_MOST);
-        assert_eq!(next_pause(ms(1600), ms(4), true), ms(200));
+    fn what_is_little_or_no_more_than_before_stays() {
+        let limits = Limits { most_bytes: 500, growth_bytes: 60 };
+        assert!(!limits.are_passed(500, 0));
+        assert!(limits.are_passed(501, 0));
+        assert!(!limits.are_passed(559, 500));
+        assert!(limits.are_passed(560, 500));
     }
 }
