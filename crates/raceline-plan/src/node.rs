@@ -398,6 +398,9 @@ impl fmt::Display for Source {
                 if let Some(limit) = scan.request.limit {
                     write!(f, ", limit={limit}")?;
                 }
+                if scan.request.only_bounds {
+                    f.write_str(", only bounds")?;
+                }
                 f.write_str(")")
             }
         }

@@ -181,6 +181,9 @@ pub struct ScanRequest {
     pub predicate: Option<Expr>,
     /// At most this many rows in all.
     pub limit: Option<u64>,
+    /// Whether only the least and the greatest value of each column are asked for, missing values
+    /// apart: rows that have neither may be left out, and rows may be mixed of several.
+    pub only_bounds: bool,
 }
 
 impl ScanRequest {

@@ -1,7 +1,6 @@
 //! What is known of table files before they are read: columns and row counts.
 
 use std::collections::HashSet;
-use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
@@ -13,6 +12,7 @@ use object_store::{ObjectMeta, ObjectStore};
 use raceline_plan::{FileFormat, FileScan, FileSplit};
 use raceline_types::{Failure, InternalError, unite_schemas, without_objects};
 
+use super::bounds::groups_within;
 use super::fault::file_failure;
 use super::{PATH_COLUMN, compression, csv, json, object_meta};
 use crate::engine::Engine;
@@ -70,10 +70,8 @@ pub async fn count_rows(engine: &Engine, files: &[FileSplit]) -> Result<u64, Fai
         let footer = footer(engine, &store, &object_meta(&file)?)
             .await
             .map_err(|error| file_failure(error, &FileFormat::Parquet, &file, None))?;
-        let rows = match &file.range {
-            None => footer.file_metadata().num_rows(),
-            Some(range) => rows_within(&footer, range),
-        };
+        let groups = groups_within(&footer, file.range.as_ref());
+        let rows: i64 = groups.map(RowGroupMetaData::num_rows).sum();
         u64::try_from(rows)
             .map_err(|error| Failure::from(InternalError::caused_by("rows of a footer", error)))
     });
@@ -81,16 +79,6 @@ pub async fn count_rows(engine: &Engine, files: &[FileSplit]) -> Result<u64, Fai
         .buffered(FOOTERS_AT_ONCE)
         .try_fold(0, |sum, rows| async move { Ok(sum + rows) })
         .await
-}
-
-/// Rows of the row groups that start in `range`, as `DataFusion` chooses them.
-fn rows_within(footer: &ParquetMetaData, range: &Range<u64>) -> i64 {
-    let starts_within = |group: &&RowGroupMetaData| {
-        let column = group.column(0);
-        let start = column.dictionary_page_offset().unwrap_or_else(|| column.data_page_offset());
-        u64::try_from(start).is_ok_and(|start| range.contains(&start))
-    };
-    footer.row_groups().iter().filter(starts_within).map(RowGroupMetaData::num_rows).sum()
 }
 
 /// The footer of a Parquet file, kept by the engine.

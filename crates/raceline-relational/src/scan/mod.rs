@@ -1,5 +1,6 @@
 //! Scans of table files: Parquet, CSV and JSON.
 
+mod bounds;
 mod csv;
 mod fault;
 mod head;

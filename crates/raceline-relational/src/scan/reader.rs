@@ -13,8 +13,10 @@ use raceline_exec::{Emit, SplitReader};
 use raceline_plan::{FileFormat, FileScan, FileSplit};
 use raceline_types::{Batch, Failure, InternalError, Span, Split};
 
+use super::bounds::bounds;
 use super::csv::{empty_text, lines_before};
 use super::fault::{Position, file_failure};
+use super::infer::{footer, parquet_metadata};
 use super::leaf::{Leaf, LeafRequest, Types};
 use super::{PATH_COLUMN, json, object_meta, prune};
 use crate::engine::Engine;
@@ -30,7 +32,7 @@ const HIVE_NULL: &str = "__HIVE_DEFAULT_PARTITION__";
 /// Does all of a [`raceline_plan::ScanRequest`] exactly: the projection in its order, the
 /// predicate row by row (null drops the row), the limit within one split. Row groups and pages
 /// that the predicate rules out are skipped, and files that it rules out by their folders are not
-/// opened. Columns that a file lacks are null; columns and keys of a file that the schema lacks are
+/// opened. Where only bounds are asked for, they are those of footers as far as these have them. Columns that a file lacks are null; columns and keys of a file that the schema lacks are
 /// an error, unless the request projects or the user declared them. Rows come in file
 /// order; the spans count the rows that are left. The payload of a split is a `Vec<FileSplit>`.
 pub struct FileReader {
@@ -45,6 +47,7 @@ pub struct FileReader {
     predicate: Option<Expr>,
     filter: Option<RowFilter>,
     limit: Option<u64>,
+    only_bounds: bool,
     /// All columns that a file may have; `None` is any.
     known: Option<SchemaRef>,
     types: Types,
@@ -96,6 +99,7 @@ impl FileReader {
             predicate: request.predicate.clone(),
             filter: request.predicate.clone().map(RowFilter::new),
             limit: request.limit,
+            only_bounds: request.only_bounds,
             known: is_strict.then_some(schema),
             types: Types::of(scan),
         })
@@ -144,6 +148,9 @@ impl FileReader {
             return Ok(());
         }
         let Some(leaf) = self.leaf(file).await? else { return Ok(()) };
+        if let Some(bounds) = self.bounds(file).await? {
+            return progress.emit(bounds, out).await;
+        }
         let mut batches = leaf
             .batches(&self.engine)
             .await
@@ -165,6 +172,21 @@ impl FileReader {
             }
         }
         Ok(())
+    }
+
+    /// What is asked for of `file`, where only bounds are and its footer tells them.
+    async fn bounds(&self, file: &FileSplit) -> Result<Option<RecordBatch>, Failure> {
+        if !self.only_bounds || self.format != FileFormat::Parquet {
+            return Ok(None);
+        }
+        let (_, store) = self.engine.store(&file.store_url)?;
+        let meta = object_meta(file)?;
+        let told = async {
+            let footer = footer(&self.engine, &store, &meta).await?;
+            let stored = parquet_metadata(&self.engine, &store, &meta).fetch_schema().await?;
+            bounds(&footer, &stored, &self.output, file.range.as_ref())
+        };
+        told.await.map_err(|error| file_failure(error, &self.format, file, None))
     }
 
     /// `error`, which came up in the rows of `file`, with line and column where it tells them;

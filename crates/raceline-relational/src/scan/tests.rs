@@ -2,6 +2,7 @@
 //!
 //! What a scan must not read is filled with garbage: reading it would fail.
 
+mod bounds;
 mod columns;
 mod csv;
 mod json;

@@ -21,7 +21,7 @@ use crate::fixture::{Collected, block_on, engine};
 use crate::scan::count_rows;
 
 /// Rows `0..rows` with columns `id` (int64), `x` (half of it) and `name` (text or null).
-fn table(rows: Range<i64>) -> RecordBatch {
+pub(super) fn table(rows: Range<i64>) -> RecordBatch {
     let halves = rows.clone().map(|id| i32::try_from(id).map(f64::from).unwrap() / 2.0);
     let names = rows.clone().map(|id| (id % 3 != 0).then(|| format!("name {id}")));
     let columns: [(&str, ArrayRef, bool); 3] = [
@@ -44,7 +44,7 @@ pub(super) fn file(batch: &RecordBatch, group_rows: usize) -> (Vec<u8>, ParquetM
 }
 
 /// Fills the data of one column of one row group with garbage.
-fn spoil(bytes: &mut [u8], footer: &ParquetMetaData, group: usize, column: usize) {
+pub(super) fn spoil(bytes: &mut [u8], footer: &ParquetMetaData, group: usize, column: usize) {
     let (start, length) = footer.row_group(group).column(column).byte_range();
     let start = usize::try_from(start).unwrap();
     bytes[start..start + usize::try_from(length).unwrap()].fill(0xFF);

@@ -1,6 +1,7 @@
 //! Our rules, `plan -> plan`: they move limits, filters and projections across functions and
 //! into sources. `DataFusion`'s own optimizer works inside what is lowered to it.
 
+mod bounds;
 mod filter;
 mod limit;
 mod projection;
@@ -18,7 +19,7 @@ pub(crate) fn optimize(plan: &Arc<Node>, may_fail: bool) -> Arc<Node> {
     let plan =
         if may_fail { Arc::clone(plan) } else { limit::push_limits(&skip::push_skips(plan)) };
     let plan = filter::push_filters(&plan);
-    projection::prune_columns(&plan)
+    bounds::ask_for_bounds(&projection::prune_columns(&plan))
 }
 
 /// `node` over other inputs, given in the order of [`Node::inputs`].

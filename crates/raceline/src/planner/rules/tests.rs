@@ -351,3 +351,22 @@ fn a_skip_stays_behind_what_makes_another_number_of_rows() {
         &["Skip(4)", "+- WithColumn(n = random())", "   +- ReadParquet(t.parquet)"],
     );
 }
+
+#[test]
+fn least_and_greatest_values_of_all_rows_ask_for_bounds() {
+    let of = |input: Arc<Node>, keys: &[&str], kind: AggregateKind, ignore_nulls: bool| {
+        let aggregate =
+            Aggregate { kind, column: Some("a".into()), ignore_nulls, name: "found".into() };
+        let keys = keys.iter().map(ToString::to_string).collect();
+        let node = Arc::new(Node::Aggregate { input, keys, aggregates: vec![aggregate] });
+        optimize(&node, false).to_string().contains("only bounds")
+    };
+    assert!(of(scan(), &[], AggregateKind::Min, true));
+    assert!(of(scan(), &[], AggregateKind::Max, true));
+    assert!(!of(scan(), &[], AggregateKind::Max, false));
+    assert!(!of(scan(), &[], AggregateKind::Sum, true));
+    assert!(!of(scan(), &["b"], AggregateKind::Max, true));
+    assert!(!of(filter(scan(), col("b").gt(lit(3))), &[], AggregateKind::Max, true));
+    assert!(!of(limit(scan(), 3), &[], AggregateKind::Max, true));
+    assert!(!of(scan_of(FileFormat::Binary), &[], AggregateKind::Max, true));
+}
