@@ -1,11 +1,13 @@
 """All aggregations against pandas, over groups and whole datasets, and those that users write."""
 
 import collections
+import datetime
 import math
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import raceline
@@ -255,6 +257,41 @@ def test_least_int_and_decimals():
         rows.aggregate(AbsMax("i"))
     found = rows.aggregate(AbsMax("u"), AbsMax("d"), AbsMax("b"), Quantile("d"))
     assert [str(one) for one in found.values()] == [str(2**64 - 1), "1.50", "1", "-1.5"]
+
+
+def test_bounds_of_files_are_those_of_their_rows(tmp_path):
+    day = datetime.date(2026, 1, 1)
+    table = pa.table(
+        {
+            "i": pa.array([5, None, -7, 2**62], pa.int64()),
+            "u": pa.array([2**64 - 1, 0, None, 3], pa.uint64()),
+            "small": pa.array([-128, 127, None, 0], pa.int8()),
+            "f": [math.nan, 1.5, -0.0, None],
+            "f32": pa.array([math.inf, math.nan, -1.0, 2.0], pa.float32()),
+            "zero": [0.0, 1.0, 0.5, 2.0],
+            "nan": [math.nan, math.nan, None, math.nan],
+            "none": pa.array([None] * 4, pa.int32()),
+            "day": [day, None, day + datetime.timedelta(9), day],
+            "time": pa.array([1, None, -5, 3], pa.timestamp("us", "UTC")),
+            "text": ["b", "a", None, "c"],
+            "flag": [True, None, False, True],
+        }
+    )
+    for part in range(3):
+        rows = table.slice(part, 2)
+        pq.write_table(rows, tmp_path / f"{part}.parquet", row_group_size=1)
+    read = raceline.read_parquet(str(tmp_path))
+    parts = [table.slice(part, 2) for part in range(3)]
+    kept = raceline.from_arrow(pa.concat_tables(parts))
+    asked = [one(name) for name in table.column_names for one in (Min, Max)]
+    assert read.aggregate(*asked) == kept.aggregate(*asked)
+    for name in table.column_names:
+        for ignored in (True, False):
+            assert read.min(name, ignored) == kept.min(name, ignored), name
+            assert read.max(name, ignored) == kept.max(name, ignored), name
+    assert str(read.min("zero")) == "0.0"
+    assert read.filter(expr="i < 6").max("i") == 5
+    assert read.limit(1).max("i") == 5
 
 
 def test_approximate_quantiles_are_close():
