@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import raceline
+from raceline.data.expressions import col
 from raceline.errors import PlanError, RacelineError, ResourceError, SourceError
 
 MIB = 1 << 20
@@ -192,6 +193,21 @@ def test_repartition_beyond_the_memory_keeps_rows_and_order(session, tmp_path):
         lengths, last = [*lengths, len(ids)], ids[-1]
     assert last == 5_999_999
     assert len(lengths) == 997 and max(lengths) - min(lengths) <= 1
+
+
+def test_sorts_side_by_side_leave_each_other_room_to_merge(session):
+    # Of 500 MB some batches are left in memory: either half of the sort holds what the other one
+    # would need to merge its own.
+    session(memory=410 * MIB)
+    rows = raceline.range(6_250_000)
+    for at in range(9):
+        rows = rows.with_column(f"c{at}", (col("id") * (1_103_515_245 + at) + at) % 2_147_483_647)
+    count, last = 0, -1
+    for batch in rows.sort("c0").iter_batches(batch_size=None):
+        keys = batch["c0"]
+        assert keys[0] >= last and (np.diff(keys) >= 0).all()
+        count, last = count + len(keys), keys[-1]
+    assert count == 6_250_000
 
 
 def test_a_text_that_does_not_fit_is_repartitioned(session):

@@ -14,6 +14,7 @@ mod exchange;
 mod filter;
 #[cfg(test)]
 mod fixture;
+mod grants;
 mod join;
 mod lease;
 mod missing;

@@ -14,9 +14,14 @@ use raceline_types::{Batch, Failure, InternalError};
 
 use crate::engine::Engine;
 use crate::error::{RelationalError, check_comparable, failure};
+use crate::grants::{GrantingPool, Grants};
 use crate::missing::canonical_key;
 use crate::port::OpenPort;
 use crate::stream::Batches;
+
+/// Part of the engine's memory that the merges of a sort are granted together beyond what there is
+/// room for.
+const MERGES_SHARE: usize = 4;
 
 /// Sorts its input by keys, most significant first; not stable.
 ///
@@ -63,7 +68,12 @@ impl SortRegion {
 
     /// The plan that sorts a port. Columns are renamed to their positions, so that any name will do.
     fn plan(&self, port: OpenPort, accounts: &StageAccounts) -> Result<DataFrame, Failure> {
-        let context = self.engine.for_stage(accounts)?.context(port.row_bytes);
+        let engine = self.engine.for_stage(accounts)?;
+        // The sorts of two threads can each refuse the other's merge, which cannot spill.
+        let merges_bytes = engine.limit_bytes() / MERGES_SHARE;
+        let grants = Grants { merges_bytes, ..Grants::default() };
+        let pool = GrantingPool::new(Arc::clone(&engine.runtime().memory_pool), grants);
+        let context = engine.on_pool(Arc::new(pool))?.context(port.row_bytes);
         let schema = Arc::clone(&port.schema);
         let mut fields: Vec<Field> = schema
             .fields()

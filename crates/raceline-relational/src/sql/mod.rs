@@ -17,7 +17,6 @@ mod key_function;
 mod names;
 mod part;
 mod planned;
-mod pool;
 mod port_table;
 mod region;
 mod settings;

@@ -7,8 +7,8 @@ use datafusion::execution::config::SessionConfig;
 use datafusion::execution::context::SessionContext;
 use raceline_types::Failure;
 
-use super::pool::{Grants, QueryPool};
 use crate::engine::Engine;
+use crate::grants::{GrantingPool, Grants};
 
 /// Most rows of a batch of a query.
 const BATCH_ROWS_MAX: usize = 16_384;
@@ -113,7 +113,7 @@ impl Settings {
     /// `engine` with the memory of one attempt.
     pub(super) fn engine(self, engine: &Engine) -> Result<Arc<Engine>, Failure> {
         let pool = Arc::clone(&engine.runtime().memory_pool);
-        engine.on_pool(Arc::new(QueryPool::new(pool, self.grants)))
+        engine.on_pool(Arc::new(GrantingPool::new(pool, self.grants)))
     }
 
     /// Bytes of a side of a join that one partition makes a table of for all of them.

@@ -1,4 +1,4 @@
-//! The memory of one attempt at a query: the engine's, with rules for what queries are made of.
+//! Memory that is granted although there is no room for it, within bounds: to what cannot spill.
 
 use std::fmt;
 use std::sync::Arc;
@@ -26,13 +26,13 @@ const MERGE: &str = "ExternalSorterMerge";
 /// What is granted although there is no room for it, in bytes.
 #[expect(clippy::struct_field_names, reason = "each has its unit")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Grants {
+pub(crate) struct Grants {
     /// To each consumer.
-    pub(super) little_bytes: usize,
+    pub(crate) little_bytes: usize,
     /// To each sort that holds nothing, and to each merge.
-    pub(super) sort_bytes: usize,
+    pub(crate) sort_bytes: usize,
     /// To all merges of sorts together, beyond that and what there is room for.
-    pub(super) merges_bytes: usize,
+    pub(crate) merges_bytes: usize,
 }
 
 /// A view of the engine's pool.
@@ -44,16 +44,16 @@ pub(super) struct Grants {
 /// between and the merge, which cannot spill, fails. What is granted so is bounded by the number of
 /// operators, and others see it as reserved.
 #[derive(Debug)]
-pub(super) struct QueryPool {
+pub(crate) struct GrantingPool {
     inner: Arc<dyn MemoryPool>,
     grants: Grants,
     /// What merges were granted without room for it and have not given back.
     merges_beyond_bytes: AtomicUsize,
 }
 
-impl QueryPool {
+impl GrantingPool {
     /// A view of `inner` in which `grants` are not refused.
-    pub(super) fn new(inner: Arc<dyn MemoryPool>, grants: Grants) -> Self {
+    pub(crate) fn new(inner: Arc<dyn MemoryPool>, grants: Grants) -> Self {
         Self { inner, grants, merges_beyond_bytes: AtomicUsize::new(0) }
     }
 
@@ -87,9 +87,9 @@ impl QueryPool {
     }
 }
 
-impl MemoryPool for QueryPool {
+impl MemoryPool for GrantingPool {
     fn name(&self) -> &'static str {
-        "query"
+        "granting"
     }
 
     fn register(&self, consumer: &MemoryConsumer) {
@@ -135,9 +135,9 @@ impl MemoryPool for QueryPool {
     }
 }
 
-impl fmt::Display for QueryPool {
+impl fmt::Display for GrantingPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "query(of: {}, little: {} bytes)", self.inner, self.grants.little_bytes)
+        write!(f, "granting(of: {}, little: {} bytes)", self.inner, self.grants.little_bytes)
     }
 }
 
@@ -152,7 +152,8 @@ mod tests {
     fn little_is_not_refused_and_counts() {
         let first_come: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(1000));
         let grants = Grants { little_bytes: 100, sort_bytes: 300, merges_bytes: 0 };
-        let pool: Arc<dyn MemoryPool> = Arc::new(QueryPool::new(Arc::clone(&first_come), grants));
+        let pool: Arc<dyn MemoryPool> =
+            Arc::new(GrantingPool::new(Arc::clone(&first_come), grants));
         let sort = |name: &str| MemoryConsumer::new(name).with_can_spill(true).register(&pool);
         let first = sort("first");
         first.try_grow(1000).unwrap();
@@ -172,7 +173,8 @@ mod tests {
     fn merges_share_what_they_are_granted_beyond_the_pool() {
         let first_come: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(1000));
         let grants = Grants { little_bytes: 0, sort_bytes: 0, merges_bytes: 500 };
-        let pool: Arc<dyn MemoryPool> = Arc::new(QueryPool::new(Arc::clone(&first_come), grants));
+        let pool: Arc<dyn MemoryPool> =
+            Arc::new(GrantingPool::new(Arc::clone(&first_come), grants));
         let sort = MemoryConsumer::new("ExternalSorter[0]").with_can_spill(true).register(&pool);
         let merges: Vec<_> = (0..2)
             .map(|at| MemoryConsumer::new(format!("ExternalSorterMerge[{at}]")).register(&pool))
@@ -193,7 +195,7 @@ mod tests {
     #[test]
     fn a_nested_loop_join_is_refused_apart() {
         let fair: Arc<dyn MemoryPool> = Arc::new(FairSpillPool::new(1000));
-        let pool: Arc<dyn MemoryPool> = Arc::new(QueryPool::new(fair, Grants::default()));
+        let pool: Arc<dyn MemoryPool> = Arc::new(GrantingPool::new(fair, Grants::default()));
         let join = MemoryConsumer::new("NestedLoopJoinLoad[0]").register(&pool);
         let refused = carried(&join.try_grow(1001).unwrap_err()).unwrap();
         assert!(matches!(refused.downcast_ref(), Some(RelationalError::JoinTooLarge)));
