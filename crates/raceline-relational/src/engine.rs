@@ -18,6 +18,7 @@ use url::Url;
 
 use crate::cut::PieceSize;
 use crate::error::{RelationalError, failure};
+use crate::grants::{GrantingPool, Grants};
 use crate::lease::Lease;
 use crate::pool::{OverdraftPool, StagePool};
 use crate::run_pool::RunPool;
@@ -133,8 +134,14 @@ impl Engine {
         self.on_pool(Arc::new(StagePool::new(Arc::clone(&self.pool), accounts.reserved.clone())))
     }
 
+    /// The engine with `grants` to what cannot spill.
+    pub(crate) fn granting(&self, grants: Grants) -> Result<Arc<Self>, Failure> {
+        let pool = Arc::clone(&self.runtime.memory_pool);
+        self.on_pool(Arc::new(GrantingPool::new(pool, grants)))
+    }
+
     /// The engine with `pool`, which stands before its own.
-    pub(crate) fn on_pool(&self, pool: Arc<dyn MemoryPool>) -> Result<Arc<Self>, Failure> {
+    fn on_pool(&self, pool: Arc<dyn MemoryPool>) -> Result<Arc<Self>, Failure> {
         let runtime = RuntimeEnvBuilder::from_runtime_env(&self.runtime)
             .with_memory_pool(pool)
             .build_arc()

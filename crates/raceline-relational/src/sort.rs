@@ -14,7 +14,7 @@ use raceline_types::{Batch, Failure, InternalError};
 
 use crate::engine::Engine;
 use crate::error::{RelationalError, check_comparable, failure};
-use crate::grants::{GrantingPool, Grants};
+use crate::grants::Grants;
 use crate::missing::canonical_key;
 use crate::port::OpenPort;
 use crate::stream::Batches;
@@ -72,8 +72,7 @@ impl SortRegion {
         // The sorts of two threads can each refuse the other's merge, which cannot spill.
         let merges_bytes = engine.limit_bytes() / MERGES_SHARE;
         let grants = Grants { merges_bytes, ..Grants::default() };
-        let pool = GrantingPool::new(Arc::clone(&engine.runtime().memory_pool), grants);
-        let context = engine.on_pool(Arc::new(pool))?.context(port.row_bytes);
+        let context = engine.granting(grants)?.context(port.row_bytes);
         let schema = Arc::clone(&port.schema);
         let mut fields: Vec<Field> = schema
             .fields()

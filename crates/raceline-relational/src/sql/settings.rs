@@ -8,7 +8,7 @@ use datafusion::execution::context::SessionContext;
 use raceline_types::Failure;
 
 use crate::engine::Engine;
-use crate::grants::{GrantingPool, Grants};
+use crate::grants::Grants;
 
 /// Most rows of a batch of a query.
 const BATCH_ROWS_MAX: usize = 16_384;
@@ -112,8 +112,7 @@ impl Settings {
 
     /// `engine` with the memory of one attempt.
     pub(super) fn engine(self, engine: &Engine) -> Result<Arc<Engine>, Failure> {
-        let pool = Arc::clone(&engine.runtime().memory_pool);
-        engine.on_pool(Arc::new(GrantingPool::new(pool, self.grants)))
+        engine.granting(self.grants)
     }
 
     /// Bytes of a side of a join that one partition makes a table of for all of them.
